@@ -1,0 +1,28 @@
+/* What the readers and writers of files share, and entries that work on bytes in memory for the tests. */
+#ifndef LEAT_TENSOR_FILES_H
+#define LEAT_TENSOR_FILES_H
+
+#include "tensor.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files are little-endian, and so must be the machine");
+
+typedef struct leat_bytes {
+    const void *data;
+    size_t size;
+} leat_bytes;
+
+/* leat_file_write for bytes that lie in several places. */
+leat_code leat_file_write_parts(const char *path, const leat_bytes *parts, int64_t count, leat_status *s);
+
+/* The readers behind leat_npy_read and leat_safetensors_read. `source` names the bytes in messages, `scratch` is used
+ * and left as it was, and so is `a` after a failure. */
+leat_code leat_npy_parse(const char *bytes, size_t size, const char *source, leat_arena *scratch, leat_arena *a,
+                         leat_tensor *out, leat_status *s);
+leat_code leat_safetensors_parse(const char *bytes, size_t size, const char *source, leat_arena *scratch, leat_arena *a,
+                                 leat_safetensors *out, leat_status *s);
+
+/* A name from a file, made fit for a message: cut after some 80 bytes, with '?' for control characters. */
+#define LEAT_NAME_TEXT 96
+const char *leat_name_print(const char *name, char text[LEAT_NAME_TEXT]);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * Matrix products: blocks that fit the caches around the tiles of gemm_kernel.h.
+ *
+ *     for each thread: a rectangle of C
+ *         for each DEPTH of k: pack B, unless it is read too seldom to pay
+ *             for each HEIGHT of rows: tiles; all but the first depth continue from C
+ *
+ * A is read where it lies, unless it is transposed and used often. The order of the sums is a matter of one output and
+ * its k alone, so every way to cut the work gives the same bits.
+ *
+ * A product with very few columns would leave most lanes of a vector idle. It is turned: C^T = op(B)^T op(A)^T has the
+ * same sums, and its columns are plenty. Its tiles go to a small buffer, from which C is written.
+ */
+#include "gemm.h"
+
+#include <string.h>
+
+enum {
+    DEPTH = 256,      /* of a panel of B, so that it stays in the first level cache with a strip of A */
+    HEIGHT = 144,     /* rows of A of that depth, for the second level */
+    WIDTH = 512,      /* columns of packed B; a multiple of every kernel's `wide` */
+    PACK_B_ROWS = 24, /* fewer uses of B do not pay for packing it */
+    PACK_A_ROWS = 6,
+    PACK_A_COLS = 256, /* the same for a transposed A */
+};
+
+/* Estimates that decide on the use of threads, in multiply-adds of a full tile. */
+static const double element_cost = 8, activation_cost = 40, pack_cost = 4, dispatch_cost = 60e3;
+
+/* C [m, n] with strides c_row, c_col; A's element (i, p) at a[i * a_row + p * a_col]; B as in leat_gemm_args. */
+typedef struct product {
+    const leat_kernels *kernels;
+    const leat_gemm_kernel *kernel;
+    int64_t m, n, k, a_row, a_col, ldb, c_row, c_col;
+    const leat_real *a, *b, *bias;
+    leat_real *c;
+    leat_activation activation;
+    bool trans_b, accumulate, turned, pack_a, pack_b;
+    int64_t panel, depth, width; /* of a panel of B; of a block of B */
+    int grid_m, grid_n;
+    int64_t room_a, room_b, room_c; /* numbers of scratch for each rectangle; C for a turned product */
+    leat_real *scratch;
+} product;
+
+static int64_t min_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t round_up(int64_t n, int64_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* C [m, n] at row i0 and column j0. `fused`: bias and relu are the kernel's task. */
+static void multiply(const product *p, int64_t i0, int64_t m, int64_t j0, int64_t n, leat_real *c, int64_t ldc,
+                     bool fused, leat_real *scratch)
+{
+    const leat_gemm_kernel *kernel = p->kernel;
+    leat_real *packed_a = scratch, *packed_b = scratch + p->room_a;
+    int64_t k0 = 0;
+    do {
+        int64_t k = min_of(p->depth, p->k - k0);
+        bool last = k0 + k == p->k;
+        const leat_real *b = p->b + (p->trans_b ? j0 * p->ldb + k0 : k0 * p->ldb + j0);
+        if (p->pack_b)
+            (p->trans_b ? kernel->pack_transposed : kernel->pack)(b, p->ldb, k, n, p->panel, packed_b);
+        for (int64_t i = 0; i < m; i += HEIGHT) {
+            int64_t height = min_of(HEIGHT, m - i);
+            const leat_real *a = p->a + (i0 + i) * p->a_row + k0 * p->a_col;
+            if (p->pack_a)
+                kernel->pack(a, p->a_col, k, height, kernel->rows, packed_a);
+            kernel->block(&(leat_gemm_block){
+                .m = height,
+                .n = n,
+                .k = k,
+                .a = p->pack_a ? packed_a : a,
+                .a_row = p->a_row,
+                .a_col = p->pack_a ? kernel->rows : p->a_col,
+                .a_strip = kernel->rows * (p->pack_a ? k : p->a_row),
+                .b = p->pack_b ? packed_b : b,
+                .b_row = p->pack_b ? p->panel : p->ldb,
+                .panel = p->pack_b ? p->panel : n,
+                .c = c + i * ldc,
+                .ldc = ldc,
+                .bias = last && fused && p->bias ? p->bias + j0 : NULL,
+                .load = p->accumulate || k0 > 0,
+                .relu = last && fused && p->activation == LEAT_RELU,
+            });
+        }
+        k0 += k;
+    } while (k0 < p->k);
+}
+
+static void activate(const product *p, leat_real *c, int64_t n)
+{
+    static const int op[] = { [LEAT_RELU] = LEAT_UNARY_relu,
+                              [LEAT_TANH] = LEAT_UNARY_tanh,
+                              [LEAT_SIGMOID] = LEAT_UNARY_sigmoid,
+                              [LEAT_SOFTPLUS] = LEAT_UNARY_softplus };
+    if (p->activation != LEAT_IDENTITY)
+        p->kernels->unary[op[p->activation]].forward(c, c, n, (leat_constants){ 0 });
+}
+
+static void straight_columns(const product *p, int64_t i0, int64_t m, int64_t j0, int64_t n, leat_real *scratch)
+{
+    leat_real *c = p->c + i0 * p->c_row + j0;
+    multiply(p, i0, m, j0, n, c, p->c_row, true, scratch);
+    if (p->activation != LEAT_RELU)
+        for (int64_t i = 0; i < m; i++)
+            activate(p, c + i * p->c_row, n);
+}
+
+/* Columns of a turned product: its rows, each a column of the caller's C, are few. */
+static void turned_columns(const product *p, int64_t i0, int64_t m, int64_t j0, int64_t n, leat_real *scratch)
+{
+    leat_real *c = p->c + i0 * p->c_row + j0 * p->c_col;
+    bool in_place = p->c_col == 1 && m == 1;
+    leat_real *out = in_place ? c : scratch + p->room_a + p->room_b;
+    if (p->accumulate && !in_place)
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t i = 0; i < m; i++)
+                out[i * n + j] = c[i * p->c_row + j * p->c_col];
+    multiply(p, i0, m, j0, n, out, n, false, scratch);
+    for (int64_t i = 0; i < m; i++) {
+        if (p->bias)
+            p->kernels->binary[LEAT_BINARY_add].forward(out + i * n, 1, p->bias + i0 + i, 0, out + i * n, n);
+        activate(p, out + i * n, n);
+    }
+    if (!in_place)
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t i = 0; i < m; i++)
+                c[i * p->c_row + j * p->c_col] = out[i * n + j];
+}
+
+/* Where part i begins when n is cut into near-equal parts, in multiples of unit. */
+static int64_t cut(int64_t n, int64_t unit, int parts, int i)
+{
+    int64_t units = (n + unit - 1) / unit;
+    return min_of(n, (units / parts * i + min_of(units % parts, i)) * unit);
+}
+
+static void run_rectangles(void *arg, int64_t begin, int64_t end)
+{
+    const product *p = arg;
+    for (int64_t t = begin; t < end; t++) {
+        int row = (int)(t / p->grid_n), col = (int)(t % p->grid_n);
+        int64_t i0 = cut(p->m, p->kernel->rows, p->grid_m, row), i1 = cut(p->m, p->kernel->rows, p->grid_m, row + 1);
+        int64_t j0 = cut(p->n, p->kernel->cols, p->grid_n, col), j1 = cut(p->n, p->kernel->cols, p->grid_n, col + 1);
+        leat_real *scratch = p->scratch + t * (p->room_a + p->room_b + p->room_c);
+        for (int64_t j = j0; j < j1; j += p->width)
+            (p->turned ? turned_columns : straight_columns)(p, i0, i1 - i0, j, min_of(p->width, j1 - j), scratch);
+    }
+}
+
+/* ---- decisions --------------------------------------------------------------------------------------------------- */
+
+static product product_of(const leat_kernels *kernels, const leat_gemm_args *g)
+{
+    product p = {
+        .kernels = kernels,
+        .kernel = kernels->gemm,
+        .m = g->m,
+        .n = g->n,
+        .k = g->k,
+        .a = g->a,
+        .a_row = g->trans_a ? 1 : g->lda,
+        .a_col = g->trans_a ? g->lda : 1,
+        .b = g->b,
+        .ldb = g->ldb,
+        .trans_b = g->trans_b,
+        .c = g->c,
+        .c_row = g->ldc,
+        .c_col = 1,
+        .bias = g->bias,
+        .activation = g->activation,
+        .accumulate = g->accumulate,
+    };
+    int lanes = p.kernel->lanes;
+    p.turned = g->n < g->m && (g->n <= lanes / 2 || (g->trans_a && g->n < lanes));
+    if (p.turned) {
+        p.m = g->n, p.n = g->m;
+        p.a = g->b, p.a_row = g->trans_b ? g->ldb : 1, p.a_col = g->trans_b ? 1 : g->ldb;
+        p.b = g->a, p.ldb = g->lda, p.trans_b = !g->trans_a;
+        p.c_row = 1, p.c_col = g->ldc;
+    }
+    if (p.k == 0) { /* A and B may be anywhere, so nothing may be computed from their addresses */
+        p.a = p.b = p.c;
+        p.a_row = p.a_col = p.ldb = 0;
+        p.trans_b = false;
+    }
+    if (p.k == 1 && p.ldb == 1) /* a column that lies like a row */
+        p.trans_b = false;
+    p.panel = p.m <= 2 ? p.kernel->wide : p.kernel->cols;
+    p.pack_a = p.a_row == 1 && p.m >= PACK_A_ROWS && p.n >= PACK_A_COLS && p.k > 1;
+    p.pack_b = p.trans_b || (p.m >= PACK_B_ROWS && p.k > 1);
+    p.depth = p.k <= DEPTH ? p.k : (p.k - 1) / ((p.k - 1) / DEPTH + 1) + 1;
+    p.width = p.turned ? p.kernel->wide : WIDTH;
+    return p;
+}
+
+/* The time of the largest rectangle when C is cut into rows by cols of them. */
+static double cost(const product *p, int rows, int cols)
+{
+    double m = (double)cut(p->m, p->kernel->rows, rows, 1), n = (double)cut(p->n, p->kernel->cols, cols, 1);
+    double each = element_cost + (p->activation > LEAT_RELU ? activation_cost : 0) + (double)p->k;
+    return m * n * each + (p->pack_b ? pack_cost * n * (double)p->k : 0) + dispatch_cost * (rows * cols - 1);
+}
+
+static void choose_grid(product *p, int threads)
+{
+    p->grid_m = p->grid_n = 1;
+    double least = cost(p, 1, 1);
+    threads = (int)min_of(threads, 1 + (int64_t)(least / dispatch_cost));
+    int most_m = (int)min_of(threads, (p->m - 1) / p->kernel->rows + 1);
+    for (int rows = 1; rows <= most_m; rows++) {
+        int most_n = (int)min_of(threads / rows, (p->n - 1) / p->kernel->cols + 1);
+        for (int cols = 1; cols <= most_n; cols++) {
+            double here = cost(p, rows, cols);
+            if (here < least)
+                least = here, p->grid_m = rows, p->grid_n = cols;
+        }
+    }
+}
+
+/* ---- entry points ------------------------------------------------------------------------------------------------ */
+
+leat_code leat_gemm_with(const leat_kernels *kernels, leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g)
+{
+    if (g->m == 0 || g->n == 0 || (g->k == 0 && g->accumulate))
+        return LEAT_OK;
+    product p = product_of(kernels, g);
+    choose_grid(&p, leat_pool_threads(pool));
+
+    int64_t m = cut(p.m, p.kernel->rows, p.grid_m, 1), n = min_of(cut(p.n, p.kernel->cols, p.grid_n, 1), p.width);
+    p.room_a = p.pack_a ? round_up(p.depth * round_up(min_of(m, HEIGHT), p.kernel->rows) + p.kernel->lanes, 64) : 0;
+    p.room_b = p.pack_b ? round_up(p.depth * round_up(n, p.panel), 64) : 0;
+    p.room_c = p.turned ? round_up(m * n, 64) : 0;
+    int tasks = p.grid_m * p.grid_n;
+    leat_arena_mark mark = leat_arena_save(scratch);
+    p.scratch = leat_arena_alloc(scratch, (size_t)((p.room_a + p.room_b + p.room_c) * tasks) * sizeof(leat_real));
+    if (!p.scratch)
+        return LEAT_ENOMEM;
+    leat_parallel_for(pool, tasks, 1, run_rectangles, &p);
+    leat_arena_restore(scratch, mark);
+    return LEAT_OK;
+}
+
+leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g)
+{
+    return leat_gemm_with(leat_kernels_get(), pool, scratch, g);
+}

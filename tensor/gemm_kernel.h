@@ -1,0 +1,171 @@
+/*
+ * Private to tensor: the innermost loops of a matrix product, over the vectors of simd.h.
+ *
+ * A tile of C, a few rows by a few vectors, stays in registers while k runs; each step loads one row of B and
+ * broadcasts one number of A for each row of the tile. Six rows by two vectors fill the sixteen registers of AVX2. One
+ * or two rows take more vectors each, as a chain of fma needs about eight others beside it to hide its latency. The
+ * tiles are written by macros, since only variables with a name are sure to be registers at -O2.
+ */
+#ifndef LEAT_GEMM_KERNEL_H
+#define LEAT_GEMM_KERNEL_H
+
+#include "gemm.h"
+#include "gemm_pack.h"
+#include "vmath.h"
+
+#define TILE_ROWS    6
+#define TILE_COLS    (2 * VL)
+#define TILE_WIDE    (8 * VL)
+#define NEAR_NUMBERS (int64_t)(16384 / sizeof(leat_real)) /* half of a small first level cache */
+
+/* X(i, V) for every row i, and Y(i, v) for every vector v of row i. */
+#define ROWS_1(X, V) X(0, V)
+#define ROWS_2(X, V) ROWS_1(X, V) X(1, V)
+#define ROWS_3(X, V) ROWS_2(X, V) X(2, V)
+#define ROWS_4(X, V) ROWS_3(X, V) X(3, V)
+#define ROWS_5(X, V) ROWS_4(X, V) X(4, V)
+#define ROWS_6(X, V) ROWS_5(X, V) X(5, V)
+#define VECS_1(Y, i) Y(i, 0)
+#define VECS_2(Y, i) VECS_1(Y, i) Y(i, 1)
+#define VECS_4(Y, i) VECS_2(Y, i) Y(i, 2) Y(i, 3)
+#define VECS_8(Y, i) VECS_4(Y, i) Y(i, 4) Y(i, 5) Y(i, 6) Y(i, 7)
+
+/* Vector v behind p: all of it, or what the n columns of the tile leave of it. */
+#define LOAD_FULL(p, v)     v_load((p) + (v)*VL)
+#define STORE_FULL(p, v, x) v_store((p) + (v)*VL, x)
+#define LOAD_PART(p, v)     v_load_part((p) + (v)*VL, n - (v)*VL)
+#define STORE_PART(p, v, x) v_store_part((p) + (v)*VL, x, n - (v)*VL)
+
+#define TILE_ZERO(i, v)  c##i##v = v_set(0);
+#define TILE_LOAD(i, v)  c##i##v = LOAD(from, v);
+#define TILE_STORE(i, v) STORE(c, v, c##i##v);
+#define TILE_B(i, v)     vec b##v = LOAD(b, v);
+#define TILE_FMA(i, v)   c##i##v = v_fma(x##i, b##v, c##i##v);
+#define TILE_BIAS(i, v)  c##i##v = v_add(c##i##v, LOAD(bias, v));
+#define TILE_RELU(i, v)  c##i##v = v_relu(c##i##v);
+
+#define DECLARE_VEC(i, v) vec c##i##v;
+#define DECLARE_ROW(i, V)                                                                                              \
+    const leat_real *a##i = a + i * g->a_row;                                                                          \
+    V(DECLARE_VEC, i)
+#define STEP_ROW(i, V)                                                                                                 \
+    vec x##i = v_set(a##i[at]);                                                                                        \
+    V(TILE_FMA, i)
+#define ZERO_ROW(i, V) V(TILE_ZERO, i)
+#define LOAD_ROW(i, V)                                                                                                 \
+    V(TILE_LOAD, i)                                                                                                    \
+    from += ldc;
+#define BIAS_ROW(i, V) V(TILE_BIAS, i)
+#define RELU_ROW(i, V) V(TILE_RELU, i)
+#define STORE_ROW(i, V)                                                                                                \
+    V(TILE_STORE, i)                                                                                                   \
+    c += ldc;
+
+#define TILE(NAME, ROWS, VECS)                                                                                         \
+    static void NAME(const leat_gemm_block *g, const leat_real *a, const leat_real *b, leat_real *c,                   \
+                     const leat_real *bias, int64_t n)                                                                 \
+    {                                                                                                                  \
+        const int64_t ldc = g->ldc, k = g->k, a_col = g->a_col, b_row = g->b_row;                                      \
+        (void)n;                                                                                                       \
+        ROWS(DECLARE_ROW, VECS)                                                                                        \
+        if (g->load) {                                                                                                 \
+            const leat_real *from = c;                                                                                 \
+            ROWS(LOAD_ROW, VECS)                                                                                       \
+        } else {                                                                                                       \
+            ROWS(ZERO_ROW, VECS)                                                                                       \
+        }                                                                                                              \
+        for (int64_t p = 0, at = 0; p < k; p++, at += a_col, b += b_row) {                                             \
+            VECS(TILE_B, 0)                                                                                            \
+            ROWS(STEP_ROW, VECS)                                                                                       \
+        }                                                                                                              \
+        if (bias) {                                                                                                    \
+            ROWS(BIAS_ROW, VECS)                                                                                       \
+        }                                                                                                              \
+        if (g->relu) {                                                                                                 \
+            ROWS(RELU_ROW, VECS)                                                                                       \
+        }                                                                                                              \
+        ROWS(STORE_ROW, VECS)                                                                                          \
+    }
+
+typedef void tile_fn(const leat_gemm_block *g, const leat_real *a, const leat_real *b, leat_real *c,
+                     const leat_real *bias, int64_t n);
+
+#define LOAD  LOAD_FULL
+#define STORE STORE_FULL
+TILE(tile_1x8, ROWS_1, VECS_8)
+TILE(tile_2x4, ROWS_2, VECS_4)
+TILE(tile_1x2, ROWS_1, VECS_2)
+TILE(tile_2x2, ROWS_2, VECS_2)
+TILE(tile_3x2, ROWS_3, VECS_2)
+TILE(tile_4x2, ROWS_4, VECS_2)
+TILE(tile_5x2, ROWS_5, VECS_2)
+TILE(tile_6x2, ROWS_6, VECS_2)
+#undef LOAD
+#undef STORE
+
+#define LOAD  LOAD_PART
+#define STORE STORE_PART
+TILE(part_1x2, ROWS_1, VECS_2)
+TILE(part_2x2, ROWS_2, VECS_2)
+TILE(part_3x2, ROWS_3, VECS_2)
+TILE(part_4x2, ROWS_4, VECS_2)
+TILE(part_5x2, ROWS_5, VECS_2)
+TILE(part_6x2, ROWS_6, VECS_2)
+TILE(part_1x1, ROWS_1, VECS_1)
+TILE(part_2x1, ROWS_2, VECS_1)
+TILE(part_3x1, ROWS_3, VECS_1)
+TILE(part_4x1, ROWS_4, VECS_1)
+TILE(part_5x1, ROWS_5, VECS_1)
+TILE(part_6x1, ROWS_6, VECS_1)
+#undef LOAD
+#undef STORE
+
+enum { FULL, PART, HALF, WIDE };
+
+static tile_fn *const tiles[][TILE_ROWS + 1] = {
+    [FULL] = { NULL, tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2 },
+    [PART] = { NULL, part_1x2, part_2x2, part_3x2, part_4x2, part_5x2, part_6x2 },
+    [HALF] = { NULL, part_1x1, part_2x1, part_3x1, part_4x1, part_5x1, part_6x1 },
+    [WIDE] = { NULL, tile_1x8, tile_2x4 },
+};
+
+/* The tiles of the columns j .. j + width from row `first` on, down to `end`; b is where these columns begin. Returns
+ * the width, at most `left`. */
+static int64_t gemm_column(const leat_gemm_block *g, int64_t first, int64_t end, const leat_real *b, int64_t j,
+                           int64_t left)
+{
+    int kind = left >= TILE_COLS ? FULL : left > VL ? PART : HALF;
+    int64_t width = left < TILE_COLS ? left : TILE_COLS;
+    if (g->m <= 2 && left >= TILE_WIDE / g->m)
+        kind = WIDE, width = TILE_WIDE / g->m;
+    const leat_real *a = g->a + first / TILE_ROWS * g->a_strip, *bias = g->bias ? g->bias + j : NULL;
+    leat_real *c = g->c + first * g->ldc + j;
+    for (int64_t i = first; i < end; i += TILE_ROWS, a += g->a_strip, c += TILE_ROWS * g->ldc)
+        tiles[kind][end - i < TILE_ROWS ? end - i : TILE_ROWS](g, a, b, c, bias, width);
+    return width;
+}
+
+/* A panel of B is kept near for all rows; where the whole of B is near, C is written in its own order. */
+static void gemm_block(const leat_gemm_block *g)
+{
+    int64_t height = g->n * g->k <= NEAR_NUMBERS ? TILE_ROWS : g->m;
+    for (int64_t i = 0; i < g->m; i += height) {
+        int64_t end = g->m - i < height ? g->m : i + height;
+        const leat_real *b = g->b;
+        for (int64_t left = g->n; left > 0; left -= g->panel, b += g->panel * g->k)
+            for (int64_t at = 0, width = left < g->panel ? left : g->panel; at < width;)
+                at += gemm_column(g, i, end, b + at, g->n - left + at, width - at);
+    }
+}
+
+static const leat_gemm_kernel gemm_kernel = {
+    .rows = TILE_ROWS,
+    .cols = TILE_COLS,
+    .wide = TILE_WIDE,
+    .lanes = VL,
+    .block = gemm_block,
+    .pack = gemm_pack,
+    .pack_transposed = gemm_pack_transposed,
+};
+
+#endif

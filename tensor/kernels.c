@@ -1,0 +1,50 @@
+/*
+ * Which kernels run: looks once at what the machine has and at LEAT_ISA. A further instruction set is one more entry in
+ * `look`, the better the later.
+ */
+#include "kernels.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const leat_kernels *available[8]; /* from plain to best, then NULL */
+static const leat_kernels *chosen;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void look(void)
+{
+    int count = 0;
+    available[count++] = &leat_kernels_ref;
+#ifdef LEAT_HAVE_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        available[count++] = &leat_kernels_avx2;
+#endif
+    chosen = available[count - 1];
+    const char *wanted = getenv("LEAT_ISA");
+    for (int i = 0; wanted && i < count; i++)
+        if (strcmp(wanted, available[i]->isa) == 0)
+            chosen = available[i];
+}
+
+const leat_kernels *leat_kernels_get(void)
+{
+    pthread_once(&once, look);
+    return chosen;
+}
+
+const leat_kernels *const *leat_kernels_all(void)
+{
+    pthread_once(&once, look);
+    return available;
+}
+
+const char *leat_isa(void)
+{
+    return leat_kernels_get()->isa;
+}
+
+double leat_sum_contiguous(const leat_real *x, int64_t n)
+{
+    return leat_kernels_get()->sum(x, n);
+}

@@ -1,0 +1,27 @@
+/*
+ * The kernels for AVX2 and FMA. The target stands here, not in the compiler's flags; <immintrin.h> must come before it.
+ */
+#include "kernels.h"
+
+#ifdef LEAT_HAVE_AVX2
+
+#include <immintrin.h>
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+#define LEAT_SIMD_AVX2    1
+#define LEAT_SIMD_KERNELS leat_kernels_avx2
+#include "kernels_impl.h"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif

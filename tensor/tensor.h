@@ -1,0 +1,253 @@
+/*
+ * leat/tensor: arrays and arithmetic, the ground floor of leat.
+ *
+ * It knows shapes, memory, random numbers, threads, matrix products and files. It has never heard of a gradient: that
+ * is the next folder, autograd.
+ *
+ * Layout      Row-major and contiguous, rank 0 to 6, int64_t sizes. The last axis is the feature axis.
+ * Precision   leat_real is float; the same sources built with LEAT_DOUBLE defined are the library leat64, where it is
+ *             double. Programs against leat64 define LEAT_DOUBLE too (its pkg-config file does so).
+ * Errors      Nothing here prints, exits or aborts because of data. A function that can fail takes a leat_status (which
+ *             may be NULL) and returns its code; the first failure in a status stays.
+ * Threads     No global state but the kernel table, chosen once. Objects belong to one thread at a time unless a
+ *             comment says otherwise.
+ * Same bits   Results are a function of the inputs alone: not of the number of threads, the instruction set, the
+ *             compiler or its flags. The orders of summation that make this so stand with each function.
+ */
+#ifndef LEAT_TENSOR_H
+#define LEAT_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LEAT_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define LEAT_API __attribute__((visibility("default")))
+#define LEAT_PRINTF(at, first) __attribute__((__format__(__printf__, at, first)))
+#else
+#define LEAT_API
+#define LEAT_PRINTF(at, first)
+#endif
+
+#ifdef LEAT_DOUBLE
+typedef double leat_real;
+#else
+typedef float leat_real;
+#endif
+
+/* ---- status ------------------------------------------------------------------------------------------------------ */
+
+typedef enum leat_code {
+    LEAT_OK = 0,
+    LEAT_ESHAPE = 1,     /* shapes do not fit together */
+    LEAT_ENOMEM = 2,     /* out of memory, or a size that no memory could hold */
+    LEAT_EARG = 3,       /* an argument has a value that it must not have */
+    LEAT_ESTATE = 4,     /* the call does not belong here: a stale variable, a name used twice */
+    LEAT_EIO = 5,        /* the operating system refused to read or write */
+    LEAT_EFORMAT = 6,    /* a file or a text is not what it claims to be */
+    LEAT_ENONFINITE = 7, /* an infinity or a NaN where a number was needed */
+} leat_code; /* values are frozen; new ones come at the end */
+
+typedef struct leat_status {
+    leat_code code;
+    char message[500]; /* one line, no newline at its end */
+} leat_status;
+
+/* Keeps the first failure: sets code and message if `s` still says LEAT_OK, and returns the code passed in either way.
+ * `s` may be NULL. */
+LEAT_API leat_code leat_fail(leat_status *s, leat_code code, const char *format, ...) LEAT_PRINTF(3, 4);
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* Where memory comes from. allocate returns a block aligned as malloc aligns, or NULL; release takes NULL too. Used by
+ * one thread at a time. A NULL leat_allocator pointer means malloc and free. */
+typedef struct leat_allocator {
+    void *(*allocate)(void *user, size_t bytes);
+    void (*release)(void *user, void *block);
+    void *user;
+} leat_allocator;
+
+/* Memory of one lifetime: allocate many times, let go of all at once. Blocks are aligned to 64 bytes and not zeroed.
+ * A reset keeps the memory, in one chunk as large as the largest use so far, so that a loop that uses about the same
+ * each time round stops asking the allocator. The fields are private. */
+typedef struct leat_arena {
+    const leat_allocator *allocator;
+    struct leat_chunk *first, *current;
+    size_t in_use, peak;
+} leat_arena;
+
+typedef struct leat_arena_mark {
+    struct leat_chunk *chunk;
+    size_t used, in_use;
+} leat_arena_mark;
+
+LEAT_API void leat_arena_init(leat_arena *a, const leat_allocator *allocator);
+LEAT_API void *leat_arena_alloc(leat_arena *a, size_t bytes);                /* NULL when out of memory */
+LEAT_API void *leat_arena_zalloc(leat_arena *a, size_t bytes);               /* the same, filled with zero bytes */
+LEAT_API char *leat_arena_format(leat_arena *a, const char *format, ...) LEAT_PRINTF(2, 3);
+LEAT_API leat_arena_mark leat_arena_save(const leat_arena *a);
+LEAT_API void leat_arena_restore(leat_arena *a, leat_arena_mark mark);       /* lets go of all taken since the mark */
+LEAT_API void leat_arena_reset(leat_arena *a);
+LEAT_API void leat_arena_free(leat_arena *a);                                /* back to the allocator; usable again */
+
+/* ---- shapes and tensors ------------------------------------------------------------------------------------------ */
+
+#define LEAT_MAX_RANK 6
+
+typedef struct leat_shape {
+    int rank;                   /* 0: a scalar */
+    int64_t size[LEAT_MAX_RANK]; /* sizes of 0 are legal: an empty tensor */
+} leat_shape;
+
+/* A value: where the numbers are and how they are arranged. It does not own the numbers. */
+typedef struct leat_tensor {
+    leat_real *data;
+    leat_shape shape;
+} leat_tensor;
+
+LEAT_API leat_shape leat_shape_of(int rank, const int64_t *size);
+LEAT_API bool leat_shape_equal(const leat_shape *a, const leat_shape *b);
+
+/* The number of elements and of bytes, or -1 when a size is negative, the rank is out of range, or the product (times
+ * sizeof(leat_real)) exceeds PTRDIFF_MAX. Every size is checked here and nowhere else. */
+LEAT_API int64_t leat_shape_count(const leat_shape *s);
+
+/* NumPy broadcasting: aligned at the last axis, sizes equal or 1. False when they do not fit. */
+LEAT_API bool leat_shape_broadcast(const leat_shape *a, const leat_shape *b, leat_shape *out);
+
+/* Text for messages, "[256,2]"; returns `text`. */
+#define LEAT_SHAPE_TEXT 128
+LEAT_API const char *leat_shape_print(const leat_shape *s, char text[LEAT_SHAPE_TEXT]);
+
+/* Takes the memory of a tensor from an arena, not zeroed. On failure the status says why and data is NULL. */
+LEAT_API leat_tensor leat_tensor_new(leat_arena *a, leat_shape shape, leat_status *s);
+
+/* Shapes written out: LEAT_SHAPE(256, 2); a scalar is leat_shape_of(0, NULL). */
+#ifndef __cplusplus
+#define LEAT_SHAPE(...)                                                                                                \
+    leat_shape_of((int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[]){ __VA_ARGS__ })
+#endif
+
+/* ---- random numbers ---------------------------------------------------------------------------------------------- */
+
+/*
+ * A counter-based generator (Philox 4x32-10; Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the
+ * n-th number of a stream is a pure function of (seed, stream, n), so any part of a sequence can be drawn anywhere, in
+ * any order, by any thread. Streams of one seed are independent. Copying the struct copies the position.
+ */
+typedef struct leat_rng {
+    uint64_t seed, stream, position; /* position counts numbers drawn; each function says how many it takes */
+} leat_rng;
+
+LEAT_API leat_rng leat_rng_new(uint64_t seed, uint64_t stream);
+LEAT_API uint64_t leat_rng_next(leat_rng *r);                              /* 64 random bits; takes one */
+LEAT_API double leat_rng_uniform(leat_rng *r);                             /* in (0, 1), 53 bits; takes one */
+LEAT_API double leat_rng_normal(leat_rng *r);                              /* N(0, 1); takes one */
+LEAT_API int64_t leat_rng_below(leat_rng *r, int64_t n);                   /* 0 .. n-1 without bias, n > 0; takes one or more */
+LEAT_API void leat_rng_permutation(leat_rng *r, int64_t *out, int64_t n);  /* of 0 .. n-1, uniformly; takes n - 1 or more */
+
+/* Arrays, n numbers each, element i from position + i: U(low, high), N(0, 1), and logistic(0, 1) = log(u / (1 - u)).
+ * Normals are the inverse of the normal distribution function (relative error below 1e-15 before rounding). The float
+ * library draws the double library's numbers, rounded. */
+LEAT_API void leat_rng_fill_uniform(leat_rng *r, leat_real *out, int64_t n, double low, double high);
+LEAT_API void leat_rng_fill_normal(leat_rng *r, leat_real *out, int64_t n);
+LEAT_API void leat_rng_fill_logistic(leat_rng *r, leat_real *out, int64_t n);
+
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+/* A pool of threads. Its workers start at the first parallel use. Idle ones spin for some microseconds and then sleep;
+ * so does the caller while it waits. */
+typedef struct leat_pool leat_pool;
+
+/* `threads` counts the caller; 0 means as many as this process may use, by affinity and cgroup limits, or what the
+ * environment's LEAT_NUM_THREADS says. NULL when out of memory. If a worker cannot be started the pool works with fewer. */
+LEAT_API leat_pool *leat_pool_new(int threads, const leat_allocator *allocator);
+LEAT_API void leat_pool_free(leat_pool *p); /* NULL is allowed */
+LEAT_API int leat_pool_threads(const leat_pool *p);
+LEAT_API int leat_available_threads(void);
+
+/* Calls fn(arg, begin, end) for ranges that together cover 0 .. n exactly once; a range is a multiple of `grain` long but
+ * for the last. At most one range per thread; no more threads than n / grain, rounded up. A NULL pool, or one that is
+ * busy, means the caller alone. fn must not care how the ranges are cut. */
+typedef void leat_range_fn(void *arg, int64_t begin, int64_t end);
+LEAT_API void leat_parallel_for(leat_pool *p, int64_t n, int64_t grain, leat_range_fn *fn, void *arg);
+
+/* ---- arithmetic -------------------------------------------------------------------------------------------------- */
+
+/* The instruction set whose kernels run in this process: "ref" or "avx2". The best that the machine has, unless the
+ * environment's LEAT_ISA names another; a name that this machine cannot run is ignored. */
+LEAT_API const char *leat_isa(void);
+
+typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_RELU, LEAT_TANH, LEAT_SIGMOID, LEAT_SOFTPLUS } leat_activation;
+
+/*
+ * C = act(op(A) op(B) + bias), or with `accumulate` C += op(A) op(B), where op(A) is [m, k] and op(B) is [k, n].
+ *
+ * A is stored [m, k] with row stride lda, or [k, m] when trans_a; B is [k, n], or [n, k] when trans_b; C is [m, n] with
+ * row stride ldc and overlaps neither. bias is [n] or NULL. Accumulating allows neither bias nor activation. Sizes may be
+ * 0; with k = 0 the product is 0.
+ *
+ * Order of every output: acc = 0 (C when accumulating); for k ascending acc = fma(a, b, acc); then + bias; then the
+ * activation. A function of its row, its column and nothing else.
+ */
+typedef struct leat_gemm_args {
+    bool trans_a, trans_b, accumulate;
+    leat_activation activation;
+    int64_t m, n, k, lda, ldb, ldc;
+    const leat_real *a, *b, *bias;
+    leat_real *c;
+} leat_gemm_args;
+
+/* `scratch` gives room for packing and is left as it was found. The pool may be NULL. LEAT_ENOMEM is the only failure. */
+LEAT_API leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g);
+
+/* The sum of n contiguous numbers: 16 interleaved double accumulators folded pairwise (8 + 8, 4 + 4, 2 + 2, 1 + 1), in
+ * blocks of 4096 whose sums are added in order. */
+LEAT_API double leat_sum_contiguous(const leat_real *x, int64_t n);
+
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+/* The whole file in memory from the arena, with a zero byte behind it that `size` does not count. */
+LEAT_API leat_code leat_file_read(const char *path, leat_arena *a, char **bytes, size_t *size, leat_status *s);
+
+/* All or nothing: the bytes go to a temporary name in the same folder, are synced and renamed to `path`. If anything
+ * fails, what stood at `path` is still there, and the temporary file is gone. */
+LEAT_API leat_code leat_file_write(const char *path, const void *bytes, size_t size, leat_status *s);
+
+/* NumPy's .npy (format versions 1 to 3). Reads floats and integers of any width and byte order, and both index orders,
+ * into leat_real, row-major, rank up to 6; writes little-endian leat_real. */
+LEAT_API leat_code leat_npy_read(const char *path, leat_arena *a, leat_tensor *out, leat_status *s);
+LEAT_API leat_code leat_npy_write(const char *path, const leat_tensor *t, leat_status *s);
+
+/* safetensors: named tensors and a flat map of texts. Names and texts are UTF-8. */
+typedef struct leat_safetensors_entry {
+    const char *name;
+    leat_tensor tensor;
+} leat_safetensors_entry;
+
+typedef struct leat_safetensors {
+    int64_t count;
+    leat_safetensors_entry *entries; /* in the order of the data in the file */
+    int64_t metadata_count;
+    const char *(*metadata)[2];      /* key, value; the file's __metadata__ */
+} leat_safetensors;
+
+/* F64, F32, F16, BF16, the integers, and BOOL are read into leat_real. Refused: offsets that overlap, leave holes or do
+ * not fit the shape, names that occur twice, rank above 6, a header that is not JSON of the described form. */
+LEAT_API leat_code leat_safetensors_read(const char *path, leat_arena *a, leat_safetensors *out, leat_status *s);
+/* Writes leat_real (F32, or F64 from leat64), data aligned to 64 bytes; all or nothing, like leat_file_write. */
+LEAT_API leat_code leat_safetensors_write(const char *path, const leat_safetensors *f, leat_status *s);
+LEAT_API const leat_tensor *leat_safetensors_find(const leat_safetensors *f, const char *name); /* NULL: not there */
+LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const char *key);     /* NULL: not there */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * Private to tensor: exp, log, tanh and their kin over the vectors of simd.h, for float and for double.
+ *
+ * Each is within 2 units in the last place wherever the result is a normal number (tests/tensor/math_all.c looks at every
+ * float), and right at infinities, zeros and NaN. There are no tables: a range reduction, one polynomial fitted to have
+ * the least largest error on the reduced range, and the way back. The operations are the same in every instruction set,
+ * so the bits are too; all multiply-adds are explicit.
+ *
+ *     exp      e^x = 2^n e^r with n = rint(x / ln 2), |r| <= ln(2) / 2, and e^r = 1 + r + r^2 q(r)
+ *     log      x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f) and z = s^2,
+ *              log(1 + f) = 2 atanh(s) = 2s + s R(z) = f - (f^2/2 - s (f^2/2 + R(z)))
+ *     tanh     t / (t + 2) with t = e^(2|x|) - 1
+ *     sigmoid  e^min(x, 0) / (1 + e^-|x|)
+ *     softplus max(x, 0) + log(1 + e^-|x|)
+ */
+#ifndef LEAT_VMATH_H
+#define LEAT_VMATH_H
+
+#include "simd.h"
+
+#ifdef LEAT_SIMD_DOUBLE
+#define VM_MANTISSA   52
+#define VM_BIAS       1023
+#define VM_LOG2E      0x1.71547652b82fep+0
+#define VM_LN2_HIGH   0x1.62e42fefa4p-1 /* short, so that n times it is exact */
+#define VM_LN2_LOW    -0x1.8432a1b0e2634p-43
+#define VM_EXP_LOW    -746 /* e^x rounds to 0 here, */
+#define VM_EXP_HIGH   710  /* and to infinity here */
+#define VM_TANH_HIGH  40   /* tanh(x/2) rounds to 1 here */
+#define VM_SQRT_HALF  0x3fe6a09e667f3bcdU
+#define VM_MIN_NORMAL 0x1p-1022
+#else
+#define VM_MANTISSA   23
+#define VM_BIAS       127
+#define VM_LOG2E      0x1.715476p+0F
+#define VM_LN2_HIGH   0x1.62e4p-1F
+#define VM_LN2_LOW    0x1.7f7d1cp-20F
+#define VM_EXP_LOW    -105
+#define VM_EXP_HIGH   89
+#define VM_TANH_HIGH  20
+#define VM_SQRT_HALF  0x3f3504f3U
+#define VM_MIN_NORMAL 0x1p-126F
+#endif
+
+#define VM_TWO_TO_MANTISSA ((vreal)((vreal_bits)1 << VM_MANTISSA))
+#define VM_ONE_BITS        ((vreal_bits)VM_BIAS << VM_MANTISSA)
+/* Adding this rounds to an integer, which then stands in the low bits of the sum. */
+#define VM_ROUNDER ((vreal)1.5 * VM_TWO_TO_MANTISSA)
+
+/* (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2. */
+SIMD_INLINE vec v_exp_polynomial(vec r)
+{
+#ifdef LEAT_SIMD_DOUBLE
+    vec q = v_set(0x1.1f7a933f043f0p-29);
+    q = v_fma(q, r, v_set(0x1.af5f7d359a473p-26));
+    q = v_fma(q, r, v_set(0x1.27e4d738c1e11p-22));
+    q = v_fma(q, r, v_set(0x1.71ddf7e51b0e3p-19));
+    q = v_fma(q, r, v_set(0x1.a01a01a861416p-16));
+    q = v_fma(q, r, v_set(0x1.a01a01b011a2ep-13));
+    q = v_fma(q, r, v_set(0x1.6c16c16c15f85p-10));
+    q = v_fma(q, r, v_set(0x1.111111110f63dp-7));
+    q = v_fma(q, r, v_set(0x1.5555555555556p-5));
+    q = v_fma(q, r, v_set(0x1.5555555555559p-3));
+#else
+    vec q = v_set(0x1.a242a4p-13F);
+    q = v_fma(q, r, v_set(0x1.6d3c92p-10F));
+    q = v_fma(q, r, v_set(0x1.111004p-7F));
+    q = v_fma(q, r, v_set(0x1.5554f6p-5F));
+    q = v_fma(q, r, v_set(0x1.555556p-3F));
+#endif
+    return v_fma(q, r, v_set((vreal)0.5));
+}
+
+/* R(z) / z, where log((1 + s) / (1 - s)) = 2s + s R(s^2), for z <= (sqrt(2) - 1)^4. */
+SIMD_INLINE vec v_log_polynomial(vec z)
+{
+#ifdef LEAT_SIMD_DOUBLE
+    vec q = v_set(0x1.2f0e8cf09f7b0p-3);
+    q = v_fma(q, z, v_set(0x1.39a0d8f9f53f0p-3));
+    q = v_fma(q, z, v_set(0x1.74664766616bcp-3));
+    q = v_fma(q, z, v_set(0x1.c71c51e115f99p-3));
+    q = v_fma(q, z, v_set(0x1.2492494221a4ep-2));
+    q = v_fma(q, z, v_set(0x1.999999997fa53p-2));
+    return v_fma(q, z, v_set(0x1.5555555555593p-1));
+#else
+    vec q = v_set(0x1.31e15ap-2F);
+    q = v_fma(q, z, v_set(0x1.995ed2p-2F));
+    return v_fma(q, z, v_set(0x1.55557ap-1F));
+#endif
+}
+
+/* 2^n for an integer n whose power is a normal number. */
+SIMD_INLINE vec v_pow2(vec n)
+{
+    vec shifted = v_add(n, v_set(VM_ROUNDER + VM_BIAS));
+    return v_from_bits(b_shl(v_bits(shifted), VM_MANTISSA));
+}
+
+/* x = n ln 2 + r with an integer n and |r| <= ln(2) / 2; r + w is e^(x - n ln 2) - 1 (w also mends the rounding of r). */
+SIMD_INLINE void v_exp_reduced(vec x, vec *n, vec *r, vec *w)
+{
+    *n = v_rint(v_mul(x, v_set(VM_LOG2E)));
+    vec exact = v_fnma(*n, v_set(VM_LN2_HIGH), x);
+    *r = v_fnma(*n, v_set(VM_LN2_LOW), exact);
+    vec error = v_fnma(*n, v_set(VM_LN2_LOW), v_sub(exact, *r));
+    *w = v_fma(v_mul(*r, *r), v_exp_polynomial(*r), error);
+}
+
+SIMD_INLINE vec v_exp(vec x)
+{
+    /* The order of the operands lets NaN pass. */
+    x = v_min(v_set(VM_EXP_HIGH), v_max(v_set(VM_EXP_LOW), x));
+    vec n, r, w;
+    v_exp_reduced(x, &n, &r, &w);
+    vec y = v_add(v_set(1), v_add(r, w));
+    /* 2^n may not be a normal number, so it comes in two halves; the first product is exact. */
+    vec half = v_rint(v_mul(n, v_set((vreal)0.5)));
+    return v_mul(v_mul(y, v_pow2(half)), v_pow2(v_sub(n, half)));
+}
+
+/* k ln 2 + log(1 + f) for sqrt(1/2) <= 1 + f <= sqrt(2). */
+SIMD_INLINE vec v_log_reduced(vec f, vec k)
+{
+    vec s = v_div(f, v_add(v_set(2), f));
+    vec z = v_mul(s, s);
+    vec half_square = v_mul(v_mul(f, f), v_set((vreal)0.5));
+    vec tail = v_fma(z, v_log_polynomial(z), half_square);
+    tail = v_fma(s, tail, v_mul(k, v_set(VM_LN2_LOW)));
+    return v_fma(k, v_set(VM_LN2_HIGH), v_sub(f, v_sub(half_square, tail)));
+}
+
+SIMD_INLINE vec v_log(vec x)
+{
+    const vec infinity = v_set((vreal)INFINITY);
+    vmask tiny = v_lt(x, v_set(VM_MIN_NORMAL));
+    vec scaled = v_select(tiny, v_mul(x, v_set(VM_TWO_TO_MANTISSA)), x);
+
+    /* Shift the exponent's step from 1 to sqrt(1/2), then take exponent and mantissa apart. */
+    vbits shifted = b_add(v_bits(scaled), b_set(VM_ONE_BITS - VM_SQRT_HALF));
+    vbits exponent = b_or(b_shr(shifted, VM_MANTISSA), v_bits(v_set(VM_TWO_TO_MANTISSA)));
+    vbits mantissa = b_and(shifted, b_set(((vreal_bits)1 << VM_MANTISSA) - 1));
+    vec offset = v_select(tiny, v_set(VM_TWO_TO_MANTISSA + VM_BIAS + VM_MANTISSA), v_set(VM_TWO_TO_MANTISSA + VM_BIAS));
+    vec k = v_sub(v_from_bits(exponent), offset);
+    vec f = v_sub(v_from_bits(b_add(mantissa, b_set(VM_SQRT_HALF))), v_set(1));
+
+    vec y = v_log_reduced(f, k);
+    y = v_select(v_lt(x, infinity), y, x); /* inf and NaN */
+    y = v_select(v_eq(x, v_set(0)), v_neg(infinity), y);
+    return v_select(v_lt(x, v_set(0)), v_set((vreal)NAN), y);
+}
+
+/* log(1 + u) for 0 <= u <= 1. */
+SIMD_INLINE vec v_log1p_unit(vec u)
+{
+    vmask large = v_gt(u, v_set((vreal)0.41421356));
+    vec f = v_select(large, v_mul(v_sub(u, v_set(1)), v_set((vreal)0.5)), u);
+    return v_log_reduced(f, v_select(large, v_set(1), v_set(0)));
+}
+
+/* For small t the sum t + 2 loses what the quotient needs; t/2 - t/2 (t / (t + 2)) is the same and keeps it. */
+SIMD_INLINE vec v_tanh(vec x)
+{
+    vec a = v_abs(x);
+    a = v_min(v_set(VM_TANH_HIGH), v_add(a, a));
+    vec n, r, w;
+    v_exp_reduced(a, &n, &r, &w);
+    /* t = 2^n (1 + r + w) - 1, the larger terms first, and what their sum loses added to the smaller. */
+    vec scale = v_pow2(n), scale_minus_1 = v_sub(scale, v_set(1));
+    vec linear = v_mul(scale, r), sum = v_add(scale_minus_1, linear);
+    vec lost = v_sub(linear, v_sub(sum, scale_minus_1));
+    vec t = v_add(sum, v_fma(scale, w, lost));
+    vec half = v_mul(t, v_set((vreal)0.5));
+    vec quotient = v_div(t, v_add(t, v_set(2)));
+    return v_copysign(v_select(v_lt(t, v_set(1)), v_fnma(half, quotient, half), quotient), x);
+}
+
+/* With e = e^-|x|, and for x < -1 as e - e (e / (1 + e)), for the same reason as in tanh. */
+SIMD_INLINE vec v_sigmoid(vec x)
+{
+    vec e = v_exp(v_neg(v_abs(x)));
+    vec quotient = v_div(v_select(v_lt(x, v_set(0)), e, v_set(1)), v_add(v_set(1), e));
+    return v_select(v_lt(x, v_set(-1)), v_fnma(e, quotient, e), quotient);
+}
+
+SIMD_INLINE vec v_softplus(vec x)
+{
+    return v_add(v_max(x, v_set(0)), v_log1p_unit(v_exp(v_neg(v_abs(x)))));
+}
+
+/* Not max(x, 0), because NaN must pass. */
+SIMD_INLINE vec v_relu(vec x)
+{
+    return v_select(v_lt(x, v_set(0)), v_set(0), x);
+}
+
+#endif
