@@ -1,0 +1,342 @@
+/*
+ * leat/autograd: a tape that records operations and walks back over them (reverse-mode differentiation).
+ *
+ *     leat_tape *tape = leat_tape_new(NULL);
+ *     leat_var x = leat_input(tape, data);                      a leaf whose gradient is wanted
+ *     leat_var y = leat_sum(leat_square(leat_tanh(x)));         runs at once, and is recorded
+ *     if (leat_backward(y) == LEAT_OK)
+ *         use(leat_grad(x));                                    dy/dx
+ *     else
+ *         puts(leat_tape_errmsg(tape));
+ *     leat_tape_reset(tape);                                    forgets the step, keeps the memory
+ *
+ * Variables   A leat_var is a small value, copied freely; the numbers live on its tape until the tape is reset. {0} is
+ *             "absent": where a function says so, an optional input that is not there.
+ * Errors      Sticky, on the tape: the first failure is kept, with the op, the shapes and the place in the model; what
+ *             follows does nothing and gives failed variables. So a whole expression needs one check, at its end:
+ *             leat_backward returns it, leat_tape_code tells it. A reset clears it. Only a broken contract (a NULL tape)
+ *             is an assertion.
+ * Stale       A variable from before a reset is refused (LEAT_ESTATE), never read.
+ * NaN         Not looked for on the way. leat_backward and leat_tape_check look at the end result, and if it is not finite they search for
+ *             the first op that made it so.
+ * Gradients   At kinks they are PyTorch's: relu'(0) = 0.
+ * Threads     A tape belongs to one thread at a time; it uses a pool inside. Tapes are independent of each other.
+ */
+#ifndef LEAT_AUTOGRAD_H
+#define LEAT_AUTOGRAD_H
+
+#include "../tensor/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- tape -------------------------------------------------------------------------------------------------------- */
+
+typedef struct leat_tape leat_tape;
+
+typedef struct leat_var {
+    leat_tape *tape;
+    uint32_t id, epoch; /* id 0: absent or failed */
+} leat_var;
+
+typedef struct leat_tape_opts {
+    const leat_allocator *allocator; /* NULL: malloc */
+    leat_pool *pool;                 /* NULL: the calling thread alone */
+    uint64_t seed, stream;           /* of the tape's random numbers */
+    bool values_only;                /* starts with recording off: no backward, less memory */
+    bool evaluate;                   /* starts in evaluation mode (dropout off, running statistics) */
+} leat_tape_opts;
+
+LEAT_API leat_tape *leat_tape_new(const leat_tape_opts *o); /* NULL options: all defaults; NULL result: out of memory */
+LEAT_API void leat_tape_free(leat_tape *t);                 /* NULL is allowed */
+
+/* Forgets every node and any error; parameters' gradients stay. Memory is kept for the next step. Constant time. */
+LEAT_API void leat_tape_reset(leat_tape *t);
+
+LEAT_API leat_code leat_tape_code(const leat_tape *t);
+LEAT_API const char *leat_tape_errmsg(const leat_tape *t); /* "" when all is well */
+LEAT_API const leat_status *leat_tape_status(const leat_tape *t);
+
+/* Records a failure (the first one stays) and gives a failed variable: for functions that are built from ops. The text
+ * is put behind the place in the model. */
+LEAT_API leat_var leat_tape_fail(leat_tape *t, leat_code code, const char *format, ...) LEAT_PRINTF(3, 4);
+
+/* LEAT_OK if every element of v is finite. Otherwise the tape fails with LEAT_ENONFINITE, naming the first op, in the
+ * order of creation, that gave a value that is not finite. */
+LEAT_API leat_code leat_tape_check(leat_var v);
+
+/* What ops ask the tape. Setting returns what was set before. */
+LEAT_API bool leat_tape_recording(const leat_tape *t);
+LEAT_API bool leat_tape_set_recording(leat_tape *t, bool recording);
+LEAT_API bool leat_tape_training(const leat_tape *t);
+LEAT_API bool leat_tape_set_training(leat_tape *t, bool training);
+LEAT_API leat_rng *leat_tape_rng(leat_tape *t);
+LEAT_API leat_pool *leat_tape_pool(leat_tape *t);
+/* Memory that lasts until the tape's reset (or leat_tape_keep); NULL, and a failed tape, when there is none left. */
+LEAT_API void *leat_tape_alloc(leat_tape *t, size_t bytes);
+
+/* A place in a model, for messages: names joined with '.' from the outermost. A NULL or empty name adds nothing. The
+ * structs must outlive the tape's step. Entering returns the place that was left; enter that again afterwards. */
+typedef struct leat_scope {
+    const char *name;
+    const struct leat_scope *parent;
+} leat_scope;
+
+LEAT_API const leat_scope *leat_tape_enter(leat_tape *t, const leat_scope *scope);
+LEAT_API const char *leat_scope_path(const leat_scope *s, char *text, size_t size); /* returns text */
+
+/* Without recording, memory can be given back before the reset: keep lets go of everything made since the mark but for
+ * the n variables given, which it replaces by equal ones. While recording it does nothing. */
+typedef struct leat_tape_mark {
+    leat_arena_mark memory;
+    uint32_t nodes;
+} leat_tape_mark;
+
+LEAT_API leat_tape_mark leat_tape_save(const leat_tape *t);
+LEAT_API void leat_tape_keep(leat_tape *t, leat_tape_mark mark, int n, leat_var **vars);
+
+typedef struct leat_tape_stats {
+    int64_t nodes;             /* of the current step */
+    size_t bytes, peak_bytes;  /* values, gradients and scratch: now, and the most at any time */
+} leat_tape_stats;
+
+LEAT_API leat_tape_stats leat_tape_get_stats(const leat_tape *t);
+
+/* ---- leaves and values ------------------------------------------------------------------------------------------- */
+
+LEAT_API leat_var leat_const(leat_tape *t, leat_tensor value);  /* copied; no gradient */
+LEAT_API leat_var leat_borrow(leat_tape *t, leat_tensor value); /* not copied: must not change during the step */
+LEAT_API leat_var leat_input(leat_tape *t, leat_tensor value);  /* copied; its gradient is kept, see leat_grad */
+LEAT_API leat_var leat_scalar(leat_tape *t, double value);      /* constant of rank 0 */
+LEAT_API leat_var leat_full(leat_tape *t, leat_shape shape, double value);
+LEAT_API leat_var leat_randn(leat_tape *t, leat_shape shape);   /* constant, N(0, 1) from the tape's random numbers */
+LEAT_API leat_var leat_rand(leat_tape *t, leat_shape shape);    /* constant, uniform in (0, 1), likewise */
+
+/* A constant of zeros that costs nothing: add, sub, sum, neg and mul_scalar step over it. leat_zeros_like takes the shape of x. */
+LEAT_API leat_var leat_zeros(leat_tape *t, leat_shape shape);
+LEAT_API leat_var leat_zeros_like(leat_var x);
+
+/* Storage that outlives the tape: a parameter's value and gradient. A use of it on a tape is a leaf; several uses in
+ * one step share value and gradient. Backward overwrites the gradient if has_grad is false, adds to it otherwise. */
+typedef struct leat_leaf {
+    leat_scope scope; /* the parameter's own name, and what it belongs to */
+    leat_shape shape;
+    leat_real *value, *grad;
+    bool has_grad;
+    bool frozen; /* no gradient */
+} leat_leaf;
+
+LEAT_API leat_var leat_leaf_var(leat_tape *t, leat_leaf *leaf);
+
+/* Shape and numbers; a failed variable has data NULL and shape []. The memory is the tape's. */
+LEAT_API leat_tensor leat_value(leat_var v);
+LEAT_API leat_shape leat_var_shape(leat_var v);
+LEAT_API int64_t leat_var_size(leat_var v, int axis); /* one size; negative axes count from the end; 0 if there is none */
+LEAT_API double leat_item(leat_var v);                /* the one element; NaN if the variable failed or has several */
+LEAT_API bool leat_ok(leat_var v);                    /* neither absent nor failed nor stale */
+LEAT_API bool leat_is_absent(leat_var v);             /* {0} */
+
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
+
+/* d loss / d leaf for every leaf, added to what the leaves hold. `loss` has one element. Activations' gradients are freed
+ * on the way; the tape can be walked again. LEAT_ENONFINITE if the loss is not finite. After a failure no parameter
+ * that the step used has a gradient. */
+LEAT_API leat_code leat_backward(leat_var loss);
+
+/* The same from any variable: the gradient of sum(cotangent * y); the shapes must be equal. */
+LEAT_API leat_code leat_vjp(leat_var y, leat_tensor cotangent);
+
+/* The gradient of a leat_input or a parameter's leaf; data NULL if backward did not reach it. */
+LEAT_API leat_tensor leat_grad(leat_var v);
+
+/* Empties the gradients of all leaves of the step, parameters' too. */
+LEAT_API void leat_clear_grads(leat_tape *t);
+
+/* ---- ops ---------------------------------------------------------------------------------------------------------
+ * Inputs broadcast as in NumPy where a line says so. Axes may be negative: -1 is the last. g is the gradient of the
+ * result. All fail with LEAT_ESHAPE when shapes do not fit, and LEAT_ENOMEM.
+ */
+
+/* Arithmetic, broadcasting. */
+LEAT_API leat_var leat_add(leat_var a, leat_var b);
+LEAT_API leat_var leat_sub(leat_var a, leat_var b);
+LEAT_API leat_var leat_mul(leat_var a, leat_var b);
+LEAT_API leat_var leat_div(leat_var a, leat_var b);
+LEAT_API leat_var leat_neg(leat_var x);
+LEAT_API leat_var leat_add_scalar(leat_var x, double c);  /* x + c */
+LEAT_API leat_var leat_sub_scalar(leat_var x, double c);  /* x - c */
+LEAT_API leat_var leat_rsub_scalar(double c, leat_var x); /* c - x */
+LEAT_API leat_var leat_mul_scalar(leat_var x, double c);  /* x * c */
+LEAT_API leat_var leat_div_scalar(leat_var x, double c);  /* x / c */
+LEAT_API leat_var leat_rdiv_scalar(double c, leat_var x); /* c / x */
+
+/* Elementwise functions. */
+LEAT_API leat_var leat_exp(leat_var x);
+LEAT_API leat_var leat_log(leat_var x);      /* log 0 = -inf, log of a negative number is NaN */
+LEAT_API leat_var leat_tanh(leat_var x);
+LEAT_API leat_var leat_sigmoid(leat_var x);  /* 1 / (1 + exp(-x)) */
+LEAT_API leat_var leat_softplus(leat_var x); /* log(1 + exp(x)), for any x without overflow */
+LEAT_API leat_var leat_relu(leat_var x);     /* max(x, 0); gradient 0 at 0; NaN stays NaN */
+LEAT_API leat_var leat_square(leat_var x);
+LEAT_API leat_var leat_sqrt(leat_var x);
+LEAT_API leat_var leat_activate(leat_var x, leat_activation f); /* one of them, by name */
+
+/* Where cond is not 0, a, else b; broadcasting, all three. cond gets no gradient; the branch not taken gets 0 and may
+ * hold anything, NaN included. */
+LEAT_API leat_var leat_where(leat_var cond, leat_var a, leat_var b);
+
+/* op(a) op(b): [m, k] x [k, n] -> [m, n], op transposing if told. Without trans_a, a may have more leading axes:
+ * [.., k] x [k, n] -> [.., n]. The order of summation is leat_gemm's. */
+LEAT_API leat_var leat_matmul(leat_var a, leat_var b);
+LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b);
+
+/* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */
+LEAT_API leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act);
+
+/* Sums and means. Accumulated in double, rounded once. The mean of nothing is NaN. */
+LEAT_API leat_var leat_sum(leat_var x);          /* all elements -> [] */
+LEAT_API leat_var leat_mean(leat_var x);         /* all elements -> [] */
+LEAT_API leat_var leat_sum_features(leat_var x); /* all axes but the first: [batch, ..] -> [batch] */
+LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
+LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep); /* keep: sizes of 1 stay in place */
+
+/* log sum exp over axes, without overflow. Rows of -inf give -inf, and gradient 0; over no elements -inf. */
+LEAT_API leat_var leat_logsumexp(leat_var x, int n, const int *axes, bool keep);
+
+/* Shape. reshape shares the numbers; one size may be -1, worked out from the rest. */
+LEAT_API leat_var leat_reshape(leat_var x, leat_shape shape);
+LEAT_API leat_var leat_broadcast_to(leat_var x, leat_shape shape);
+LEAT_API leat_var leat_slice(leat_var x, int axis, int64_t start, int64_t length);
+LEAT_API leat_var leat_concat(int n, const leat_var *x, int axis); /* n up to LEAT_MAX_INPUTS */
+LEAT_API leat_var leat_detach(leat_var x);                         /* the same numbers, without gradient */
+
+/* Indices along an axis, each in 0 .. size-1 (LEAT_EARG otherwise); they are copied.
+ *   gather       y[.., j, ..] = x[.., at[j], ..]; an index may occur often    (PyTorch: index_select)
+ *   scatter      a copy of x in which slice at[j] is y's slice j; no index twice, LEAT_EARG otherwise  (index_copy)
+ *   scatter_add  a copy of x to whose slice at[j] y's slice j is added, j ascending                    (index_add) */
+typedef struct leat_index {
+    const int64_t *at;
+    int64_t count;
+} leat_index;
+
+LEAT_API leat_var leat_gather(leat_var x, int axis, leat_index index);
+LEAT_API leat_var leat_scatter(leat_var x, int axis, leat_index index, leat_var y);
+LEAT_API leat_var leat_scatter_add(leat_var x, int axis, leat_index index, leat_var y);
+
+/* ---- ops of your own ----------------------------------------------------------------------------------------------
+ * An op is one const descriptor. The library's own are of the same kind, and every one is checked by leat_gradcheck_op.
+ *
+ *     static leat_code cube_shape(leat_call *c)    { c->out[0].shape = c->in[0].shape; return LEAT_OK; }
+ *     static void      cube_forward(leat_call *c)  { for each i: c->out[0].data[i] = x * x * x; }
+ *     static void      cube_backward(leat_call *c) { if (c->din[0].data) for each i: c->din[0].data[i] = g * 3 * x * x; }
+ *     static const leat_op cube = { .name = "cube", .inputs = 1, .outputs = 1, .shape = cube_shape,
+ *                                   .forward = cube_forward, .backward = cube_backward };
+ *     leat_var y = leat_apply(&cube, NULL, 0, 1, &x, NULL);
+ */
+#define LEAT_MAX_INPUTS 16
+#define LEAT_MAX_OUTPUTS 4
+
+typedef struct leat_op leat_op;
+
+/* What the functions of an op see. Sizes and pointers are checked before they are called. */
+typedef struct leat_call {
+    leat_tape *tape;
+    const leat_op *op;
+    const void *attributes; /* the op's constants, as passed to leat_apply */
+    int inputs;
+    leat_tensor in[LEAT_MAX_INPUTS];    /* an absent input has data NULL */
+    leat_tensor out[LEAT_MAX_OUTPUTS];
+    leat_tensor dout[LEAT_MAX_OUTPUTS]; /* backward: gradients of the outputs, always there */
+    leat_tensor din[LEAT_MAX_INPUTS];   /* backward: where to write the gradients of the inputs; data NULL: not wanted */
+} leat_call;
+
+typedef enum leat_op_flags {
+    LEAT_OP_BROADCAST = 1, /* backward writes every din at the shape of out[0]; leat sums it down to the input's shape */
+    LEAT_OP_VIEW = 2,      /* out[0] shares the data of in[0]; there is no forward, and backward passes dout on */
+} leat_op_flags;
+
+struct leat_case;
+
+struct leat_op {
+    const char *name;
+    int inputs;              /* how many, or the least when `variadic` */
+    int outputs;             /* 0 means 1 */
+    bool variadic;           /* up to LEAT_MAX_INPUTS */
+    unsigned flags;          /* leat_op_flags */
+    unsigned optional;       /* bit i: input i may be absent */
+    unsigned no_grad;        /* bit i: input i never gets a gradient */
+    leat_code (*shape)(leat_call *c);   /* sets out[].shape from in[].shape; the only function that may refuse */
+    void (*forward)(leat_call *c);      /* writes all of every out */
+    void (*backward)(leat_call *c);     /* writes all of every din that is wanted (overwrites: leat adds up); NULL: no gradient */
+    bool (*sample)(struct leat_case *k, int i); /* legal inputs number i for the gradient check; false: there is no such i */
+};
+
+/* Runs and records. `attributes` are copied (pointers in them must last as long as the step: leat_tape_alloc). `out`
+ * receives all outputs, or is NULL; the first is returned. The tape is that of the inputs. */
+LEAT_API leat_var leat_apply(const leat_op *op, const void *attributes, size_t attributes_size, int inputs,
+                             const leat_var *in, leat_var *out);
+
+/* Refusal from `shape`: "layers.3.net.2: matmul [256,64] x [128,128]: <reason>". Returns the code. */
+LEAT_API leat_code leat_call_fail(leat_call *c, leat_code code, const char *format, ...) LEAT_PRINTF(3, 4);
+
+/* Memory for the time of one forward or backward; NULL, and a failed tape, when there is none left. */
+LEAT_API void *leat_call_scratch(leat_call *c, size_t bytes);
+
+/* ---- gradient checker --------------------------------------------------------------------------------------------
+ * Compares backward with central differences: <cotangent, f(x + h e) - f(x - h e)> / 2h for every element e, for a
+ * random cotangent, h = cbrt(eps) * max(1, |x|), and where that disagrees with a four-point formula too. Passes only if
+ * |a - n| <= atol + rtol * max(|a|, |n|) everywhere, so a NaN fails; also checked: that gradients add up (gradients are filled
+ * with noise before), that backward gives the same bits twice, that inputs are left alone, and that not all gradients are zero.
+ * Meant for leat64; with float expect about 1e-2.
+ */
+typedef struct leat_gradcheck_opts {
+    double rtol, atol; /* 0: 1e-7 and 1e-8 in double, 2e-2 and 1e-3 in float */
+    uint64_t seed;
+    bool may_vanish;   /* the gradient is zero, and that is right */
+} leat_gradcheck_opts;
+
+typedef struct leat_gradcheck_report {
+    bool ok;
+    const char *reason;       /* why not, in a few words; "" when ok */
+    int input;                /* the worst element: of which input, and where in it */
+    int64_t index;
+    double analytic, numeric; /* its two gradients */
+    double error;             /* |a - n| / (atol + rtol max(|a|, |n|)): at most 1 when ok */
+    leat_status status;       /* what the tape said, if it failed */
+} leat_gradcheck_report;
+
+/* The function under test: builds one result from the inputs, the same each time. */
+typedef leat_var leat_differentiable(leat_tape *t, int n, const leat_var *in, void *user);
+
+LEAT_API bool leat_gradcheck(leat_differentiable *f, void *user, int n, const leat_tensor *in,
+                             const leat_gradcheck_opts *o, leat_gradcheck_report *report);
+
+/* Inputs for an op, drawn by its `sample`: fill in n, in[] and attributes, with memory from the arena. */
+typedef struct leat_case {
+    leat_arena *arena;
+    leat_rng *rng;
+    int n;
+    leat_tensor in[LEAT_MAX_INPUTS]; /* data NULL: absent */
+    const void *attributes;
+    size_t attributes_size;
+    bool may_vanish;
+} leat_case;
+
+/* For samplers: a tensor of N(0, 1) numbers, and one of numbers drawn uniformly with low <= |x| <= high, of random sign or
+ * all positive: away from kinks and poles at 0. */
+LEAT_API leat_tensor leat_case_normal(leat_case *k, leat_shape shape);
+LEAT_API leat_tensor leat_case_away(leat_case *k, leat_shape shape, double low, double high, bool positive);
+
+/* Checks the op on its case number i; false in *exists when there is none. All outputs are checked together. */
+LEAT_API bool leat_gradcheck_op(const leat_op *op, int i, bool *exists, const leat_gradcheck_opts *o,
+                                leat_gradcheck_report *report);
+
+/* Every op of the library, ends with NULL. */
+LEAT_API const leat_op *const *leat_ops(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * Private to autograd: the list of the ops, and what their files share.
+ *
+ * An op is one const leat_op with its shape, forward, backward and sample functions side by side, and below them the
+ * public function that applies it.
+ *
+ *     an elementwise op      a line in tensor/elementwise.h, and a line in ops_elementwise.c with what its tests draw
+ *     any other op           a file like ops_matmul.c, and a line in LEAT_OPS
+ *
+ * The table, the declarations and the gradient checks follow from the list. Backward is called only if some input wants
+ * a gradient, so an op with one input need not ask.
+ */
+#ifndef LEAT_OPS_H
+#define LEAT_OPS_H
+
+#include "broadcast.h"
+#include "tape.h"
+#include "../tensor/kernels.h"
+
+#define LEAT_OPS(OP)                                                                                                   \
+    LEAT_UNARY_LIST(OP)                                                                                                \
+    LEAT_BINARY_LIST(OP)                                                                                               \
+    OP(where)                                                                                                          \
+    OP(matmul)                                                                                                         \
+    OP(linear)                                                                                                         \
+    OP(sum)                                                                                                            \
+    OP(mean)                                                                                                           \
+    OP(logsumexp)                                                                                                      \
+    OP(reshape)                                                                                                        \
+    OP(broadcast_to)                                                                                                   \
+    OP(slice)                                                                                                          \
+    OP(concat)                                                                                                         \
+    OP(detach)                                                                                                         \
+    OP(gather)                                                                                                         \
+    OP(scatter)                                                                                                        \
+    OP(scatter_add)
+
+#define LEAT_DECLARE_OP(name, ...) extern const leat_op leat_op_##name;
+LEAT_OPS(LEAT_DECLARE_OP)
+#undef LEAT_DECLARE_OP
+
+/* ---- axes -------------------------------------------------------------------------------------------------------- */
+
+/* Negative axes count from the end. */
+static inline int leat_axis(int axis, int rank)
+{
+    return axis < 0 ? axis + rank : axis;
+}
+
+/* Refuses an axis that a tensor of that rank does not have. */
+leat_code leat_call_axis(leat_call *c, int axis, int rank);
+
+/* A shape as [outer, size, inner] around an axis, which must exist. */
+typedef struct leat_split {
+    int64_t outer, size, inner;
+} leat_split;
+
+leat_split leat_split_at(const leat_shape *s, int axis);
+
+/* ---- cutting the work -------------------------------------------------------------------------------------------- */
+
+/* fn(arg, begin, end) over `rows` rows of `width` numbers, in threads if they are many. */
+void leat_call_rows(const leat_call *c, int64_t rows, int64_t width, leat_range_fn *fn, void *arg);
+
+/* ---- activations ------------------------------------------------------------------------------------------------- */
+
+/* The kernel of an activation, LEAT_UNARY_...; -1 for the identity, and for what is no activation. */
+int leat_activation_kernel(leat_activation f);
+
+/* Whether an elementwise function's derivative needs no more than its value. */
+bool leat_unary_from_value(int kernel);
+
+/* dx = g f'(x) for n numbers, in threads if they are many. x may be anything readable if the derivative needs only y. */
+void leat_unary_backward(leat_pool *pool, int kernel, leat_constants k, const leat_real *x, const leat_real *y,
+                         const leat_real *g, leat_real *dx, int64_t n);
+
+#endif

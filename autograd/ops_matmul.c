@@ -1,0 +1,273 @@
+/*
+ * Matrix products, and the linear layer that is one with a bias and an activation in its epilogue. Every gradient is a
+ * product again, with the transposes left to leat_gemm, so nothing is ever transposed in memory.
+ */
+#include "ops.h"
+
+/* A matrix as it is stored, with row stride ld, and whether its transpose is meant. */
+typedef struct factor {
+    const leat_real *data;
+    int64_t ld;
+    bool trans;
+} factor;
+
+static factor transposed(factor f)
+{
+    f.trans = !f.trans;
+    return f;
+}
+
+/* out [m, n] = act(a [m, k] b [k, n] + bias) */
+static void multiply(leat_call *c, int64_t m, int64_t k, int64_t n, factor a, factor b, const leat_real *bias,
+                     leat_activation act, leat_real *out)
+{
+    leat_gemm_args g = { .trans_a = a.trans,
+                         .trans_b = b.trans,
+                         .activation = act,
+                         .m = m,
+                         .n = n,
+                         .k = k,
+                         .lda = a.ld,
+                         .ldb = b.ld,
+                         .ldc = n,
+                         .a = a.data,
+                         .b = b.data,
+                         .bias = bias,
+                         .c = out };
+    if (leat_gemm(leat_tape_pool(c->tape), leat_tape_scratch(c->tape), &g))
+        leat_call_fail(c, LEAT_ENOMEM, "out of memory for scratch");
+}
+
+static void product(leat_call *c, int64_t m, int64_t k, int64_t n, factor a, factor b, leat_real *out)
+{
+    multiply(c, m, k, n, a, b, NULL, LEAT_IDENTITY, out);
+}
+
+/* Sizes that the samples use: m, k, n around the edges of tiles, and empty ones. */
+static const int64_t samples[][3] = {
+    { 1, 1, 1 },  { 2, 3, 4 },  { 7, 8, 9 }, { 15, 16, 17 }, { 6, 1, 16 },
+    { 17, 9, 1 }, { 1, 33, 5 }, { 0, 3, 2 }, { 3, 0, 2 },    { 2, 3, 0 },
+};
+enum { SAMPLES = sizeof samples / sizeof *samples };
+
+/* ---- matmul ------------------------------------------------------------------------------------------------------ */
+
+typedef struct matmul_attributes {
+    bool trans_a, trans_b;
+} matmul_attributes;
+
+/* C [m, n] = A [m, k] B [k, n]; all leading axes of A together are its rows. */
+typedef struct matmul_parts {
+    int64_t m, k, n;
+    factor a, b;
+} matmul_parts;
+
+static matmul_parts parts_of(const leat_call *c)
+{
+    const matmul_attributes *t = c->attributes;
+    leat_split a = leat_split_at(&c->in[0].shape, -1), b = leat_split_at(&c->in[1].shape, -1);
+    return (matmul_parts){
+        .m = t->trans_a ? a.size : a.outer,
+        .k = t->trans_a ? a.outer : a.size,
+        .n = t->trans_b ? b.outer : b.size,
+        .a = { c->in[0].data, a.size, t->trans_a },
+        .b = { c->in[1].data, b.size, t->trans_b },
+    };
+}
+
+static leat_code matmul_shape(leat_call *c)
+{
+    const matmul_attributes *t = c->attributes;
+    const leat_shape *a = &c->in[0].shape, *b = &c->in[1].shape;
+    if (t->trans_a ? a->rank != 2 : a->rank < 1)
+        return leat_call_fail(c, LEAT_ESHAPE, "the first factor is no matrix");
+    if (b->rank != 2)
+        return leat_call_fail(c, LEAT_ESHAPE, "the second factor is no matrix");
+    matmul_parts p = parts_of(c);
+    int64_t k = b->size[t->trans_b ? 1 : 0];
+    if (p.k != k)
+        return leat_call_fail(c, LEAT_ESHAPE, "inner sizes differ: %lld and %lld%s", (long long)p.k, (long long)k,
+                              t->trans_a || t->trans_b ? ", after transposing" : "");
+    c->out[0].shape = *a;
+    if (t->trans_a)
+        c->out[0].shape.size[0] = p.m;
+    c->out[0].shape.size[a->rank - 1] = p.n;
+    return LEAT_OK;
+}
+
+static void matmul_forward(leat_call *c)
+{
+    matmul_parts p = parts_of(c);
+    product(c, p.m, p.k, p.n, p.a, p.b, c->out[0].data);
+}
+
+/* C = A B gives dA = G B^T and dB = A^T G. A factor that is stored transposed gets the transpose of that. */
+static void matmul_backward(leat_call *c)
+{
+    matmul_parts p = parts_of(c);
+    factor g = { c->dout[0].data, p.n, false };
+    leat_real *da = c->din[0].data, *db = c->din[1].data;
+    if (da && !p.a.trans)
+        product(c, p.m, p.n, p.k, g, transposed(p.b), da);
+    if (da && p.a.trans)
+        product(c, p.k, p.n, p.m, p.b, transposed(g), da);
+    if (db && !p.b.trans)
+        product(c, p.k, p.m, p.n, transposed(p.a), g, db);
+    if (db && p.b.trans)
+        product(c, p.n, p.m, p.k, transposed(g), p.a, db);
+}
+
+static bool matmul_sample(leat_case *k, int i)
+{
+    static const matmul_attributes transposes[] = { { false, false }, { false, true }, { true, false }, { true, true } };
+    if (i > 4 * SAMPLES)
+        return false;
+    const int64_t *size = samples[i / 4 % SAMPLES];
+    const matmul_attributes *t = &transposes[i % 4];
+    k->n = 2;
+    k->in[0] = leat_case_normal(k, t->trans_a ? LEAT_SHAPE(size[1], size[0]) : LEAT_SHAPE(size[0], size[1]));
+    k->in[1] = leat_case_normal(k, t->trans_b ? LEAT_SHAPE(size[2], size[1]) : LEAT_SHAPE(size[1], size[2]));
+    if (i == 4 * SAMPLES)
+        k->in[0] = leat_case_normal(k, LEAT_SHAPE(2, 3, size[1]));
+    k->attributes = t;
+    k->attributes_size = sizeof *t;
+    return true;
+}
+
+const leat_op leat_op_matmul = {
+    .name = "matmul",
+    .inputs = 2,
+    .shape = matmul_shape,
+    .forward = matmul_forward,
+    .backward = matmul_backward,
+    .sample = matmul_sample,
+};
+
+leat_var leat_matmul(leat_var a, leat_var b)
+{
+    return leat_matmul_t(a, b, false, false);
+}
+
+leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b)
+{
+    matmul_attributes t = { trans_a, trans_b };
+    return leat_apply(&leat_op_matmul, &t, sizeof t, 2, (leat_var[]){ a, b }, NULL);
+}
+
+/* ---- linear ------------------------------------------------------------------------------------------------------ */
+
+/* y [rows, out] = act(x [rows, in] w^T + bias), w stored [out, in]. */
+typedef struct linear_parts {
+    int64_t rows, in, out;
+    factor x, w;
+    leat_activation act;
+} linear_parts;
+
+static linear_parts linear_parts_of(const leat_call *c)
+{
+    leat_split x = leat_split_at(&c->in[0].shape, -1);
+    return (linear_parts){
+        .rows = x.outer,
+        .in = x.size,
+        .out = c->in[1].shape.size[0],
+        .x = { c->in[0].data, x.size, false },
+        .w = { c->in[1].data, x.size, false },
+        .act = *(const leat_activation *)c->attributes,
+    };
+}
+
+static leat_code linear_shape(leat_call *c)
+{
+    const leat_shape *x = &c->in[0].shape, *w = &c->in[1].shape, *bias = &c->in[2].shape;
+    if (x->rank < 1)
+        return leat_call_fail(c, LEAT_ESHAPE, "the input has no feature axis");
+    if (w->rank != 2)
+        return leat_call_fail(c, LEAT_ESHAPE, "the weight is no matrix");
+    if (x->size[x->rank - 1] != w->size[1])
+        return leat_call_fail(c, LEAT_ESHAPE, "the input has %lld features, the weight takes %lld",
+                              (long long)x->size[x->rank - 1], (long long)w->size[1]);
+    if (c->in[2].data && (bias->rank != 1 || bias->size[0] != w->size[0]))
+        return leat_call_fail(c, LEAT_ESHAPE, "the bias is not [%lld], one for each output", (long long)w->size[0]);
+    c->out[0].shape = *x;
+    c->out[0].shape.size[x->rank - 1] = w->size[0];
+    return LEAT_OK;
+}
+
+static void linear_forward(leat_call *c)
+{
+    linear_parts p = linear_parts_of(c);
+    multiply(c, p.rows, p.in, p.out, p.x, transposed(p.w), c->in[2].data, p.act, c->out[0].data);
+}
+
+/* The gradient of what goes into the activation, from its value: NULL when out of memory. */
+static const leat_real *before_activation(leat_call *c, leat_activation act)
+{
+    const leat_real *y = c->out[0].data, *g = c->dout[0].data;
+    if (act == LEAT_IDENTITY)
+        return g;
+    int64_t count = leat_shape_count(&c->out[0].shape);
+    leat_real *before = leat_call_scratch(c, (size_t)count * sizeof *before);
+    if (before)
+        leat_unary_backward(leat_tape_pool(c->tape), leat_activation_kernel(act), (leat_constants){ 0 }, y, y, g, before,
+                            count);
+    return before;
+}
+
+static void linear_backward(leat_call *c)
+{
+    linear_parts p = linear_parts_of(c);
+    factor g = { before_activation(c, p.act), p.out, false };
+    if (!g.data)
+        return;
+    if (c->din[0].data)
+        product(c, p.rows, p.out, p.in, g, p.w, c->din[0].data);
+    if (c->din[1].data)
+        product(c, p.out, p.rows, p.in, transposed(g), p.x, c->din[1].data);
+    if (c->din[2].data) {
+        leat_real *ones = leat_call_scratch(c, (size_t)p.rows * sizeof *ones);
+        if (!ones)
+            return;
+        leat_kernels_get()->fill(ones, p.rows, 1);
+        product(c, 1, p.rows, p.out, (factor){ ones, p.rows, false }, g, c->din[2].data);
+    }
+}
+
+static bool linear_sample(leat_case *k, int i)
+{
+    static const leat_activation acts[] = { LEAT_IDENTITY, LEAT_TANH, LEAT_SIGMOID, LEAT_RELU };
+    if (i > 4 * SAMPLES)
+        return false;
+    const int64_t *size = samples[i / 4 % SAMPLES];
+    leat_shape out = LEAT_SHAPE(size[2]);
+    k->n = 3;
+    k->in[0] = leat_case_normal(k, i == 4 * SAMPLES ? LEAT_SHAPE(2, 3, size[1]) : LEAT_SHAPE(size[0], size[1]));
+    k->in[1] = leat_case_normal(k, LEAT_SHAPE(size[2], size[1]));
+    if (acts[i % 4] == LEAT_RELU) { /* so large that no sum is near the kink, and one is positive */
+        k->in[2] = leat_case_away(k, out, 40, 60, false);
+        if (k->in[2].data && size[2] > 0)
+            k->in[2].data[0] = 50;
+    } else if (i / 4 % 2 == 0)
+        k->in[2] = leat_case_normal(k, out);
+    k->attributes = &acts[i % 4];
+    k->attributes_size = sizeof acts[0];
+    return true;
+}
+
+const leat_op leat_op_linear = {
+    .name = "linear",
+    .inputs = 3,
+    .optional = 1U << 2,
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .backward = linear_backward,
+    .sample = linear_sample,
+};
+
+/* An activation is fused if its derivative can do without its input, which is not kept. */
+leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act)
+{
+    int kernel = leat_activation_kernel(act);
+    leat_activation fused = kernel >= 0 && leat_unary_from_value(kernel) ? act : LEAT_IDENTITY;
+    leat_var y = leat_apply(&leat_op_linear, &fused, sizeof fused, 3, (leat_var[]){ x, w, bias }, NULL);
+    return fused == act ? y : leat_activate(y, act);
+}

@@ -1,0 +1,291 @@
+/* The life of a tape: its memory, its nodes, its sticky error, the place in the model, giving memory back early. */
+#include "tape.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+leat_tape *leat_tape_new(const leat_tape_opts *o)
+{
+    static const leat_tape_opts defaults;
+    if (!o)
+        o = &defaults;
+    leat_arena home;
+    leat_arena_init(&home, o->allocator);
+    leat_tape *t = leat_arena_zalloc(&home, sizeof *t);
+    if (!t)
+        return NULL;
+    t->home = home;
+    leat_arena_init(&t->step, o->allocator);
+    leat_arena_init(&t->grads, o->allocator);
+    leat_arena_init(&t->scratch, o->allocator);
+    t->pool = o->pool;
+    t->rng = leat_rng_new(o->seed, o->stream);
+    t->recording = !o->values_only;
+    t->training = !o->evaluate;
+    t->epoch = 1;
+    return t;
+}
+
+void leat_tape_free(leat_tape *t)
+{
+    if (!t)
+        return;
+    leat_arena_free(&t->step);
+    leat_arena_free(&t->grads);
+    leat_arena_free(&t->scratch);
+    leat_arena home = t->home; /* it holds the tape itself */
+    leat_arena_free(&home);
+}
+
+void leat_tape_reset(leat_tape *t)
+{
+    t->count = 0;
+    t->epoch++;
+    t->status.code = LEAT_OK;
+    t->status.message[0] = '\0';
+    t->scope = NULL;
+    leat_arena_reset(&t->step);
+    leat_arena_reset(&t->grads);
+    leat_arena_reset(&t->scratch);
+    memset(t->free_grads, 0, sizeof t->free_grads);
+}
+
+/* ---- status ------------------------------------------------------------------------------------------------------ */
+
+leat_code leat_tape_code(const leat_tape *t)
+{
+    return t->status.code;
+}
+
+const char *leat_tape_errmsg(const leat_tape *t)
+{
+    return t->status.message;
+}
+
+const leat_status *leat_tape_status(const leat_tape *t)
+{
+    return &t->status;
+}
+
+leat_var leat_tape_fail(leat_tape *t, leat_code code, const char *format, ...)
+{
+    assert(t);
+    if (t->status.code == LEAT_OK) {
+        char place[LEAT_PATH_TEXT], text[sizeof t->status.message];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof text, format, args);
+        va_end(args);
+        leat_fail(&t->status, code, "%s%s", leat_place(t->scope, place), text);
+    }
+    return (leat_var){ .tape = t };
+}
+
+/* ---- modes ------------------------------------------------------------------------------------------------------- */
+
+bool leat_tape_recording(const leat_tape *t)
+{
+    return t->recording;
+}
+
+bool leat_tape_set_recording(leat_tape *t, bool recording)
+{
+    bool was = t->recording;
+    t->recording = recording;
+    return was;
+}
+
+bool leat_tape_training(const leat_tape *t)
+{
+    return t->training;
+}
+
+bool leat_tape_set_training(leat_tape *t, bool training)
+{
+    bool was = t->training;
+    t->training = training;
+    return was;
+}
+
+leat_rng *leat_tape_rng(leat_tape *t)
+{
+    return &t->rng;
+}
+
+leat_pool *leat_tape_pool(leat_tape *t)
+{
+    return t->pool;
+}
+
+leat_arena *leat_tape_scratch(leat_tape *t)
+{
+    return &t->scratch;
+}
+
+void *leat_tape_alloc(leat_tape *t, size_t bytes)
+{
+    void *block = leat_arena_alloc(&t->step, bytes);
+    if (!block)
+        leat_tape_fail(t, LEAT_ENOMEM, "out of memory for %zu bytes", bytes);
+    return block;
+}
+
+/* ---- the place in the model -------------------------------------------------------------------------------------- */
+
+const leat_scope *leat_tape_enter(leat_tape *t, const leat_scope *scope)
+{
+    const leat_scope *was = t->scope;
+    t->scope = scope;
+    return was;
+}
+
+static size_t path_append(const leat_scope *s, char *text, size_t size)
+{
+    if (!s)
+        return 0;
+    size_t used = path_append(s->parent, text, size);
+    if (!s->name || !s->name[0] || used + 1 >= size)
+        return used;
+    int n = snprintf(text + used, size - used, used ? ".%s" : "%s", s->name);
+    size_t wanted = used + (size_t)(n > 0 ? n : 0);
+    return wanted < size ? wanted : size - 1;
+}
+
+const char *leat_scope_path(const leat_scope *s, char *text, size_t size)
+{
+    if (size)
+        text[0] = '\0';
+    path_append(s, text, size);
+    return text;
+}
+
+const char *leat_place(const leat_scope *s, char text[LEAT_PATH_TEXT])
+{
+    leat_scope_path(s, text, LEAT_PATH_TEXT - 2);
+    if (text[0])
+        memcpy(text + strlen(text), ": ", 3);
+    return text;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
+
+static bool block_add(leat_tape *t)
+{
+    if (t->block_count == t->block_capacity) {
+        uint32_t capacity = t->block_capacity ? 2 * t->block_capacity : 16;
+        leat_node **blocks = leat_arena_alloc(&t->home, capacity * sizeof *blocks);
+        if (!blocks)
+            return false;
+        if (t->block_count)
+            memcpy(blocks, t->blocks, t->block_count * sizeof *blocks);
+        t->blocks = blocks;
+        t->block_capacity = capacity;
+    }
+    leat_node *block = leat_arena_alloc(&t->home, LEAT_NODE_BLOCK * sizeof *block);
+    if (!block)
+        return false;
+    t->blocks[t->block_count++] = block;
+    return true;
+}
+
+leat_node *leat_tape_add(leat_tape *t)
+{
+    if (t->count == t->block_count * LEAT_NODE_BLOCK && !block_add(t)) {
+        leat_tape_fail(t, LEAT_ENOMEM, "out of memory for another node");
+        return NULL;
+    }
+    leat_node *n = leat_tape_node(t, ++t->count);
+    *n = (leat_node){ .epoch = t->epoch, .scope = t->scope };
+    return n;
+}
+
+leat_var leat_tape_last(leat_tape *t)
+{
+    return (leat_var){ .tape = t, .id = t->count, .epoch = t->epoch };
+}
+
+leat_node *leat_node_of(leat_var v)
+{
+    leat_tape *t = v.tape;
+    assert(t && "the variable is absent");
+    if (t->status.code)
+        return NULL;
+    if (v.id == 0) {
+        leat_tape_fail(t, LEAT_ESTATE, "a variable that failed before the tape's last reset is used again");
+        return NULL;
+    }
+    leat_node *n = v.id <= t->count ? leat_tape_node(t, v.id) : NULL;
+    if (!n || n->epoch != v.epoch) {
+        leat_tape_fail(t, LEAT_ESTATE, "a stale variable: it was made before the tape was reset or let go of it");
+        return NULL;
+    }
+    return n;
+}
+
+leat_real *leat_node_data(leat_tape *t, leat_node *n)
+{
+    if (n->is_zeros && !n->value.data) {
+        size_t bytes = (size_t)leat_shape_count(&n->value.shape) * sizeof(leat_real);
+        n->value.data = leat_tape_alloc(t, bytes);
+        if (n->value.data)
+            memset(n->value.data, 0, bytes);
+    }
+    return n->value.data;
+}
+
+bool leat_is_zeros(leat_var v)
+{
+    leat_node *n = v.id ? leat_node_of(v) : NULL;
+    return n && n->is_zeros;
+}
+
+/* ---- giving memory back before the reset ------------------------------------------------------------------------- */
+
+leat_tape_mark leat_tape_save(const leat_tape *t)
+{
+    return (leat_tape_mark){ leat_arena_save(&t->step), t->count };
+}
+
+/* The kept numbers wait in scratch while the step's memory is rolled back, and then move in at its new end. */
+void leat_tape_keep(leat_tape *t, leat_tape_mark mark, int n, leat_var **vars)
+{
+    if (t->recording || t->status.code)
+        return;
+    assert(n >= 0 && n <= LEAT_MAX_INPUTS);
+    leat_arena_mark scratch = leat_arena_save(&t->scratch);
+    leat_tensor kept[LEAT_MAX_INPUTS];
+    bool moves[LEAT_MAX_INPUTS];
+    for (int i = 0; i < n; i++) {
+        const leat_node *node = vars[i]->tape ? leat_node_of(*vars[i]) : NULL;
+        moves[i] = node && vars[i]->id > mark.nodes;
+        if (!moves[i])
+            continue;
+        kept[i] = node->value;
+        if (node->value.data) {
+            kept[i] = leat_tensor_new(&t->scratch, node->value.shape, &t->status);
+            if (!kept[i].data)
+                return;
+            memcpy(kept[i].data, node->value.data, (size_t)leat_shape_count(&kept[i].shape) * sizeof(leat_real));
+        }
+    }
+    leat_arena_restore(&t->step, mark.memory);
+    t->count = mark.nodes;
+    t->epoch++;
+    for (int i = 0; i < n && !t->status.code; i++) {
+        if (moves[i])
+            *vars[i] = kept[i].data ? leat_const(t, kept[i]) : leat_zeros(t, kept[i].shape);
+    }
+    leat_arena_restore(&t->scratch, scratch);
+}
+
+leat_tape_stats leat_tape_get_stats(const leat_tape *t)
+{
+    return (leat_tape_stats){
+        .nodes = t->count,
+        .bytes = t->step.in_use + t->grads.in_use + t->scratch.in_use,
+        .peak_bytes = t->step.peak + t->grads.peak + t->scratch.peak,
+    };
+}
