@@ -1,0 +1,223 @@
+/*
+ * The state dict: saving and loading all parameters and buffers under their full names.
+ *
+ * Loading checks every name and shape before it writes a number. Then modules may still refuse what they read; in that
+ * case the old numbers, of which a copy was kept, go back.
+ */
+#include "model.h"
+
+#include <string.h>
+
+/* ---- listing ----------------------------------------------------------------------------------------------------- */
+
+typedef struct lister {
+    leat_arena *arena; /* NULL while counting */
+    leat_safetensors *out;
+    bool full;
+} lister;
+
+static void list_tensor(lister *l, const char *name, leat_tensor value)
+{
+    if (l->arena && !l->full) {
+        leat_safetensors_entry *e = &l->out->entries[l->out->count];
+        *e = (leat_safetensors_entry){ leat_arena_format(l->arena, "%s", name), value };
+        l->full = e->name == NULL;
+    }
+    l->out->count++;
+}
+
+static void list_param(leat_visitor *v, leat_module *owner, leat_param *p)
+{
+    (void)owner;
+    char text[LEAT_NAME_SIZE];
+    list_tensor(v->user, leat_param_path(p, text, sizeof text), (leat_tensor){ p->leaf.value, p->leaf.shape });
+}
+
+static void list_buffer(leat_visitor *v, leat_module *owner, leat_buffer *b)
+{
+    char text[LEAT_NAME_SIZE];
+    list_tensor(v->user, leat_buffer_path(owner, b, text), b->value);
+}
+
+leat_code leat_model_list(leat_model *m, leat_arena *a, leat_safetensors *out)
+{
+    lister l = { .out = out };
+    leat_visitor v = { .user = &l, .param = list_param, .buffer = list_buffer };
+    *out = (leat_safetensors){ 0 };
+    leat_visit_model(&v, m);
+    out->entries = leat_arena_alloc(a, (size_t)out->count * sizeof *out->entries);
+    if (!out->entries)
+        return LEAT_ENOMEM;
+    out->count = 0;
+    l.arena = a;
+    leat_visit_model(&v, m);
+    return l.full ? LEAT_ENOMEM : LEAT_OK;
+}
+
+/* ---- saving ------------------------------------------------------------------------------------------------------ */
+
+leat_code leat_save(leat_model *m, const char *path, int64_t metadata_count, const char *(*metadata)[2], leat_status *s)
+{
+    leat_code code = leat_model_seal(m);
+    if (code)
+        return leat_fail(s, code, "%s", leat_model_errmsg(m));
+    leat_arena scratch;
+    leat_arena_init(&scratch, m->arena.allocator);
+    leat_safetensors file;
+    code = leat_model_list(m, &scratch, &file);
+    if (code) {
+        leat_fail(s, code, "%.300s: out of memory for the names of parameters", path);
+    } else {
+        file.metadata_count = metadata ? metadata_count : 0;
+        file.metadata = metadata;
+        code = leat_safetensors_write(path, &file, s);
+    }
+    leat_arena_free(&scratch);
+    return code;
+}
+
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
+
+/* Everything about one load: the model's tensors, what will be written into each, and copies of what is there. */
+typedef struct load {
+    leat_model *model;
+    const leat_safetensors *file;
+    const char *from;
+    leat_arena scratch;
+    leat_safetensors ours;
+    const leat_real **fresh, **old;
+    leat_status *status;
+} load;
+
+static leat_code match_one(load *l, int64_t i, bool *used)
+{
+    const leat_safetensors_entry *ours = &l->ours.entries[i];
+    char want[LEAT_SHAPE_TEXT], got[LEAT_SHAPE_TEXT];
+    for (int64_t j = 0; j < l->file->count; j++) {
+        const leat_safetensors_entry *theirs = &l->file->entries[j];
+        if (strcmp(theirs->name, ours->name) != 0)
+            continue;
+        if (!leat_shape_equal(&theirs->tensor.shape, &ours->tensor.shape))
+            return leat_fail(l->status, LEAT_ESHAPE, "%.150s: '%.150s' is %s; the model's is %s", l->from, ours->name,
+                             leat_shape_print(&theirs->tensor.shape, got), leat_shape_print(&ours->tensor.shape, want));
+        l->fresh[i] = theirs->tensor.data;
+        used[j] = true;
+        return LEAT_OK;
+    }
+    return leat_fail(l->status, LEAT_EFORMAT, "%.200s: there is no '%.200s', which the model has", l->from, ours->name);
+}
+
+static leat_code match_all(load *l)
+{
+    bool *used = leat_arena_zalloc(&l->scratch, (size_t)l->file->count * sizeof *used);
+    if (!used)
+        return leat_fail(l->status, LEAT_ENOMEM, "%.300s: out of memory for the names of parameters", l->from);
+    for (int64_t i = 0; i < l->ours.count; i++) {
+        leat_code code = match_one(l, i, used);
+        if (code)
+            return code;
+    }
+    for (int64_t j = 0; j < l->file->count; j++) {
+        if (!used[j])
+            return leat_fail(l->status, LEAT_EFORMAT, "%.200s: '%.200s' is not in the model", l->from,
+                             l->file->entries[j].name);
+    }
+    return LEAT_OK;
+}
+
+static size_t tensor_bytes(const leat_tensor *t)
+{
+    return (size_t)leat_shape_count(&t->shape) * sizeof(leat_real);
+}
+
+static leat_code keep_old(load *l)
+{
+    for (int64_t i = 0; i < l->ours.count; i++) {
+        const leat_tensor *t = &l->ours.entries[i].tensor;
+        leat_real *copy = leat_arena_alloc(&l->scratch, tensor_bytes(t));
+        if (!copy)
+            return leat_fail(l->status, LEAT_ENOMEM, "%.300s: out of memory for a copy of the old values", l->from);
+        memcpy(copy, t->data, tensor_bytes(t));
+        l->old[i] = copy;
+    }
+    return LEAT_OK;
+}
+
+static void write_values(const load *l, const leat_real *const *values)
+{
+    for (int64_t i = 0; i < l->ours.count; i++) {
+        const leat_tensor *t = &l->ours.entries[i].tensor;
+        if (tensor_bytes(t))
+            memcpy(t->data, values[i], tensor_bytes(t));
+    }
+}
+
+static void tell_loaded(leat_visitor *v, leat_module *m)
+{
+    leat_status *s = v->user, own = { 0 };
+    char text[LEAT_NAME_SIZE];
+    leat_code code = s->code || !m->type->loaded ? LEAT_OK : m->type->loaded(m, &own);
+    if (code) {
+        leat_scope_path(&m->scope, text, sizeof text);
+        leat_fail(s, code, "%.200s%s%.200s", text, text[0] ? ": " : "", own.message[0] ? own.message : m->type->name);
+    }
+}
+
+/* Children hear of their new values before their parents. */
+static leat_code tell_all(leat_model *m, leat_status *s)
+{
+    leat_visitor v = { .user = s, .leave = tell_loaded };
+    leat_visit_model(&v, m);
+    return s->code;
+}
+
+static leat_code exchange(load *l)
+{
+    leat_status refusal = { 0 }, again = { 0 };
+    write_values(l, l->fresh);
+    if (!tell_all(l->model, &refusal))
+        return LEAT_OK;
+    write_values(l, l->old);
+    if (tell_all(l->model, &again)) /* parts that were rebuilt from the new values cannot be left so */
+        leat_model_fail(l->model, again.code, "the old values could not be restored: %.300s", again.message);
+    return leat_fail(l->status, refusal.code, "%.150s: %.300s", l->from, refusal.message);
+}
+
+leat_code leat_load_tensors(leat_model *m, const leat_safetensors *f, const char *from, leat_status *s)
+{
+    leat_code code = leat_model_seal(m);
+    if (code)
+        return leat_fail(s, code, "%s", leat_model_errmsg(m));
+    load l = { .model = m, .file = f, .from = from, .status = s };
+    leat_arena_init(&l.scratch, m->arena.allocator);
+    code = leat_model_list(m, &l.scratch, &l.ours);
+    if (!code) {
+        l.fresh = leat_arena_alloc(&l.scratch, (size_t)l.ours.count * sizeof *l.fresh);
+        l.old = leat_arena_alloc(&l.scratch, (size_t)l.ours.count * sizeof *l.old);
+    }
+    if (!l.fresh || !l.old)
+        code = leat_fail(s, LEAT_ENOMEM, "%.300s: out of memory for the names of parameters", from);
+    if (!code)
+        code = match_all(&l);
+    if (!code)
+        code = keep_old(&l);
+    if (!code)
+        code = exchange(&l);
+    leat_arena_free(&l.scratch);
+    return code;
+}
+
+leat_code leat_load(leat_model *m, const char *path, leat_status *s)
+{
+    leat_code code = leat_model_seal(m);
+    if (code)
+        return leat_fail(s, code, "%s", leat_model_errmsg(m));
+    leat_arena memory;
+    leat_arena_init(&memory, m->arena.allocator);
+    leat_safetensors file;
+    code = leat_safetensors_read(path, &memory, &file, s);
+    if (!code)
+        code = leat_load_tensors(m, &file, path, s);
+    leat_arena_free(&memory);
+    return code;
+}
