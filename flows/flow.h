@@ -1,0 +1,23 @@
+/* Private to flows: what a flow is made of. */
+#ifndef LEAT_FLOW_H
+#define LEAT_FLOW_H
+
+#include "flows.h"
+
+struct leat_flow {
+    leat_module module;
+    leat_base *base;
+    leat_transform **layers;
+    int length, capacity;
+};
+
+/* A variable with the right number of features: [batch, dim]; fails the tape otherwise. */
+bool leat_check_features(leat_var x, int64_t dim, const char *what);
+
+/* Other features kept and moved, as many as before; the mask is unchanged if the values are refused. */
+leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s);
+
+/* Zeros of shape [batch], for a transform that keeps volume. */
+leat_var leat_zero_logdet(leat_var x);
+
+#endif
