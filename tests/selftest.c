@@ -1,0 +1,174 @@
+/*
+ * What must not depend on threads, without a test framework: made for ThreadSanitizer and valgrind.
+ *
+ * The pool gives out every index once, whatever the sizes, also after its workers have fallen asleep and when it is called
+ * from within. A short training run of NICE ends with the same parameters on 1, 2, 3 and 8 threads, and when two models
+ * train side by side. One line for each check; the exit code is 0 if all hold.
+ */
+#include "../flows/flows.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MOST  5000
+#define ROWS  512
+#define STEPS 6
+
+static int failures;
+
+static void check(bool ok, const char *what, int threads)
+{
+    printf("%s %s, threads %d\n", ok ? "ok  " : "FAIL", what, threads);
+    failures += !ok;
+}
+
+/* ---- the pool ---------------------------------------------------------------------------------------------------- */
+
+typedef struct visits {
+    leat_pool *pool;
+    int64_t inner; /* indices of a call from within, or 0 */
+    int count[MOST];
+} visits;
+
+static void visit(void *arg, int64_t begin, int64_t end)
+{
+    visits *v = arg;
+    for (int64_t i = begin; i < end; i++)
+        v->count[i]++;
+}
+
+static void visit_from_within(void *arg, int64_t begin, int64_t end)
+{
+    visits own = { 0 };
+    visit(arg, begin, end);
+    leat_parallel_for(((visits *)arg)->pool, ((visits *)arg)->inner, 1, visit, &own);
+}
+
+static bool each_once(leat_pool *pool, int64_t n, int64_t grain, int64_t inner)
+{
+    visits v = { .pool = pool, .inner = inner };
+    leat_parallel_for(pool, n, grain, inner ? visit_from_within : visit, &v);
+    for (int64_t i = 0; i < MOST; i++) {
+        if (v.count[i] != (i < n))
+            return false;
+    }
+    return true;
+}
+
+static void check_pool(int threads)
+{
+    leat_pool *unused = leat_pool_new(threads, NULL), *pool = leat_pool_new(threads, NULL);
+    bool once = true, slept = true, within = true;
+    for (int64_t n = 0; n < 200; n++)
+        once = once && each_once(pool, n, 1 + n % 7, 0) && each_once(pool, MOST - n, 1 + n, 0);
+    for (int i = 0; i < 5; i++) {
+        nanosleep(&(struct timespec){ .tv_nsec = 3000000 }, NULL);
+        slept = slept && each_once(pool, 100, 1, 0);
+    }
+    for (int i = 0; i < 50; i++)
+        within = within && each_once(pool, 64, 1, 16);
+    check(unused && pool && leat_pool_threads(pool) == threads, "a pool of that size", threads);
+    check(once, "every index once", threads);
+    check(slept, "every index once after sleep", threads);
+    check(within, "every index once when called from within", threads);
+    leat_pool_free(unused);
+    leat_pool_free(pool);
+}
+
+/* ---- training ---------------------------------------------------------------------------------------------------- */
+
+typedef struct result {
+    int threads;
+    bool ok;
+    uint64_t hash, draws; /* of the parameters, and of some samples */
+    double loss;
+} result;
+
+/* A ring with some noise. */
+static void make_data(leat_real *x)
+{
+    leat_rng rng = leat_rng_new(7, 0);
+    leat_rng_fill_normal(&rng, x, 2 * ROWS);
+    for (int i = 0; i < ROWS; i++) {
+        leat_real *p = x + 2 * i;
+        leat_real scale = (leat_real)(0.1 + 1 / (0.5 + (double)p[0] * (double)p[0] + (double)p[1] * (double)p[1]));
+        p[0] *= scale;
+        p[1] *= scale;
+    }
+}
+
+static uint64_t hash_bytes(const void *bytes, size_t size)
+{
+    uint64_t h = 1469598103934665603u; /* FNV-1a */
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ ((const unsigned char *)bytes)[i]) * 1099511628211u;
+    return h;
+}
+
+static void *train(void *arg)
+{
+    result *r = arg;
+    leat_real data[2 * ROWS], draws[2 * 100];
+    make_data(data);
+    leat_tensor x = { data, LEAT_SHAPE(ROWS, 2) }, batch;
+
+    leat_model *model = leat_model_new(&(leat_model_opts){ .seed = 3, .threads = r->threads });
+    leat_flow *flow =
+        leat_nice_new(model, &(leat_nice_opts){ .dim = 2, .couplings = 4, .hidden = { 64, 64 }, .scale = true });
+    leat_adam *adam = leat_adam_new(model, &(leat_adam_opts){ .lr = 1e-3 });
+    leat_batches *batches = leat_batches_new(model, x, &(leat_batches_opts){ .size = 200, .seed = 1 });
+    leat_tape *tape = leat_model_tape(model, NULL);
+    r->ok = leat_model_code(model) == LEAT_OK;
+    for (int step = 0; step < STEPS && r->ok; step++) {
+        if (!leat_batches_next(batches, &batch) && !leat_batches_next(batches, &batch))
+            r->ok = false;
+        leat_tape_reset(tape);
+        leat_var loss = leat_neg(leat_mean(leat_flow_log_prob(flow, leat_const(tape, batch))));
+        r->ok = r->ok && leat_backward(loss) == LEAT_OK && leat_adam_step(adam) == LEAT_OK;
+        r->loss = leat_item(loss);
+    }
+    r->ok = r->ok && leat_flow_draw(flow, tape, 100, 1, draws) == LEAT_OK;
+    if (r->ok) {
+        r->hash = leat_model_hash(model);
+        r->draws = hash_bytes(draws, sizeof draws);
+    } else {
+        printf("%s%s\n", leat_model_errmsg(model), leat_tape_errmsg(tape));
+    }
+    leat_model_free(model);
+    return NULL;
+}
+
+static bool same(const result *a, const result *b)
+{
+    return b->ok && a->hash == b->hash && a->draws == b->draws && memcmp(&a->loss, &b->loss, sizeof a->loss) == 0;
+}
+
+static void check_side_by_side(const result *expected, int threads)
+{
+    result r[2] = { { .threads = threads }, { .threads = threads } };
+    pthread_t other;
+    bool started = pthread_create(&other, NULL, train, &r[1]) == 0;
+    train(&r[0]);
+    if (started)
+        pthread_join(other, NULL);
+    check(started && same(expected, &r[0]) && same(expected, &r[1]), "two models side by side", threads);
+}
+
+int main(void)
+{
+    static const int threads[] = { 1, 2, 3, 8 };
+    result first = { .threads = 1 };
+    train(&first);
+    check(first.ok && first.loss == first.loss, "trains", 1);
+    for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) {
+        result r = { .threads = threads[i] };
+        check_pool(threads[i]);
+        train(&r);
+        check(same(&first, &r), "the same bits", threads[i]);
+    }
+    check_side_by_side(&first, 2);
+    printf("%d failures\n", failures);
+    return failures != 0;
+}
