@@ -49,6 +49,19 @@ void leat_flow_add(leat_flow *f, leat_transform *t)
     f->layers[f->length++] = t;
 }
 
+void leat_flow_set_context(leat_flow *f, int64_t features)
+{
+    if (f && features < 0)
+        leat_model_fail(f->module.model, LEAT_EARG, "a context of %lld features", (long long)features);
+    else if (f)
+        f->context = features;
+}
+
+int64_t leat_flow_context(const leat_flow *f)
+{
+    return f->context;
+}
+
 int64_t leat_flow_dim(const leat_flow *f)
 {
     return f->base ? f->base->dim : 0;
@@ -84,6 +97,28 @@ static bool flow_ready(const leat_flow *f, leat_tape *t)
     return code == LEAT_OK && leat_tape_code(t) == LEAT_OK;
 }
 
+/* A context of [rows, features] if the flow is conditional, else none. */
+static bool context_fits(const leat_flow *f, leat_tape *t, int64_t rows, leat_var context)
+{
+    char text[LEAT_SHAPE_TEXT];
+    if (leat_is_absent(context)) {
+        if (f->context)
+            leat_tape_fail(t, LEAT_ESHAPE, "the flow is conditional and is given no context of %lld features",
+                           (long long)f->context);
+        return f->context == 0;
+    }
+    leat_shape shape = leat_var_shape(context), wanted = LEAT_SHAPE(rows, f->context);
+    if (f->context && (!leat_ok(context) || leat_shape_equal(&shape, &wanted)))
+        return true; /* a failed or stale one is reported by the op that meets it */
+    if (f->context)
+        leat_tape_fail(t, LEAT_ESHAPE, "the flow is given a context of shape %s, not [%lld,%lld]",
+                       leat_shape_print(&shape, text), (long long)rows, (long long)f->context);
+    else
+        leat_tape_fail(t, LEAT_ESHAPE, "the flow is not conditional and is given a context of shape %s",
+                       leat_shape_print(&shape, text));
+    return false;
+}
+
 static leat_pair failed_pair(leat_tape *t)
 {
     return (leat_pair){ { .tape = t }, { .tape = t } };
@@ -91,7 +126,8 @@ static leat_pair failed_pair(leat_tape *t)
 
 static leat_pair run_chain(leat_flow *f, leat_var x, leat_var context, bool inverse)
 {
-    if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow"))
+    if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow") ||
+        !context_fits(f, x.tape, leat_var_size(x, 0), context))
         return failed_pair(x.tape);
     leat_flow_call call = { .context = context };
     leat_pair h = { x, leat_zero_logdet(x) };
@@ -124,19 +160,16 @@ leat_var leat_flow_log_prob_given(leat_flow *f, leat_var x, leat_var context)
     return leat_add(leat_base_log_prob(f->base, z.y, context), z.logdet);
 }
 
-static bool draws_fit(leat_tape *t, int64_t n, leat_var context)
+static bool draws_fit(const leat_flow *f, leat_tape *t, int64_t n, leat_var context)
 {
     if (n < 0)
         leat_tape_fail(t, LEAT_EARG, "%lld draws", (long long)n);
-    else if (!leat_is_absent(context) && leat_ok(context) && leat_var_size(context, 0) != n)
-        leat_tape_fail(t, LEAT_ESHAPE, "%lld draws and a context of %lld rows", (long long)n,
-                       (long long)leat_var_size(context, 0));
-    return leat_tape_code(t) == LEAT_OK;
+    return leat_tape_code(t) == LEAT_OK && context_fits(f, t, n, context);
 }
 
 leat_var leat_flow_sample_given(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_var context)
 {
-    if (!flow_ready(f, t) || !draws_fit(t, n, context))
+    if (!flow_ready(f, t) || !draws_fit(f, t, n, context))
         return (leat_var){ .tape = t };
     return run_chain(f, leat_base_sample(f->base, t, n, temperature, context), context, true).y;
 }
@@ -144,7 +177,7 @@ leat_var leat_flow_sample_given(leat_flow *f, leat_tape *t, int64_t n, double te
 leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, int64_t n, leat_var context, leat_var *log_prob)
 {
     *log_prob = (leat_var){ .tape = t };
-    if (!flow_ready(f, t) || !draws_fit(t, n, context))
+    if (!flow_ready(f, t) || !draws_fit(f, t, n, context))
         return *log_prob;
     leat_var z = leat_base_sample(f->base, t, n, 1, context);
     leat_pair x = run_chain(f, z, context, true);
@@ -155,7 +188,8 @@ leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, int64_t n, 
 
 leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair *steps)
 {
-    if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow"))
+    if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow") ||
+        !context_fits(f, x.tape, leat_var_size(x, 0), context))
         return leat_tape_code(x.tape);
     leat_flow_call call = { .context = context };
     for (int k = 0; k < f->length; k++)

@@ -9,6 +9,7 @@ struct leat_flow {
     leat_base *base;
     leat_transform **layers;
     int length, capacity;
+    int64_t context; /* features, 0 for none */
 };
 
 /* A variable with the right number of features: [batch, dim]; fails the tape otherwise. */

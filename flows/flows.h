@@ -181,6 +181,10 @@ typedef struct leat_flow leat_flow;
 
 LEAT_API leat_flow *leat_flow_new(leat_model *m, leat_base *base);        /* the base is named `base` */
 LEAT_API void leat_flow_add(leat_flow *f, leat_transform *t);             /* data side first; named layers.0, layers.1, ... */
+/* Makes the flow conditional: every call is then given a context of so many features, and is refused without. At first 0,
+ * no context. The conditioners must be made for it: their input is what the mask keeps, and the context behind it. */
+LEAT_API void leat_flow_set_context(leat_flow *f, int64_t features);
+LEAT_API int64_t leat_flow_context(const leat_flow *f);
 LEAT_API int64_t leat_flow_dim(const leat_flow *f);
 LEAT_API int leat_flow_length(const leat_flow *f);                        /* how many transforms */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
@@ -225,7 +229,7 @@ typedef struct leat_nice_opts {
     int64_t context;                  /* features of the context, 0 for none */
     leat_mask_kind masks;
     leat_base_kind base;
-    bool reverse;                     /* reverse the features after every coupling; the masks then do not alternate */
+    bool reverse;                     /* reverse the features after every coupling, which swaps the masks' roles */
     bool scale;                       /* ends with a learned diagonal scale */
     bool small_init;                  /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
 } leat_nice_opts;

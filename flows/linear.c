@@ -214,6 +214,8 @@ leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim)
     diagonal_scale *d = leat_module_new(m, &scale_type.module, sizeof *d);
     if (!d)
         return NULL;
+    if (dim < 1)
+        leat_model_fail(m, LEAT_EARG, "a diagonal scale of %lld features", (long long)dim);
     d->dim = dim;
     d->log_scale = leat_param_new(&d->transform.module, "log_scale", LEAT_SHAPE(dim), leat_init_zeros());
     return &d->transform;

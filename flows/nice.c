@@ -19,9 +19,12 @@ leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o)
     const int64_t *hidden = o->hidden[0] ? o->hidden : default_hidden;
     int couplings = o->couplings ? o->couplings : 6;
 
+    /* of an odd number of alternating features the reversal keeps every one on its side */
+    bool reversal_swaps_roles = o->reverse && (o->masks == LEAT_HALVES || o->dim % 2 == 0);
     leat_flow *flow = leat_flow_new(m, o->base == LEAT_LOGISTIC ? leat_logistic(m, o->dim) : leat_normal(m, o->dim));
+    leat_flow_set_context(flow, o->context);
     for (int i = 0; i < couplings; i++) {
-        int parity = o->reverse ? 0 : i % 2; /* reversing the features swaps the roles already */
+        int parity = reversal_swaps_roles ? 0 : i % 2;
         leat_mask mask = o->masks == LEAT_HALVES ? leat_mask_halves(m, o->dim, parity)
                                                  : leat_mask_alternating(m, o->dim, parity);
         leat_module *net = leat_mlp(m, mask.kept + o->context, hidden, mask.moved, LEAT_RELU);

@@ -157,9 +157,10 @@ leat_arena_mark leat_arena_save(const leat_arena *a)
 void leat_arena_restore(leat_arena *a, leat_arena_mark mark)
 {
     leat_chunk *c = mark.chunk ? mark.chunk->next : a->first;
-    for (; c && c->used; c = c->next) {
+    for (; c; c = c->next) { /* to the very end: a chunk that was too small for a block stands empty between full ones */
+        if (c->used)
+            ASAN_POISON_MEMORY_REGION(c->data, c->size);
         c->used = 0;
-        ASAN_POISON_MEMORY_REGION(c->data, c->size);
     }
     if (mark.chunk) {
         mark.chunk->used = mark.used;

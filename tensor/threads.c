@@ -7,8 +7,8 @@
  * run.
  *
  * Who waits spins first and sleeps on a condition variable later. A worker spins as long as that pays: less after each
- * time that it had to sleep for long. It does not spin on the processor on which its caller runs, and the caller seldom
- * calls a worker that was last seen there, so two threads on one processor cost about what one costs.
+ * time that it had to sleep for long. It does not spin on the processor on which its caller runs, and is not called
+ * where that is the only processor there is, so two threads on one processor cost about what one costs.
  */
 #define _GNU_SOURCE
 #include "tensor.h"
@@ -28,7 +28,7 @@
 #define MAX_THREADS 1024
 #define SPIN_NS     30000   /* the longest spin */
 #define SPIN_CHUNK  32      /* pauses between two looks at the clock */
-#define RETRY_NS    1000000 /* how long a worker that was seen on the caller's processor is left alone */
+#define LOOK_NS     1000000 /* how long an answer of the system about processors holds */
 
 enum { SLOT_CLOSED, SLOT_OPEN, SLOT_QUIT };
 
@@ -39,7 +39,6 @@ typedef struct slot {
     leat_range_fn *fn;
     void *arg;
     int64_t begin, end;
-    int64_t tried; /* the caller's note: when it last called in spite of the processor */
 
     alignas(64) atomic_bool asleep;
     pthread_mutex_t mutex;
@@ -56,7 +55,8 @@ struct leat_pool {
 
     alignas(128) atomic_int caller_cpu;
     atomic_bool busy;
-    bool started;
+    bool started, confined; /* the caller may use a single processor, as of `looked` */
+    int64_t looked;
     pid_t pid;
     int threads, workers; /* wanted, counting the caller; running, not counting it */
     slot **call;          /* the workers that take part in the current dispatch */
@@ -285,7 +285,21 @@ int leat_pool_threads(const leat_pool *p)
 
 /* ---- dispatch ---------------------------------------------------------------------------------------------------- */
 
-/* Chooses at most `wanted` workers. One that was last seen on the caller's processor is called once in a while only. */
+/* Whether this thread may use a single processor only. */
+static bool is_confined(leat_pool *p)
+{
+#ifdef __linux__
+    int64_t now = now_ns();
+    if (now - p->looked > LOOK_NS) {
+        cpu_set_t set;
+        p->confined = sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
+        p->looked = now;
+    }
+#endif
+    return p->confined;
+}
+
+/* Chooses at most `wanted` workers, leaving out those with which the caller has to share its only processor. */
 static int choose_workers(leat_pool *p, int64_t wanted)
 {
     int n = 0, cpu = this_cpu();
@@ -293,13 +307,9 @@ static int choose_workers(leat_pool *p, int64_t wanted)
         atomic_store_explicit(&p->caller_cpu, cpu, memory_order_relaxed);
     for (int i = 0; i < p->workers && n < wanted; i++) {
         slot *s = &p->slots[i];
-        if (cpu >= 0 && atomic_load_explicit(&s->cpu, memory_order_relaxed) == cpu) {
-            int64_t now = now_ns();
-            if (now - s->tried < RETRY_NS)
-                continue;
-            s->tried = now;
-        }
-        p->call[n++] = s;
+        bool shared = cpu >= 0 && atomic_load_explicit(&s->cpu, memory_order_relaxed) == cpu;
+        if (!shared || !is_confined(p))
+            p->call[n++] = s;
     }
     return n;
 }

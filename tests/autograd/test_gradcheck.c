@@ -61,7 +61,7 @@ static void spoil(leat_call *c, defect d, int64_t n)
         dx[n / 2] *= slightly;
         break;
     case WRITES_INPUT:
-        x[0] = nextafter(x[0], 10);
+        x[0] += x[0] * (leat_real)(sizeof(leat_real) == 8 ? 1e-15 : 1e-6);
         break;
     case WRITES_PAST_FRAMEWORK:
         memcpy(leat_tape_node(c->tape, 1)->leaf->grad, dx, (size_t)n * sizeof *dx);
@@ -164,7 +164,7 @@ ParameterizedTest(int *index, gradcheck, finds_inside)
 {
     leat_real x[6] = { 1, (leat_real)-0.5, (leat_real)0.8, (leat_real)0.7, (leat_real)-0.9, (leat_real)0.6 };
     defect d = defects[*index].d;
-    if (d == WRITES_INPUT || d == WRITES_PAST_FRAMEWORK || d == VANISHES)
+    if (d == WRITES_INPUT || d == WRITES_PAST_FRAMEWORK)
         return;
     leat_gradcheck_report r;
     bool ok = leat_gradcheck(apply_cube_inside, &d, 1, &(leat_tensor){ x, LEAT_SHAPE(6) }, NULL, &r);
@@ -261,7 +261,8 @@ Test(gradcheck, round_off_is_no_error)
 {
     leat_real x[] = { 1, 2, (leat_real)0.3, (leat_real)-0.7, (leat_real)1.1 };
     leat_gradcheck_report r;
-    cr_assert(leat_gradcheck(drowned, NULL, 1, &(leat_tensor){ x, LEAT_SHAPE(5) }, NULL, &r), "%s %g", r.reason, r.error);
+    cr_assert(leat_gradcheck(drowned, NULL, 1, &(leat_tensor){ x, LEAT_SHAPE(5) }, NULL, &r), "%s %g", r.reason,
+              r.error);
 }
 
 Test(gradcheck, tolerances_are_the_callers)

@@ -116,7 +116,8 @@ static leat_var where_itself(leat_tape *t, int n, const leat_var *in, void *user
 static leat_var concat_itself(leat_tape *t, int n, const leat_var *in, void *user)
 {
     (void)t, (void)n, (void)user;
-    return leat_mul(leat_concat(3, (leat_var[]){ in[0], in[0], in[0] }, 1), leat_concat(3, (leat_var[]){ in[0], in[0], in[0] }, -1));
+    return leat_mul(leat_concat(3, (leat_var[]){ in[0], in[0], in[0] }, 1),
+                    leat_concat(3, (leat_var[]){ in[0], in[0], in[0] }, -1));
 }
 
 static leat_var scatter_itself(leat_tape *t, int n, const leat_var *in, void *user)
@@ -148,8 +149,8 @@ static leat_var tangle(leat_tape *t, int n, const leat_var *in, void *user)
     y = leat_add(y, leat_reshape(leat_mul_scalar(flat, 0.5), leat_var_shape(x)));
     y = leat_mul(y, leat_logsumexp(x, 1, (int[]){ -1 }, true));
     y = leat_add(y, leat_zeros(t, leat_var_shape(y)));
-    return leat_concat(2, (leat_var[]){ leat_sum_features(y), leat_rdiv_scalar(1, leat_add_scalar(leat_square(flat), 1)) },
-                       0);
+    return leat_concat(
+        2, (leat_var[]){ leat_sum_features(y), leat_rdiv_scalar(1, leat_add_scalar(leat_square(flat), 1)) }, 0);
 }
 
 /* Random numbers of the tape: the same at every evaluation. */

@@ -86,6 +86,7 @@ Test(context, carries_gradient)
 {
     leat_model *m = test_model(0);
     leat_flow *flow = leat_flow_new(m, leat_normal(m, 3));
+    leat_flow_set_context(flow, 2);
     for (int i = 0; i < 2; i++) {
         leat_mask mask = leat_mask_alternating(m, 3, i);
         leat_module *nets[2] = { test_net(m, &mask, 2, 1), test_net(m, &mask, 2, 1) };
@@ -151,10 +152,8 @@ Test(context, missing)
     leat_tape *tape = test_tape(m);
     leat_var log_prob = leat_flow_log_prob(flow, leat_const(tape, test_normal(1, 5, 3, 1)));
     expect_refusal(tape, log_prob, "context");
-    assert_contains(leat_tape_errmsg(tape), "layers.0");
     leat_tape_reset(tape);
     expect_refusal(tape, leat_flow_sample(flow, tape, 5, 1), "context");
-    assert_contains(leat_tape_errmsg(tape), "layers.3");
     leat_model_free(m);
 }
 
@@ -165,7 +164,6 @@ Test(context, not_asked_for)
     leat_tape *tape = test_tape(m);
     leat_var x = leat_const(tape, test_normal(1, 5, 3, 1)), c = leat_const(tape, test_normal(2, 5, 2, 1));
     expect_refusal(tape, leat_flow_log_prob_given(flow, x, c), "context");
-    assert_contains(leat_tape_errmsg(tape), "layers.0");
     leat_model_free(m);
 }
 
@@ -182,8 +180,7 @@ Test(context, of_another_shape)
         leat_tape *tape = test_tape(m);
         leat_var x = leat_const(tape, test_normal(1, 5, 3, 1));
         leat_var c = leat_const(tape, test_normal(2, misfits[i].rows, misfits[i].features, 1));
-        expect_refusal(tape, leat_flow_log_prob_given(flow, x, c), "layers.0");
-        assert_contains(leat_tape_errmsg(tape), misfits[i].says);
+        expect_refusal(tape, leat_flow_log_prob_given(flow, x, c), misfits[i].says);
     }
     leat_model_free(m);
 }

@@ -36,45 +36,63 @@ static const leat_elementwise toy = {
     .inverse = toy_inverse,
 };
 
-/* y = x + number[0] (p + 10 q0 + 100 q1): which numbers of the conditioner arrive where */
+/* y = x + number[0] (p + 10 q0 + 100 q1 + 1000 r): which numbers of the conditioner arrive where */
 static leat_pair probe_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
 {
-    leat_shape shape = leat_var_shape(x), p = leat_var_shape(theta[0]), q = leat_var_shape(theta[1]);
-    cr_assert(leat_shape_equal(&shape, &p));
-    cr_assert(q.rank == 3 && q.size[0] == shape.size[0] && q.size[1] == shape.size[1] && q.size[2] == 2);
-    leat_var sum = leat_add(
-        theta[0], leat_add(leat_mul_scalar(column(theta[1], 0), 10), leat_mul_scalar(column(theta[1], 1), 100)));
+    leat_shape shape = leat_var_shape(x), wide = leat_var_shape(theta[1]);
+    for (int g = 0; g < 3; g += 2) {
+        leat_shape narrow = leat_var_shape(theta[g]);
+        cr_assert(leat_shape_equal(&shape, &narrow));
+    }
+    cr_assert(wide.rank == 3 && wide.size[0] == shape.size[0] && wide.size[1] == shape.size[1] && wide.size[2] == 2);
+    leat_var sum = leat_add(theta[0], leat_mul_scalar(theta[2], 1000));
+    for (int k = 0; k < 2; k++)
+        sum = leat_add(sum, leat_mul_scalar(column(theta[1], k), k ? 100 : 10));
     return (leat_pair){ leat_add(x, leat_mul_scalar(sum, self->number[0])), leat_zeros_like(x) };
 }
 
 static const leat_elementwise probe = {
     .name = "probe",
-    .theta = { { "p", 1 }, { "q", 2 } },
+    .theta = { { "p", 1 }, { "q", 2 }, { "r", 1 } },
     .forward = probe_forward,
     .inverse = probe_forward,
+    .number = { 2 },
 };
 
-/* Two features moved, so the net gives 2 numbers of p and then 2 x 2 of q, [moved, width]; all made constant here. */
+/* A linear layer that gives first, first + 1, ... whatever it is given. */
+static void make_constant(leat_model *m, const char *name, int first)
+{
+    char path[2][50];
+    snprintf(path[0], sizeof path[0], "%s.weight", name);
+    snprintf(path[1], sizeof path[1], "%s.bias", name);
+    leat_tensor weight = param_value(m, path[0]), bias = param_value(m, path[1]);
+    memset(weight.data, 0, (size_t)leat_shape_count(&weight.shape) * sizeof(leat_real));
+    for (int64_t i = 0; i < bias.shape.size[0]; i++)
+        bias.data[i] = (leat_real)(first + (int)i);
+}
+
+/* Two features moved, so p has 2 numbers, q has 2 x 2, [moved, width], and r has 2: 1, 2, then 3 .. 6, then 7, 8. */
+static void expect_probed(leat_model *m, leat_transform *t)
+{
+    leat_tape *tape = test_tape(m);
+    leat_real zero[6] = { 0 };
+    leat_var x = leat_const(tape, (leat_tensor){ zero, LEAT_SHAPE(2, 3) });
+    leat_tensor y = leat_value(leat_transform_forward(t, x, &no_context).y);
+    assert_tape(tape);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(y.data[3 * i], 2 * (1 + 30 + 400 + 7000));
+        cr_assert_eq(y.data[3 * i + 1], 0);
+        cr_assert_eq(y.data[3 * i + 2], 2 * (2 + 50 + 600 + 8000));
+    }
+}
+
 Test(coupling, groups_come_one_after_the_other)
 {
     leat_model *m = test_model(0);
     leat_mask mask = leat_mask_of(m, 3, (leat_real[]){ 0, 1, 0 });
-    leat_elementwise e = probe;
-    e.number[0] = 2;
-    leat_transform *t = leat_coupling(m, mask, e, leat_linear_layer(m, 1, 6));
-    assert_model(m);
-    memset(param_value(m, "net.weight").data, 0, 6 * sizeof(leat_real));
-    memcpy(param_value(m, "net.bias").data, (leat_real[]){ 1, 2, 3, 4, 5, 6 }, 6 * sizeof(leat_real));
-    leat_tape *tape = test_tape(m);
-    leat_real zero[6] = { 0 };
-    leat_tensor y =
-        leat_value(leat_transform_forward(t, leat_const(tape, (leat_tensor){ zero, LEAT_SHAPE(2, 3) }), &no_context).y);
-    assert_tape(tape);
-    for (int i = 0; i < 2; i++) {
-        cr_assert_eq(y.data[3 * i], 2 * (1 + 30 + 400));
-        cr_assert_eq(y.data[3 * i + 1], 0);
-        cr_assert_eq(y.data[3 * i + 2], 2 * (2 + 50 + 600));
-    }
+    leat_transform *t = leat_coupling(m, mask, probe, leat_linear_layer(m, 1, 8));
+    make_constant(m, "net", 1);
+    expect_probed(m, t);
     leat_model_free(m);
 }
 
@@ -82,21 +100,12 @@ Test(coupling, one_net_for_each_group)
 {
     leat_model *m = test_model(0);
     leat_mask mask = leat_mask_of(m, 3, (leat_real[]){ 0, 1, 0 });
-    leat_elementwise e = probe;
-    e.number[0] = 1;
-    leat_module *nets[2] = { leat_linear_layer(m, 1, 2), leat_linear_layer(m, 1, 4) };
-    leat_transform *t = leat_coupling_nets(m, mask, e, nets);
-    assert_model(m);
-    memset(param_value(m, "pnet.weight").data, 0, 2 * sizeof(leat_real));
-    memset(param_value(m, "qnet.weight").data, 0, 4 * sizeof(leat_real));
-    memcpy(param_value(m, "pnet.bias").data, (leat_real[]){ 1, 2 }, 2 * sizeof(leat_real));
-    memcpy(param_value(m, "qnet.bias").data, (leat_real[]){ 3, 4, 5, 6 }, 4 * sizeof(leat_real));
-    leat_tape *tape = test_tape(m);
-    leat_real zero[3] = { 0 };
-    leat_tensor y =
-        leat_value(leat_transform_forward(t, leat_const(tape, (leat_tensor){ zero, LEAT_SHAPE(1, 3) }), &no_context).y);
-    assert_tape(tape);
-    cr_assert(y.data[0] == 1 + 30 + 400 && y.data[1] == 0 && y.data[2] == 2 + 50 + 600);
+    leat_module *nets[3] = { leat_linear_layer(m, 1, 2), leat_linear_layer(m, 1, 4), leat_linear_layer(m, 1, 2) };
+    leat_transform *t = leat_coupling_nets(m, mask, probe, nets);
+    make_constant(m, "pnet", 1);
+    make_constant(m, "qnet", 3);
+    make_constant(m, "rnet", 7);
+    expect_probed(m, t);
     leat_model_free(m);
 }
 

@@ -75,6 +75,24 @@ Test(arena, restore_gives_back_across_chunks)
     leat_arena_free(&a);
 }
 
+/* The first chunk is too small for the large block and stays empty. */
+Test(arena, restore_reaches_behind_an_empty_chunk)
+{
+    leat_arena a;
+    leat_arena_init(&a, NULL);
+    leat_arena_mark empty = leat_arena_save(&a);
+    leat_arena_alloc(&a, 1000);
+    for (int i = 0; i < 3; i++) {
+        leat_arena_restore(&a, empty);
+        char *large = leat_arena_alloc(&a, 40000), *other = leat_arena_alloc(&a, 40000);
+        cr_assert(large + 40000 <= other || other + 40000 <= large);
+        memset(large, 1, 40000);
+        memset(other, 2, 40000);
+        cr_assert_eq(large[39999], 1);
+    }
+    leat_arena_free(&a);
+}
+
 Test(arena, a_steady_loop_stops_asking_after_its_second_round)
 {
     counting c = { .allowed = -1 };

@@ -7,7 +7,7 @@
 
 Test(shape, counts)
 {
-    leat_shape scalar = leat_shape_of(0, NULL), matrix = LEAT_SHAPE(3, 5), empty = LEAT_SHAPE(3, 0, INT64_MAX);
+    leat_shape scalar = leat_shape_of(0, NULL), matrix = LEAT_SHAPE(3, 5), empty = LEAT_SHAPE(3, 0, 4);
     cr_assert_eq(leat_shape_count(&scalar), 1);
     cr_assert_eq(leat_shape_count(&matrix), 15);
     cr_assert_eq(leat_shape_count(&empty), 0);
@@ -16,11 +16,12 @@ Test(shape, counts)
 Test(shape, refuses_what_no_memory_could_hold)
 {
     leat_shape negative = LEAT_SHAPE(3, -1), large = LEAT_SHAPE(INT64_MAX / 2, 2), wide = LEAT_SHAPE(1, 1, 1, 1, 1, 1);
-    leat_shape negative_and_empty = LEAT_SHAPE(0, -1);
+    leat_shape negative_and_empty = LEAT_SHAPE(0, -1), large_and_empty = LEAT_SHAPE(3, 0, INT64_MAX);
     leat_shape most = LEAT_SHAPE(PTRDIFF_MAX / (int64_t)sizeof(leat_real));
     leat_shape over = LEAT_SHAPE(PTRDIFF_MAX / (int64_t)sizeof(leat_real) + 1);
     cr_assert_eq(leat_shape_count(&negative), -1);
     cr_assert_eq(leat_shape_count(&negative_and_empty), -1);
+    cr_assert_eq(leat_shape_count(&large_and_empty), -1);
     cr_assert_eq(leat_shape_count(&large), -1);
     cr_assert_eq(leat_shape_count(&wide), 1);
     cr_assert_gt(leat_shape_count(&most), 0);
