@@ -31,10 +31,10 @@ typedef struct check {
     leat_tape *tape;
     leat_rng tape_rng, noise;
     leat_var *vars;
-    leat_leaf *leaves;      /* value: a copy of the input, of which one element is moved at a time */
-    leat_real **analytic;   /* the gradients under test */
+    leat_leaf *leaves;    /* value: a copy of the input, of which one element is moved at a time */
+    leat_real **analytic; /* the gradients under test */
     leat_tensor cotangent;
-    leat_real *ahead;       /* f(x + h) while f(x - h) is computed */
+    leat_real *ahead; /* f(x + h) while f(x - h) is computed */
 } check;
 
 static bool fail(check *k, const char *reason)

@@ -18,7 +18,8 @@ static leat_tensor draw(leat_case *k, leat_shape shape, draws d)
     if (d == any)
         return leat_case_normal(k, shape);
     leat_tensor x = leat_case_away(k, shape, 0.5, 2, d == positive);
-    if (x.data && leat_shape_count(&shape) > 0) /* one is positive, so that relu's gradient does not vanish altogether */
+    if (x.data &&
+        leat_shape_count(&shape) > 0) /* one is positive, so that relu's gradient does not vanish altogether */
         x.data[0] = (leat_real)fabs((double)x.data[0]);
     return x;
 }
@@ -72,13 +73,13 @@ void leat_unary_backward(leat_pool *pool, int kernel, leat_constants k, const le
 
 static void unary_backward(leat_call *c, int kernel)
 {
-    leat_unary_backward(leat_tape_pool(c->tape), kernel, constants_of(c), c->in[0].data, c->out[0].data, c->dout[0].data,
-                        c->din[0].data, leat_shape_count(&c->out[0].shape));
+    leat_unary_backward(leat_tape_pool(c->tape), kernel, constants_of(c), c->in[0].data, c->out[0].data,
+                        c->dout[0].data, c->din[0].data, leat_shape_count(&c->out[0].shape));
 }
 
-static const leat_shape unary_shapes[] = { { 0, { 0 } },       { 1, { 1 } },       { 1, { 7 } },    { 1, { 8 } },
-                                           { 1, { 9 } },       { 2, { 1, 15 } },   { 2, { 16, 1 } }, { 1, { 17 } },
-                                           { 2, { 0, 3 } },    { 2, { 2, 0 } },    { 2, { 5, 3 } },  { 3, { 3, 1, 5 } },
+static const leat_shape unary_shapes[] = { { 0, { 0 } },         { 1, { 1 } },     { 1, { 7 } },     { 1, { 8 } },
+                                           { 1, { 9 } },         { 2, { 1, 15 } }, { 2, { 16, 1 } }, { 1, { 17 } },
+                                           { 2, { 0, 3 } },      { 2, { 2, 0 } },  { 2, { 5, 3 } },  { 3, { 3, 1, 5 } },
                                            { 4, { 2, 2, 3, 3 } } };
 
 static bool unary_sample(leat_case *k, int i, draws d)
@@ -355,8 +356,8 @@ static leat_code where_shape(leat_call *c)
 static void where_forward_run(void *arg, const leat_run *r)
 {
     const leat_call *c = arg;
-    leat_kernels_get()->where(r->in[0], r->step[0], r->in[1], r->step[1], r->in[2], r->step[2],
-                              c->out[0].data + r->out, r->n);
+    leat_kernels_get()->where(r->in[0], r->step[0], r->in[1], r->step[1], r->in[2], r->step[2], c->out[0].data + r->out,
+                              r->n);
 }
 
 static void where_forward(leat_call *c)

@@ -120,7 +120,7 @@ static leat_code check_part(leat_call *c)
     char text[LEAT_SHAPE_TEXT];
     part.size[axis_of(c)] = index_of(c).count;
     if (!leat_shape_equal(&part, &c->in[1].shape))
-        return leat_call_fail(c, LEAT_ESHAPE, "the second is not %s, one slice for each index",
+        return leat_call_fail(c, LEAT_ESHAPE, "the second should be %s, one slice for each index",
                               leat_shape_print(&part, text));
     return LEAT_OK;
 }
@@ -152,10 +152,10 @@ static bool index_sample(leat_case *k, int i, bool with_part, bool once)
         int axis;
         int64_t count;
     } samples[] = {
-        { { 1, { 5 } }, 0, 4 },       { { 1, { 5 } }, 0, 1 },         { { 2, { 3, 5 } }, 1, 3 },
-        { { 2, { 5, 7 } }, 0, 4 },    { { 2, { 5, 1 } }, -2, 4 },     { { 3, { 2, 5, 3 } }, 1, 4 },
+        { { 1, { 5 } }, 0, 4 },        { { 1, { 5 } }, 0, 1 },          { { 2, { 3, 5 } }, 1, 3 },
+        { { 2, { 5, 7 } }, 0, 4 },     { { 2, { 5, 1 } }, -2, 4 },      { { 3, { 2, 5, 3 } }, 1, 4 },
         { { 3, { 2, 3, 8 } }, -1, 2 }, { { 4, { 2, 2, 5, 2 } }, 2, 3 }, { { 2, { 2, 5 } }, 1, 0 },
-        { { 2, { 0, 5 } }, 1, 2 },    { { 2, { 5, 0 } }, 0, 2 },
+        { { 2, { 0, 5 } }, 1, 2 },     { { 2, { 5, 0 } }, 0, 2 },
     };
     index_attributes *a = leat_arena_alloc(k->arena, sizeof *a);
     if (!a || i >= (int)(sizeof samples / sizeof *samples))

@@ -30,8 +30,9 @@ static leat_code reshape_shape(leat_call *c)
 static bool reshape_sample(leat_case *k, int i)
 {
     static const leat_shape shapes[][2] = {
-        { { 2, { 3, 4 } }, { 3, { 2, -1, 3 } } }, { { 0, { 0 } }, { 2, { 1, 1 } } }, { { 1, { 7 } }, { 1, { -1 } } },
-        { { 3, { 1, 1, 1 } }, { 0, { 0 } } },     { { 2, { 0, 4 } }, { 2, { -1, 2 } } }, { { 4, { 2, 1, 3, 1 } }, { 2, { 3, 2 } } },
+        { { 2, { 3, 4 } }, { 3, { 2, -1, 3 } } }, { { 0, { 0 } }, { 2, { 1, 1 } } },
+        { { 1, { 7 } }, { 1, { -1 } } },          { { 3, { 1, 1, 1 } }, { 0, { 0 } } },
+        { { 2, { 0, 4 } }, { 2, { -1, 2 } } },    { { 4, { 2, 1, 3, 1 } }, { 2, { 3, 2 } } },
     };
     if (i >= (int)(sizeof shapes / sizeof *shapes))
         return false;
@@ -102,9 +103,9 @@ static void broadcast_to_backward(leat_call *c)
 static bool broadcast_to_sample(leat_case *k, int i)
 {
     static const leat_shape shapes[][2] = {
-        { { 0, { 0 } }, { 2, { 2, 3 } } },          { { 1, { 5 } }, { 2, { 3, 5 } } },
-        { { 2, { 4, 1 } }, { 2, { 4, 9 } } },       { { 3, { 2, 1, 3 } }, { 4, { 2, 2, 4, 3 } } },
-        { { 2, { 1, 1 } }, { 2, { 1, 1 } } },       { { 1, { 1 } }, { 2, { 0, 3 } } },
+        { { 0, { 0 } }, { 2, { 2, 3 } } },       { { 1, { 5 } }, { 2, { 3, 5 } } },
+        { { 2, { 4, 1 } }, { 2, { 4, 9 } } },    { { 3, { 2, 1, 3 } }, { 4, { 2, 2, 4, 3 } } },
+        { { 2, { 1, 1 } }, { 2, { 1, 1 } } },    { { 1, { 1 } }, { 2, { 0, 3 } } },
         { { 2, { 1, 4 } }, { 3, { 2, 3, 4 } } },
     };
     if (i >= (int)(sizeof shapes / sizeof *shapes))
@@ -153,7 +154,8 @@ static void copy_block(const leat_call *c, int axis, leat_tensor whole, int64_t 
     leat_split w = leat_split_at(&whole.shape, axis), p = leat_split_at(&part.shape, axis);
     leat_real *inside = whole.data + at * w.inner;
     int64_t n = p.size * p.inner, stride = w.size * w.inner;
-    block_job job = to_part ? (block_job){ inside, part.data, stride, n, n } : (block_job){ part.data, inside, n, stride, n };
+    block_job job =
+        to_part ? (block_job){ inside, part.data, stride, n, n } : (block_job){ part.data, inside, n, stride, n };
     leat_call_rows(c, w.outer, n, block_range, &job);
 }
 
@@ -199,9 +201,9 @@ static bool slice_sample(leat_case *k, int i)
         leat_shape shape;
         slice_attributes s;
     } samples[] = {
-        { { 1, { 7 } }, { 0, 2, 3 } },        { { 2, { 3, 5 } }, { -1, 1, 3 } },    { { 2, { 5, 3 } }, { 0, 4, 1 } },
-        { { 3, { 2, 5, 3 } }, { 1, 0, 2 } },  { { 3, { 2, 3, 4 } }, { -3, 0, 2 } }, { { 2, { 3, 4 } }, { 1, 4, 0 } },
-        { { 2, { 0, 4 } }, { 1, 1, 2 } },     { { 4, { 2, 2, 3, 2 } }, { 2, 1, 2 } },
+        { { 1, { 7 } }, { 0, 2, 3 } },       { { 2, { 3, 5 } }, { -1, 1, 3 } },      { { 2, { 5, 3 } }, { 0, 4, 1 } },
+        { { 3, { 2, 5, 3 } }, { 1, 0, 2 } }, { { 3, { 2, 3, 4 } }, { -3, 0, 2 } },   { { 2, { 3, 4 } }, { 1, 4, 0 } },
+        { { 2, { 0, 4 } }, { 1, 1, 2 } },    { { 4, { 2, 2, 3, 2 } }, { 2, 1, 2 } },
     };
     if (i >= (int)(sizeof samples / sizeof *samples))
         return false;

@@ -44,11 +44,16 @@ static void complain(check *c, const char *format, ...)
     snprintf(c->report->reason, sizeof c->report->reason, "%s: %.100s", place, text);
 }
 
+/* The larger of two, and NaN if either is. */
+static double worse(double a, double b)
+{
+    return a > b || isnan(a) ? a : b;
+}
+
 /* Raises *worst to `error`, a NaN included; complains if it is over the tolerance. */
 static void judge(check *c, double *worst, double error, const char *what)
 {
-    if (!(error <= *worst))
-        *worst = error;
+    *worst = worse(*worst, error);
     if (!(error <= c->tolerance))
         complain(c, "%s: off by %.3g, tolerance %.3g", what, error, c->tolerance);
 }
@@ -86,9 +91,7 @@ static double row_distance(leat_tensor a, leat_tensor b, leat_tensor other)
         for (int64_t i = r * dim; i < (r + 1) * dim; i++)
             scale = larger(scale, larger(fabs((double)a.data[i]), fabs((double)other.data[i])));
         for (int64_t i = r * dim; i < (r + 1) * dim; i++) {
-            double error = fabs((double)a.data[i] - (double)b.data[i]) / scale;
-            if (!(error <= worst))
-                worst = error;
+            worst = worse(worst, fabs((double)a.data[i] - (double)b.data[i]) / scale);
         }
     }
     return worst;
@@ -124,15 +127,13 @@ static double triangle_distance(const leat_mask *mask, const double *j)
     for (int64_t row = 0; row < mask->dim; row++) {
         for (int64_t k = 0; k < mask->moved; k++) {
             int64_t column = mask->moved_index[k];
-            double entry = column == row ? 0 : fabs(j[row * mask->dim + column]);
-            worst = entry <= worst ? worst : entry;
+            if (column != row)
+                worst = worse(worst, fabs(j[row * mask->dim + column]));
         }
     }
     for (int64_t k = 0; k < mask->kept; k++) {
-        for (int64_t m = 0; m < mask->kept; m++) {
-            double entry = j[mask->kept_index[k] * mask->dim + mask->kept_index[m]] - (k == m);
-            worst = fabs(entry) <= worst ? worst : fabs(entry);
-        }
+        for (int64_t m = 0; m < mask->kept; m++)
+            worst = worse(worst, fabs(j[mask->kept_index[k] * mask->dim + mask->kept_index[m]] - (k == m)));
     }
     return worst;
 }

@@ -1,6 +1,6 @@
 /* Jacobians by autodiff: one walk back for each output feature gives that row of every sample's matrix at once. */
 #include "jacobian.h"
-#include "../tensor/math.h"
+#include "../tensor/elementary.h"
 
 #include <math.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  */
 #include "elementwise.h"
 #include "kernels.h"
-#include "math.h"
+#include "elementary.h"
 #include "simd.h"
 #include "vmath.h"
 #include "gemm_kernel.h"

@@ -190,7 +190,7 @@ SIMD_INLINE vec v_softplus(vec x)
 /* Not max(x, 0), because NaN must pass. */
 SIMD_INLINE vec v_relu(vec x)
 {
-    return v_select(v_lt(x, v_set(0)), v_set(0), x);
+    return v_max(v_set(0), x); /* x where it is NaN */
 }
 
 #endif

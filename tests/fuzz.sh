@@ -6,13 +6,14 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 seconds=${1:-10}
 temp=$(mktemp -d) && trap 'rm -rf "$temp"' EXIT
 failures=0
+compile="clang -std=gnu11 -g -O1 -ffp-contract=off -fno-sanitize-recover=all -fsanitize=address,undefined,"
 
+(cd "$temp" && $compile'fuzzer-no-link' -c "$root"/tensor/*.c) || exit 1
 for source in "$root"/tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)
     mkdir "$temp/$name.seeds"
     find "$root/tests/fixtures" -name "*.${name#fuzz_}" -size -64k -exec cp -t "$temp/$name.seeds" {} +
-    if clang -std=gnu11 -g -O1 -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-        "$source" "$root"/tensor/*.c -lm -pthread -o "$temp/$name" >"$temp/log" 2>&1 &&
+    if $compile'fuzzer' "$source" "$temp"/*.o -lm -pthread -o "$temp/$name" >"$temp/log" 2>&1 &&
         "$temp/$name" -seed=1 -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 "$temp/$name.seeds" >"$temp/log" 2>&1; then
         echo "ok   $name: $(grep -o 'Done.*' "$temp/log")"
     else

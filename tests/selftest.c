@@ -28,7 +28,6 @@ static void check(bool ok, const char *what, int threads)
 
 typedef struct visits {
     leat_pool *pool;
-    int64_t inner; /* indices of a call from within, or 0 */
     int count[MOST];
 } visits;
 
@@ -39,17 +38,24 @@ static void visit(void *arg, int64_t begin, int64_t end)
         v->count[i]++;
 }
 
+/* Long enough for the workers to come and take their ranges. */
+static void visit_slowly(void *arg, int64_t begin, int64_t end)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    visit(arg, begin, end);
+}
+
 static void visit_from_within(void *arg, int64_t begin, int64_t end)
 {
     visits own = { 0 };
     visit(arg, begin, end);
-    leat_parallel_for(((visits *)arg)->pool, ((visits *)arg)->inner, 1, visit, &own);
+    leat_parallel_for(((visits *)arg)->pool, 16, 1, visit, &own);
 }
 
-static bool each_once(leat_pool *pool, int64_t n, int64_t grain, int64_t inner)
+static bool each_once(leat_pool *pool, int64_t n, int64_t grain, leat_range_fn *fn)
 {
-    visits v = { .pool = pool, .inner = inner };
-    leat_parallel_for(pool, n, grain, inner ? visit_from_within : visit, &v);
+    visits v = { .pool = pool };
+    leat_parallel_for(pool, n, grain, fn, &v);
     for (int64_t i = 0; i < MOST; i++) {
         if (v.count[i] != (i < n))
             return false;
@@ -60,17 +66,20 @@ static bool each_once(leat_pool *pool, int64_t n, int64_t grain, int64_t inner)
 static void check_pool(int threads)
 {
     leat_pool *unused = leat_pool_new(threads, NULL), *pool = leat_pool_new(threads, NULL);
-    bool once = true, slept = true, within = true;
+    bool once = true, slowly = true, slept = true, within = true;
     for (int64_t n = 0; n < 200; n++)
-        once = once && each_once(pool, n, 1 + n % 7, 0) && each_once(pool, MOST - n, 1 + n, 0);
+        once = once && each_once(pool, n, 1 + n % 7, visit) && each_once(pool, MOST - n, 1 + n, visit);
     for (int i = 0; i < 5; i++) {
         nanosleep(&(struct timespec){ .tv_nsec = 3000000 }, NULL);
-        slept = slept && each_once(pool, 100, 1, 0);
+        slept = slept && each_once(pool, 100, 1, visit);
     }
-    for (int i = 0; i < 50; i++)
-        within = within && each_once(pool, 64, 1, 16);
+    for (int i = 0; i < 50; i++) {
+        slowly = slowly && each_once(pool, 100, 1, visit_slowly);
+        within = within && each_once(pool, 64, 1, visit_from_within);
+    }
     check(unused && pool && leat_pool_threads(pool) == threads, "a pool of that size", threads);
     check(once, "every index once", threads);
+    check(slowly, "every index once by slow work", threads);
     check(slept, "every index once after sleep", threads);
     check(within, "every index once when called from within", threads);
     leat_pool_free(unused);

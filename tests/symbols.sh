@@ -1,12 +1,12 @@
 #!/bin/bash
-# symbols.sh <build folder>: what the built libraries ask of the C library, and what they show to the world.
+# symbols.sh <shared library> <static library>: what they ask of the C library, and what they show to the world.
 #
 #   - no function of libm but those whose result IEEE 754 fixes to the last bit, so that results are the same everywhere
 #   - nothing that prints or ends the process (a failed assert is the caller's mistake, not data's)
 #   - memory from malloc and free in tensor/arena.c alone
 #   - every exported name begins with leat_
 set -u
-build=$1
+shared=$1 archive=$2
 compiler=${CC:-cc}
 failures=0
 
@@ -43,22 +43,18 @@ for name in exp log1pf pow; do # this list is what the check rests on
     grep -qx "$name" <<<"$inexact" || refuse 'not in the list of libm' "$name"
 done
 
-check_library() {
-    local shared=$1/lib$2.so archive=$1/lib$2.a uses count
-    uses=$(undefined -D "$shared" | sort -u)
-    count=$(wc -w <<<"$uses")
-    [ "$count" -gt 10 ] || refuse "$shared" "cannot be read ($count names)"
-    refuse "$shared uses libm's" $(comm -12 <(echo "$uses") <(echo "$inexact"))
-    refuse "$shared prints or ends the process with" $(comm -12 <(echo "$uses") <(lines "$loud"))
-    refuse "$shared exports" $(nm -D --defined-only "$shared" | awk '$NF !~ /^(leat_|_)/ { print $NF }')
-    refuse "$archive has global names" $(nm --defined-only --extern-only "$archive" |
-        awk 'NF == 3 && $NF !~ /^(leat_|_)/ { print $NF }')
-    refuse "$archive takes memory outside of tensor/arena.c:" $(nm -A --undefined-only "$archive" |
-        awk '{ sub(/@.*/, "", $NF); n = split($1, at, ":"); print $NF, at[n - 1] }' | grep -v 'tensor_arena\.c\.o$' | sort -u |
-        join - <(lines "$heap") | tr ' ' ':')
-    echo "lib$2: $count undefined names looked at"
-}
+uses=$(undefined -D "$shared" | sort -u)
+count=$(wc -w <<<"$uses")
+[ "$count" -gt 10 ] || refuse "$shared" "cannot be read ($count names)"
+refuse "uses libm's" $(comm -12 <(echo "$uses") <(echo "$inexact"))
+refuse 'prints or ends the process with' $(comm -12 <(echo "$uses") <(lines "$loud"))
+refuse 'exports' $(nm -D --defined-only "$shared" | awk '$NF !~ /^(leat_|_)/ { print $NF }')
+refuse 'has global names' $(nm --defined-only --extern-only "$archive" | awk 'NF == 3 && $NF !~ /^(leat_|_)/ { print $NF }')
 
-check_library "$build" leat
-check_library "$build" leat64
+memory=$(nm -A --undefined-only "$archive" |
+    awk '{ sub(/@.*/, "", $NF); n = split($1, at, ":"); print $NF, at[n - 1] }' | sort -u | join - <(lines "$heap"))
+grep -q ' tensor_arena\.c\.o$' <<<"$memory" || refuse "$archive" 'does not show who takes memory'
+refuse 'takes memory outside of tensor/arena.c' $(grep -v ' tensor_arena\.c\.o$' <<<"$memory" | tr ' ' ':')
+
+echo "$count undefined names looked at"
 [ "$failures" -eq 0 ]

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int op_count(void)
 {
@@ -66,6 +67,58 @@ Test(gradients, the_list_has_them_all)
         for (int j = 0; j < i; j++)
             cr_assert_str_neq(leat_ops()[i]->name, leat_ops()[j]->name);
     }
+}
+
+/* The gradient of the op's input `which` alone, or of all its inputs (-1), in memory of the arena; NULL: it has none. */
+static const leat_real *gradient_of(const leat_op *op, const leat_case *k, int which, int of)
+{
+    leat_tape *t = leat_tape_new(NULL);
+    leat_rng rng = leat_rng_new(5, 5);
+    leat_var in[LEAT_MAX_INPUTS];
+    for (int i = 0; i < k->n; i++) {
+        bool wanted = which < 0 || which == i;
+        in[i] = !k->in[i].data ? (leat_var){ 0 } : wanted ? leat_input(t, k->in[i]) : leat_const(t, k->in[i]);
+    }
+    leat_var y = leat_apply(op, k->attributes, k->attributes_size, k->n, in, NULL);
+    leat_tensor cotangent = leat_tensor_new(k->arena, leat_var_shape(y), NULL);
+    leat_rng_fill_normal(&rng, cotangent.data, leat_shape_count(&cotangent.shape));
+    cr_assert_eq(leat_vjp(y, cotangent), LEAT_OK, "%s", leat_tape_errmsg(t));
+    leat_tensor grad = leat_grad(in[of]);
+    size_t bytes = (size_t)leat_shape_count(&k->in[of].shape) * sizeof(leat_real);
+    leat_real *copy = grad.data ? leat_arena_alloc(k->arena, bytes) : NULL;
+    if (copy)
+        memcpy(copy, grad.data, bytes);
+    leat_tape_free(t);
+    return copy;
+}
+
+ParameterizedTestParameters(gradients, alone)
+{
+    int n = op_count();
+    return cr_make_param_array(int, indices(n), (size_t)n, free_indices);
+}
+
+/* Inputs that want no gradient do not change that of the one that does. */
+ParameterizedTest(int *index, gradients, alone)
+{
+    const leat_op *op = leat_ops()[*index];
+    leat_arena arena;
+    leat_arena_init(&arena, NULL);
+    leat_rng rng = leat_rng_new(6, 6);
+    leat_case k = { .arena = &arena, .rng = &rng };
+    for (int i = 0; op->sample(&k, i); i++) {
+        for (int j = 0; j < k.n && k.n > 1; j++) {
+            if (!k.in[j].data)
+                continue;
+            const leat_real *together = gradient_of(op, &k, -1, j), *alone = gradient_of(op, &k, j, j);
+            cr_assert_eq(together == NULL, (op->no_grad >> j & 1) != 0, "%s, case %d, input %d", op->name, i, j);
+            cr_assert_eq(alone == NULL, together == NULL);
+            size_t bytes = (size_t)leat_shape_count(&k.in[j].shape) * sizeof(leat_real);
+            cr_assert(!alone || memcmp(alone, together, bytes) == 0, "%s, case %d, input %d", op->name, i, j);
+        }
+        k = (leat_case){ .arena = &arena, .rng = &rng };
+    }
+    leat_arena_free(&arena);
 }
 
 /* ---- functions made of several ops, or of one in a particular way ------------------------------------------------ */

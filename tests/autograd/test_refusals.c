@@ -96,9 +96,9 @@ TestSuite(refusals, .init = setup, .fini = teardown);
     R(leat_scatter(N(2, 3), 1, INDEX(2, 0, 2), N(2, 3)), EARG,                                                         \
       "scatter [2,3] x [2,3]: index 2 of the list is 2, for the second time")                                          \
     R(leat_scatter(N(2, 3), 1, INDEX(2, 0), N(2, 3)), ESHAPE,                                                          \
-      "scatter [2,3] x [2,3]: the second is not [2,2], one slice for each index")                                      \
+      "scatter [2,3] x [2,3]: the second should be [2,2], one slice for each index")                                   \
     R(leat_scatter_add(N(2, 3), 1, INDEX(0, 0), N(2, 1)), ESHAPE,                                                      \
-      "scatter_add [2,3] x [2,1]: the second is not [2,2], one slice for each index")                                  \
+      "scatter_add [2,3] x [2,1]: the second should be [2,2], one slice for each index")                               \
     R(leat_scatter_add(N(2, 3), 0, INDEX(2), N(1, 3)), EARG,                                                           \
       "scatter_add [2,3] x [1,3]: index 0 of the list is 2, axis 0 has the size 2")                                    \
     R(leat_scatter_add(N(2, 3), 5, INDEX(2), N(1, 3)), ESHAPE,                                                         \

@@ -1,101 +1,7 @@
 /* What the ops compute, against plain loops: values, shapes, kinks, special values; and that threads do not change a bit. */
-#include <criterion/criterion.h>
-
-#include "../../autograd/tape.h"
-
-#include <float.h>
-#include <math.h>
-#include <string.h>
-
-#ifdef LEAT_DOUBLE
-#define EPS DBL_EPSILON
-#define FMA fma
-#else
-#define EPS FLT_EPSILON
-#define FMA fmaf
-#endif
-#define INF          ((double)INFINITY)
-#define NOT_A_NUMBER ((double)NAN)
-
-static leat_tape *tape;
-
-static void setup(void)
-{
-    tape = leat_tape_new(NULL);
-}
-
-static void teardown(void)
-{
-    leat_tape_free(tape);
-}
+#include "support.h"
 
 TestSuite(values, .init = setup, .fini = teardown);
-
-/* The numbers of a variable that has not failed. */
-static const leat_real *data(leat_var v)
-{
-    cr_assert(leat_ok(v), "%s", leat_tape_errmsg(tape));
-    return leat_value(v).data;
-}
-
-static int64_t count(leat_var v)
-{
-    leat_shape s = leat_var_shape(v);
-    return leat_shape_count(&s);
-}
-
-static void assert_shape(leat_var v, leat_shape want)
-{
-    char text[LEAT_SHAPE_TEXT];
-    data(v);
-    leat_shape got = leat_var_shape(v);
-    cr_assert(leat_shape_equal(&got, &want), "%s", leat_shape_print(&got, text));
-}
-
-static void assert_equal(const leat_real *got, const double *want, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        cr_assert(got[i] == (leat_real)want[i] || (isnan(got[i]) && isnan(want[i])), "element %d: %.9g, not %.9g",
-                  (int)i, (double)got[i], want[i]);
-}
-
-static void assert_numbers(leat_var v, leat_shape shape, const double *want)
-{
-    assert_shape(v, shape);
-    assert_equal(data(v), want, count(v));
-}
-
-#define NUMBERS(...) ((const double[]){ __VA_ARGS__ })
-#define AXES(...)    (int)(sizeof((int[]){ __VA_ARGS__ }) / sizeof(int)), ((int[]){ __VA_ARGS__ })
-
-static leat_var input(leat_shape shape, const double *x)
-{
-    leat_real real[256];
-    for (int64_t i = 0; i < leat_shape_count(&shape); i++)
-        real[i] = (leat_real)x[i];
-    return leat_input(tape, (leat_tensor){ real, shape });
-}
-
-/* Small integers, so that sums are exact. */
-static leat_var integers(leat_shape shape)
-{
-    double x[256];
-    for (int i = 0; i < 256; i++)
-        x[i] = (i * 37) % 101 - 50;
-    return input(shape, x);
-}
-
-/* The gradient of sum(weights * y), or of sum(y). */
-static const leat_real *gradient(leat_var y, const double *weights, leat_var x)
-{
-    leat_var loss = weights ? leat_mul(y, input(leat_var_shape(y), weights)) : y;
-    leat_clear_grads(tape);
-    leat_var total = leat_sum(loss);
-    cr_assert(leat_ok(total), "%s", leat_tape_errmsg(tape));
-    leat_real one = 1; /* not leat_backward, which wants a loss that is finite */
-    cr_assert_eq(leat_vjp(total, (leat_tensor){ &one, leat_shape_of(0, NULL) }), LEAT_OK, "%s", leat_tape_errmsg(tape));
-    return leat_grad(x).data;
-}
 
 /* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
@@ -169,20 +75,6 @@ Test(values, activate_is_the_function_of_that_name)
 }
 
 /* ---- broadcasting ------------------------------------------------------------------------------------------------ */
-
-/* Where element i of `out` finds its operand. */
-static int64_t operand_at(const leat_shape *out, int64_t i, const leat_shape *operand)
-{
-    int64_t at = 0, stride = 1;
-    for (int axis = 1; axis <= out->rank; axis++) {
-        int64_t size = out->size[out->rank - axis],
-                own = axis <= operand->rank ? operand->size[operand->rank - axis] : 1;
-        at += own == 1 ? 0 : i % size * stride;
-        stride *= own;
-        i /= size;
-    }
-    return at;
-}
 
 static const leat_shape shapes[][2] = {
     { { 0, { 0 } }, { 0, { 0 } } },
@@ -267,108 +159,6 @@ Test(values, zeros_without_storage_stay_so)
     leat_var small = integers(LEAT_SHAPE(3)), grown = leat_add(small, z);
     assert_numbers(grown, LEAT_SHAPE(2, 3), NUMBERS(-50, -13, 24, -50, -13, 24));
     cr_assert(isnan(data(leat_mul_scalar(z, INF))[0]));
-}
-
-/* ---- reductions -------------------------------------------------------------------------------------------------- */
-
-/* Plain loops over all elements, into the result with sizes of 1 kept. */
-static void reduce_plainly(leat_var x, const leat_shape *kept, double *sum, double *sum_exp)
-{
-    leat_shape shape = leat_var_shape(x);
-    for (int64_t i = 0; i < leat_shape_count(kept); i++)
-        sum[i] = sum_exp[i] = 0;
-    for (int64_t i = 0; i < count(x); i++) {
-        sum[operand_at(&shape, i, kept)] += (double)data(x)[i];
-        sum_exp[operand_at(&shape, i, kept)] += exp((double)data(x)[i] - 50);
-    }
-}
-
-static const leat_shape reduced_shapes[] = {
-    { 4, { 2, 3, 4, 5 } }, { 4, { 3, 1, 2, 7 } }, { 3, { 70, 1, 3 } }, { 4, { 2, 2, 0, 3 } }
-};
-
-Test(values, reductions_over_any_axes)
-{
-    for (int k = 0; k < 4 * 16 * 2; k++) {
-        leat_shape shape = reduced_shapes[k / 32], kept = shape, left = { 0 };
-        int axes[4], n = 0, mask = k / 2 % 16;
-        int64_t each = 1;
-        for (int axis = 0; axis < shape.rank; axis++) {
-            if (mask >> axis & 1) {
-                axes[n] = n % 2 ? axis : axis - shape.rank;
-                n++;
-                each *= shape.size[axis];
-                kept.size[axis] = 1;
-            } else {
-                left.size[left.rank++] = shape.size[axis];
-            }
-        }
-        leat_var x = integers(shape), sum = leat_sum_axes(x, n, axes, k % 2), mean = leat_mean_axes(x, n, axes, k % 2);
-        leat_var lse = leat_logsumexp(x, n, axes, k % 2);
-        double sums[256], sums_exp[256];
-        reduce_plainly(x, &kept, sums, sums_exp);
-        assert_numbers(sum, k % 2 ? kept : left, sums);
-        assert_shape(lse, k % 2 ? kept : left);
-        for (int64_t i = 0; i < leat_shape_count(&kept); i++) {
-            double want = log(sums_exp[i]) + 50;
-            cr_assert(each == 0 ? isinf(data(lse)[i]) && data(lse)[i] < 0
-                                : fabs((double)data(lse)[i] - want) <= 4 * (double)EPS * fabs(want) + 1e-14,
-                      "logsumexp, %d, %d: %.17g, not %.17g", k, (int)i, (double)data(lse)[i], want);
-            sums[i] /= (double)each;
-        }
-        assert_numbers(mean, k % 2 ? kept : left, sums);
-    }
-}
-
-Test(values, sums_keep_their_order)
-{
-    leat_var x = leat_randn(tape, LEAT_SHAPE(3, 5000));
-    leat_var rows = leat_sum_axes(x, AXES(1), false), columns = leat_sum_axes(x, AXES(0), false);
-    for (int i = 0; i < 3; i++)
-        cr_assert_eq(data(rows)[i], (leat_real)leat_sum_contiguous(data(x) + 5000 * i, 5000));
-    for (int j = 0; j < 5000; j++)
-        cr_assert_eq(data(columns)[j],
-                     (leat_real)((double)data(x)[j] + (double)data(x)[5000 + j] + (double)data(x)[10000 + j]));
-    cr_assert_eq(leat_item(leat_sum(x)), (double)(leat_real)leat_sum_contiguous(data(x), 15000));
-    cr_assert_eq(leat_item(leat_mean(x)), (double)(leat_real)(leat_sum_contiguous(data(x), 15000) / 15000));
-}
-
-Test(values, sums_of_all_and_of_features)
-{
-    leat_var x = integers(LEAT_SHAPE(2, 3, 2)), row = integers(LEAT_SHAPE(4));
-    assert_numbers(leat_sum(x), leat_shape_of(0, NULL), NUMBERS(-77));
-    assert_numbers(leat_sum_features(x), LEAT_SHAPE(2), NUMBERS(-48, -29));
-    cr_assert_eq(leat_sum_features(row).id, row.id);
-    assert_numbers(leat_sum_features(leat_randn(tape, LEAT_SHAPE(2, 0, 3))), LEAT_SHAPE(2), NUMBERS(0, 0));
-    assert_shape(leat_sum_features(leat_randn(tape, LEAT_SHAPE(0, 3))), LEAT_SHAPE(0));
-    leat_var nothing = leat_randn(tape, LEAT_SHAPE(0));
-    assert_numbers(leat_sum(nothing), leat_shape_of(0, NULL), NUMBERS(0));
-    assert_numbers(leat_mean(nothing), leat_shape_of(0, NULL), NUMBERS(NOT_A_NUMBER));
-    leat_var one = leat_scalar(tape, 3);
-    assert_numbers(leat_sum(one), leat_shape_of(0, NULL), NUMBERS(3));
-    assert_numbers(leat_mean(one), leat_shape_of(0, NULL), NUMBERS(3));
-}
-
-static const struct {
-    double x[3], y, dx[3];
-} logsumexps[] = {
-    { { -INF, -INF, -INF }, -INF, { 0, 0, 0 } },
-    { { -INF, 7, -INF }, 7, { 0, 1, 0 } },
-    { { INF, 1, -INF }, INF, { NOT_A_NUMBER, 0, 0 } },
-    { { 1000, -1000, -INF }, 1000, { 1, 0, 0 } },
-    { { NOT_A_NUMBER, 1, 2 }, NOT_A_NUMBER, { NOT_A_NUMBER, NOT_A_NUMBER, NOT_A_NUMBER } },
-};
-
-Test(values, logsumexp_of_infinities)
-{
-    for (int i = 0; i < (int)(sizeof logsumexps / sizeof *logsumexps); i++) {
-        leat_var x = input(LEAT_SHAPE(3), logsumexps[i].x), y = leat_logsumexp(x, AXES(0), false);
-        assert_numbers(y, leat_shape_of(0, NULL), &logsumexps[i].y);
-        assert_equal(gradient(y, NULL, x), logsumexps[i].dx, 3);
-        leat_var wide = input(LEAT_SHAPE(3, 1), logsumexps[i].x); /* along the first axis, another walk */
-        leat_var two = leat_concat(2, (leat_var[]){ wide, leat_zeros_like(wide) }, 1);
-        assert_equal(gradient(leat_logsumexp(two, AXES(0), true), NULL, wide), logsumexps[i].dx, 3);
-    }
 }
 
 /* ---- products ---------------------------------------------------------------------------------------------------- */
@@ -467,7 +257,7 @@ Test(values, slice_and_concat)
         all[i] = leat_full(tape, LEAT_SHAPE(1), i);
     leat_var joined = leat_concat(LEAT_MAX_INPUTS, all, 0);
     for (int i = 0; i < LEAT_MAX_INPUTS; i++)
-        cr_assert_eq(data(joined)[i], i);
+        cr_assert_eq(data(joined)[i], (leat_real)i);
 }
 
 #define INDEX(...) ((leat_index){ (int64_t[]){ __VA_ARGS__ }, (int64_t)(sizeof((int64_t[]){ __VA_ARGS__ }) / 8) })
@@ -507,7 +297,7 @@ static void long_way(leat_tape *t, leat_real *value, leat_real *grad, int64_t ro
 {
     leat_var x = leat_input(t, leat_value(leat_randn(t, LEAT_SHAPE(rows, columns))));
     leat_var column = leat_slice(x, 1, 3, 1), row = leat_slice(x, 0, 2, 1);
-    leat_var y = leat_mul(leat_tanh(x), leat_add(column, row));
+    leat_var y = leat_mul(leat_tanh(x), leat_add(column, leat_softplus(leat_mul(x, row))));
     y = leat_where(leat_relu(x), y, leat_broadcast_to(row, LEAT_SHAPE(rows, columns)));
     y = leat_concat(2, (leat_var[]){ y, leat_sub(leat_scalar(t, 1), y) }, 1);
     int64_t at[] = { 5, 1, 1, 0, columns };
@@ -542,4 +332,20 @@ Test(values, threads_do_not_change_a_bit)
     cr_assert_eq(memcmp(value[0], value[1], ROWS * 40 * sizeof(leat_real)), 0);
     cr_assert_eq(memcmp(grad[0], grad[1], ROWS * COLUMNS * sizeof(leat_real)), 0);
     leat_arena_free(&arena);
+}
+
+/* Rows that are longer than a thread's share. */
+Test(values, threads_cut_rows_too)
+{
+    enum { COLUMNS = 20000 };
+    leat_pool *pool = leat_pool_new(4, NULL);
+    leat_tape *t = leat_tape_new(&(leat_tape_opts){ .pool = pool });
+    leat_var x = leat_randn(t, LEAT_SHAPE(3, COLUMNS)), column = leat_randn(t, LEAT_SHAPE(3, 1));
+    leat_var row = leat_randn(t, LEAT_SHAPE(COLUMNS)), y = leat_add(leat_mul(x, column), row);
+    for (int i = 0; i < 3 * COLUMNS; i++) {
+        leat_real want = leat_value(x).data[i] * leat_value(column).data[i / COLUMNS];
+        cr_assert_eq(leat_value(y).data[i], want + leat_value(row).data[i % COLUMNS], "element %d", i);
+    }
+    leat_tape_free(t);
+    leat_pool_free(pool);
 }

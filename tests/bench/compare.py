@@ -4,9 +4,9 @@
     compare.py BUILD [--rounds N] [--threads 1,2] [--epochs N]     BUILD: a build folder with apps/train_nice
 
 PyTorch runs the job in two ways: `notebook`, as one writes it down (a DataLoader that shuffles, Adam with its
-defaults), and `tuned`, without what costs time there (batches cut from one shuffled tensor, fused Adam, losses summed in
-a tensor). Every run is a process of its own, the kinds take turns, and the medians are compared, so that what else the
-machine does hits all of them alike. Needs torch and scikit-learn.
+defaults), and `tuned`, without what costs time there (batches cut from one shuffled tensor, fused Adam, losses summed
+in a tensor). Every run is a process of its own, the kinds take turns, and the medians are compared, so that what else
+the machine does hits all of them alike. Needs torch and scikit-learn.
 """
 import argparse
 import os

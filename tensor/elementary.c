@@ -6,7 +6,7 @@
  * file, for the least largest relative error (below 1e-16 on each range).
  */
 #define LEAT_SIMD_DOUBLE 1
-#include "math.h"
+#include "elementary.h"
 #include "vmath.h"
 
 double leat_exp64(double x)

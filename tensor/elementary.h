@@ -2,8 +2,8 @@
  * Private to the library: the elementary functions for its own bookkeeping, in double whatever leat_real is, with the
  * same bits everywhere. Within 2 units in the last place; the quantile within a relative error of 1e-15.
  */
-#ifndef LEAT_MATH_H
-#define LEAT_MATH_H
+#ifndef LEAT_ELEMENTARY_H
+#define LEAT_ELEMENTARY_H
 
 double leat_exp64(double x);
 double leat_log64(double x);
