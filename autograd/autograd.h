@@ -201,7 +201,8 @@ LEAT_API leat_var leat_sum_features(leat_var x); /* all axes but the first: [bat
 LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
 LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep); /* keep: sizes of 1 stay in place */
 
-/* log sum exp over axes, without overflow. Rows of -inf give -inf, and gradient 0; over no elements -inf. */
+/* log sum exp over axes, without overflow. Rows of -inf give -inf, and gradient 0 (where
+ * PyTorch gives NaN); over no elements -inf. */
 LEAT_API leat_var leat_logsumexp(leat_var x, int n, const int *axes, bool keep);
 
 /* Shape. reshape shares the numbers; one size may be -1, worked out from the rest. */

@@ -38,7 +38,7 @@ leat_var leat_const(leat_tape *t, leat_tensor value)
 
 leat_var leat_borrow(leat_tape *t, leat_tensor value)
 {
-    return leaf_new(t, value, false);
+    return leaf_new(t, value, value.data == NULL); /* an empty tensor may have no data; its copy has an address */
 }
 
 leat_var leat_input(leat_tape *t, leat_tensor value)

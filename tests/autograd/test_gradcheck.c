@@ -79,6 +79,8 @@ static void cube_backward(leat_call *c)
     leat_real factor = d == SIGN ? -3 : d == SCALE ? 3 * slightly : d == VANISHES ? 0 : 3;
     if (d == DRIFTS)
         factor += drift += (leat_real)1e-6 * (leat_real)(sizeof(leat_real) == 8 ? 1e-6 : 1);
+    if (d == FORWARD_PART_UNWRITTEN)
+        c->din[0].data[--n] = 0; /* as if it were meant */
     for (int64_t i = 0; i < n - (d == PART_UNWRITTEN); i++) {
         leat_real dx = c->dout[0].data[i] * factor * c->in[0].data[i] * c->in[0].data[i];
         c->din[0].data[i] = d == ADDS_ITSELF ? c->din[0].data[i] + dx : dx;
@@ -265,6 +267,15 @@ Test(gradcheck, round_off_is_no_error)
               r.error);
 }
 
+Test(gradcheck, steps_are_relative_to_large_numbers)
+{
+    leat_real x[] = { (leat_real)1e9, (leat_real)-1e9, (leat_real)1e5 };
+    defect d = NONE;
+    leat_gradcheck_report r;
+    cr_assert(leat_gradcheck(apply_cube, &d, 1, &(leat_tensor){ x, LEAT_SHAPE(3) }, NULL, &r), "%s %g", r.reason,
+              r.error);
+}
+
 Test(gradcheck, tolerances_are_the_callers)
 {
     leat_real x[] = { 1, 2, 3 };
@@ -423,6 +434,41 @@ Test(gradcheck, a_missing_broadcast_sum_is_found)
     cr_assert_not(leat_gradcheck_op(&row, 0, &exists, NULL, &r));
     cr_assert_eq(r.input, 1);
     cr_assert_str_eq(r.reason, OTHER_FUNCTION);
+}
+
+/* y = 1, whatever x is: case 0 says that its gradient may vanish, case 1 does not. */
+static void one_forward(leat_call *c)
+{
+    for (int64_t i = 0; i < leat_shape_count(&c->out[0].shape); i++)
+        c->out[0].data[i] = 1;
+}
+
+static void one_backward(leat_call *c)
+{
+    memset(c->din[0].data, 0, (size_t)leat_shape_count(&c->din[0].shape) * sizeof(leat_real));
+}
+
+static bool one_sample(leat_case *k, int i)
+{
+    k->n = 1;
+    k->in[0] = leat_case_normal(k, LEAT_SHAPE(3));
+    k->may_vanish = i == 0;
+    return i < 2;
+}
+
+Test(gradcheck, a_case_may_announce_a_gradient_of_zero)
+{
+    static const leat_op one = { .name = "one",
+                                 .inputs = 1,
+                                 .shape = cube_shape,
+                                 .forward = one_forward,
+                                 .backward = one_backward,
+                                 .sample = one_sample };
+    bool exists;
+    leat_gradcheck_report r;
+    cr_assert(leat_gradcheck_op(&one, 0, &exists, NULL, NULL));
+    cr_assert_not(leat_gradcheck_op(&one, 1, &exists, NULL, &r));
+    cr_assert_str_eq(r.reason, "the whole gradient is zero");
 }
 
 /* ---- what samplers draw ------------------------------------------------------------------------------------------ */
