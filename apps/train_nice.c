@@ -50,8 +50,7 @@ static void describe(const leat_nice_opts *o, char *json, size_t size)
                         o->couplings);
     for (int i = 0; o->hidden[i]; i++)
         used += snprintf(json + used, size - (size_t)used, i ? ",%lld" : "%lld", (long long)o->hidden[i]);
-    snprintf(json + used, size - (size_t)used,
-             "],\"masks\":\"%s\",\"base\":\"%s\",\"reverse\":%s,\"scale\":%s}",
+    snprintf(json + used, size - (size_t)used, "],\"masks\":\"%s\",\"base\":\"%s\",\"reverse\":%s,\"scale\":%s}",
              o->masks == LEAT_HALVES ? "halves" : "alternating", o->base == LEAT_LOGISTIC ? "logistic" : "normal",
              o->reverse ? "true" : "false", o->scale ? "true" : "false");
 }

@@ -14,11 +14,11 @@
  *             "absent": where a function says so, an optional input that is not there.
  * Errors      Sticky, on the tape: the first failure is kept, with the op, the shapes and the place in the model; what
  *             follows does nothing and gives failed variables. So a whole expression needs one check, at its end:
- *             leat_backward returns it, leat_tape_code tells it. A reset clears it. Only a broken contract (a NULL tape)
- *             is an assertion.
+ *             leat_backward returns it, leat_tape_code tells it. A reset clears it. Only a broken contract (a NULL
+ *             tape) is an assertion.
  * Stale       A variable from before a reset is refused (LEAT_ESTATE), never read.
- * NaN         Not looked for on the way. leat_backward and leat_tape_check look at the end result, and if it is not finite they search for
- *             the first op that made it so.
+ * NaN         Not looked for on the way. leat_backward and leat_tape_check look at the end result, and if it is not
+ *             finite they search for the first op that made it so.
  * Gradients   At kinks they are PyTorch's: relu'(0) = 0.
  * Threads     A tape belongs to one thread at a time; it uses a pool inside. Tapes are independent of each other.
  */
@@ -97,8 +97,8 @@ LEAT_API leat_tape_mark leat_tape_save(const leat_tape *t);
 LEAT_API void leat_tape_keep(leat_tape *t, leat_tape_mark mark, int n, leat_var **vars);
 
 typedef struct leat_tape_stats {
-    int64_t nodes;             /* of the current step */
-    size_t bytes, peak_bytes;  /* values, gradients and scratch: now, and the most at any time */
+    int64_t nodes;            /* of the current step */
+    size_t bytes, peak_bytes; /* values, gradients and scratch: now, and the most at any time */
 } leat_tape_stats;
 
 LEAT_API leat_tape_stats leat_tape_get_stats(const leat_tape *t);
@@ -110,10 +110,11 @@ LEAT_API leat_var leat_borrow(leat_tape *t, leat_tensor value); /* not copied: m
 LEAT_API leat_var leat_input(leat_tape *t, leat_tensor value);  /* copied; its gradient is kept, see leat_grad */
 LEAT_API leat_var leat_scalar(leat_tape *t, double value);      /* constant of rank 0 */
 LEAT_API leat_var leat_full(leat_tape *t, leat_shape shape, double value);
-LEAT_API leat_var leat_randn(leat_tape *t, leat_shape shape);   /* constant, N(0, 1) from the tape's random numbers */
-LEAT_API leat_var leat_rand(leat_tape *t, leat_shape shape);    /* constant, uniform in (0, 1), likewise */
+LEAT_API leat_var leat_randn(leat_tape *t, leat_shape shape); /* constant, N(0, 1) from the tape's random numbers */
+LEAT_API leat_var leat_rand(leat_tape *t, leat_shape shape);  /* constant, uniform in (0, 1), likewise */
 
-/* A constant of zeros that costs nothing: add, sub, sum, neg and mul_scalar step over it. leat_zeros_like takes the shape of x. */
+/* A constant of zeros that costs nothing: add, sub, sum, neg and mul_scalar step over it. leat_zeros_like takes the
+ * shape of x. */
 LEAT_API leat_var leat_zeros(leat_tape *t, leat_shape shape);
 LEAT_API leat_var leat_zeros_like(leat_var x);
 
@@ -132,16 +133,16 @@ LEAT_API leat_var leat_leaf_var(leat_tape *t, leat_leaf *leaf);
 /* Shape and numbers; a failed variable has data NULL and shape []. The memory is the tape's. */
 LEAT_API leat_tensor leat_value(leat_var v);
 LEAT_API leat_shape leat_var_shape(leat_var v);
-LEAT_API int64_t leat_var_size(leat_var v, int axis); /* one size; negative axes count from the end; 0 if there is none */
+LEAT_API int64_t leat_var_size(leat_var v, int axis); /* negative axes count from the end; 0 if there is none */
 LEAT_API double leat_item(leat_var v);                /* the one element; NaN if the variable failed or has several */
 LEAT_API bool leat_ok(leat_var v);                    /* neither absent nor failed nor stale */
 LEAT_API bool leat_is_absent(leat_var v);             /* {0} */
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */
 
-/* d loss / d leaf for every leaf, added to what the leaves hold. `loss` has one element. Activations' gradients are freed
- * on the way; the tape can be walked again. LEAT_ENONFINITE if the loss is not finite. After a failure no parameter
- * that the step used has a gradient. */
+/* d loss / d leaf for every leaf, added to what the leaves hold. `loss` has one element. Activations' gradients are
+ * freed on the way; the tape can be walked again. LEAT_ENONFINITE if the loss is not finite. After a failure no
+ * parameter that the step used has a gradient. */
 LEAT_API leat_code leat_backward(leat_var loss);
 
 /* The same from any variable: the gradient of sum(cotangent * y); the shapes must be equal. */
@@ -173,7 +174,7 @@ LEAT_API leat_var leat_rdiv_scalar(double c, leat_var x); /* c / x */
 
 /* Elementwise functions. */
 LEAT_API leat_var leat_exp(leat_var x);
-LEAT_API leat_var leat_log(leat_var x);      /* log 0 = -inf, log of a negative number is NaN */
+LEAT_API leat_var leat_log(leat_var x); /* log 0 = -inf, log of a negative number is NaN */
 LEAT_API leat_var leat_tanh(leat_var x);
 LEAT_API leat_var leat_sigmoid(leat_var x);  /* 1 / (1 + exp(-x)) */
 LEAT_API leat_var leat_softplus(leat_var x); /* log(1 + exp(x)), for any x without overflow */
@@ -230,12 +231,12 @@ LEAT_API leat_var leat_scatter_add(leat_var x, int axis, leat_index index, leat_
  *
  *     static leat_code cube_shape(leat_call *c)    { c->out[0].shape = c->in[0].shape; return LEAT_OK; }
  *     static void      cube_forward(leat_call *c)  { for each i: c->out[0].data[i] = x * x * x; }
- *     static void      cube_backward(leat_call *c) { if (c->din[0].data) for each i: c->din[0].data[i] = g * 3 * x * x; }
+ *     static void      cube_backward(leat_call *c) { if (c->din[0].data) for each i: ...[i] = g * 3 * x * x; }
  *     static const leat_op cube = { .name = "cube", .inputs = 1, .outputs = 1, .shape = cube_shape,
  *                                   .forward = cube_forward, .backward = cube_backward };
  *     leat_var y = leat_apply(&cube, NULL, 0, 1, &x, NULL);
  */
-#define LEAT_MAX_INPUTS 16
+#define LEAT_MAX_INPUTS  16
 #define LEAT_MAX_OUTPUTS 4
 
 typedef struct leat_op leat_op;
@@ -246,31 +247,38 @@ typedef struct leat_call {
     const leat_op *op;
     const void *attributes; /* the op's constants, as passed to leat_apply */
     int inputs;
-    leat_tensor in[LEAT_MAX_INPUTS];    /* an absent input has data NULL */
+    leat_tensor in[LEAT_MAX_INPUTS]; /* an absent input has data NULL */
     leat_tensor out[LEAT_MAX_OUTPUTS];
     leat_tensor dout[LEAT_MAX_OUTPUTS]; /* backward: gradients of the outputs, always there */
-    leat_tensor din[LEAT_MAX_INPUTS];   /* backward: where to write the gradients of the inputs; data NULL: not wanted */
+    leat_tensor din[LEAT_MAX_INPUTS]; /* backward: where to write the gradients of the inputs; data NULL: not wanted */
 } leat_call;
 
 typedef enum leat_op_flags {
-    LEAT_OP_BROADCAST = 1, /* backward writes every din at the shape of out[0]; leat sums it down to the input's shape */
-    LEAT_OP_VIEW = 2,      /* out[0] shares the data of in[0]; there is no forward, and backward passes dout on */
+    /* backward writes every din at the shape of out[0]; leat sums it down to the input's shape */
+    LEAT_OP_BROADCAST = 1,
+    /* out[0] shares the data of in[0]; there is no forward, and backward passes dout on */
+    LEAT_OP_VIEW = 2,
 } leat_op_flags;
 
 struct leat_case;
 
 struct leat_op {
     const char *name;
-    int inputs;              /* how many, or the least when `variadic` */
-    int outputs;             /* 0 means 1 */
-    bool variadic;           /* up to LEAT_MAX_INPUTS */
-    unsigned flags;          /* leat_op_flags */
-    unsigned optional;       /* bit i: input i may be absent */
-    unsigned no_grad;        /* bit i: input i never gets a gradient */
-    leat_code (*shape)(leat_call *c);   /* sets out[].shape from in[].shape; the only function that may refuse */
-    void (*forward)(leat_call *c);      /* writes all of every out */
-    void (*backward)(leat_call *c);     /* writes all of every din that is wanted (overwrites: leat adds up); NULL: no gradient */
-    bool (*sample)(struct leat_case *k, int i); /* legal inputs number i for the gradient check; false: there is no such i */
+    int inputs;        /* how many, or the least when `variadic` */
+    int outputs;       /* 0 means 1 */
+    bool variadic;     /* up to LEAT_MAX_INPUTS */
+    unsigned flags;    /* leat_op_flags */
+    unsigned optional; /* bit i: input i may be absent */
+    unsigned no_grad;  /* bit i: input i never gets a gradient */
+
+    /* sets out[].shape from in[].shape; the only function that may refuse */
+    leat_code (*shape)(leat_call *c);
+    /* writes all of every out */
+    void (*forward)(leat_call *c);
+    /* writes all of every din that is wanted (overwrites: leat adds up); NULL: the op has no gradient */
+    void (*backward)(leat_call *c);
+    /* makes legal inputs number i for the gradient check; false: there is no such i */
+    bool (*sample)(struct leat_case *k, int i);
 };
 
 /* Runs and records. `attributes` are copied (pointers in them must last as long as the step: leat_tape_alloc). `out`
@@ -287,20 +295,20 @@ LEAT_API void *leat_call_scratch(leat_call *c, size_t bytes);
 /* ---- gradient checker --------------------------------------------------------------------------------------------
  * Compares backward with central differences: <cotangent, f(x + h e) - f(x - h e)> / 2h for every element e, for a
  * random cotangent, h = cbrt(eps) * max(1, |x|), and where that disagrees with a four-point formula too. Passes only if
- * |a - n| <= atol + rtol * max(|a|, |n|) everywhere, so a NaN fails; also checked: that gradients add up (gradients are filled
- * with noise before), that backward gives the same bits twice, that inputs are left alone, and that not all gradients are zero.
- * Meant for leat64; with float expect about 1e-2.
+ * |a - n| <= atol + rtol * max(|a|, |n|) everywhere, so a NaN fails; also checked: that gradients add up (gradients are
+ * filled with noise before), that backward gives the same bits twice, that inputs are left alone, and that not all
+ * gradients are zero. Meant for leat64; with float expect about 1e-2.
  */
 typedef struct leat_gradcheck_opts {
     double rtol, atol; /* 0: 1e-7 and 1e-8 in double, 2e-2 and 1e-3 in float */
     uint64_t seed;
-    bool may_vanish;   /* the gradient is zero, and that is right */
+    bool may_vanish; /* the gradient is zero, and that is right */
 } leat_gradcheck_opts;
 
 typedef struct leat_gradcheck_report {
     bool ok;
-    const char *reason;       /* why not, in a few words; "" when ok */
-    int input;                /* the worst element: of which input, and where in it */
+    const char *reason; /* why not, in a few words; "" when ok */
+    int input;          /* the worst element: of which input, and where in it */
     int64_t index;
     double analytic, numeric; /* its two gradients */
     double error;             /* |a - n| / (atol + rtol max(|a|, |n|)): at most 1 when ok */
@@ -324,8 +332,8 @@ typedef struct leat_case {
     bool may_vanish;
 } leat_case;
 
-/* For samplers: a tensor of N(0, 1) numbers, and one of numbers drawn uniformly with low <= |x| <= high, of random sign or
- * all positive: away from kinks and poles at 0. */
+/* For samplers: a tensor of N(0, 1) numbers, and one of numbers drawn uniformly with low <= |x| <= high, of random sign
+ * or all positive: away from kinks and poles at 0. */
 LEAT_API leat_tensor leat_case_normal(leat_case *k, leat_shape shape);
 LEAT_API leat_tensor leat_case_away(leat_case *k, leat_shape shape, double low, double high, bool positive);
 

@@ -75,8 +75,8 @@ static leat_real *claim_grad(leat_tape *t, leat_node *n, bool *fresh)
     return n->grad;
 }
 
-/* Where an input's contribution goes: `write` is what the op fills (shape of the output while a broadcast is still to be
- * summed down), then it is reduced and added on its way to `place`. */
+/* Where an input's contribution goes: `write` is what the op fills (shape of the output while a broadcast is still to
+ * be summed down), then it is reduced and added on its way to `place`. */
 typedef struct target {
     leat_real *place, *write;
     bool fresh, reduce;

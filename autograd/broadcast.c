@@ -1,8 +1,8 @@
 /*
  * Broadcasting and its reverse.
  *
- * Both first collapse the shape: axes of size 1 go, and neighbours that every operand treats alike (walks along, or stays
- * on the spot) become one. Most of what is left is a single axis, or one row after the other.
+ * Both first collapse the shape: axes of size 1 go, and neighbours that every operand treats alike (walks along, or
+ * stays on the spot) become one. Most of what is left is a single axis, or one row after the other.
  */
 #include "broadcast.h"
 #include "../tensor/kernels.h"
@@ -19,8 +19,8 @@ typedef struct walk {
     void *arg;
 } walk;
 
-/* How far apart neighbours along an axis of `out` are in an operand, whose axes are aligned at the end; 0 where it stays on
- * the spot. */
+/* How far apart neighbours along an axis of `out` are in an operand, whose axes are aligned at the end; 0 where it
+ * stays on the spot. */
 static int64_t stride_along(const leat_shape *operand, const leat_shape *out, int axis)
 {
     int own = axis - (out->rank - operand->rank);

@@ -11,8 +11,8 @@ enum {
     LEAT_GRAIN = 16384, /* fewer numbers than this are not worth another thread */
 };
 
-/* n consecutive numbers of the output, from number `out` on. Operand k's are at in[k], in[k] + step[k], ...: one after the
- * other, or one for all. */
+/* n consecutive numbers of the output, from number `out` on. Operand k's are at in[k], in[k] + step[k], ...: one after
+ * the other, or one for all. */
 typedef struct leat_run {
     int64_t out, n;
     const leat_real *in[LEAT_BROADCAST_OPERANDS];
@@ -37,8 +37,8 @@ typedef struct leat_reduction {
     const leat_real *x;
 } leat_reduction;
 
-/* Arranges a tensor for reduction over a set of axes (bit i: axis i), in its place, or, where that cannot be, permuted into
- * scratch. With `rows`, inner is 1: what is reduced is contiguous. LEAT_ENOMEM is the only failure. */
+/* Arranges a tensor for reduction over a set of axes (bit i: axis i), in its place, or, where that cannot be, permuted
+ * into scratch. With `rows`, inner is 1: what is reduced is contiguous. LEAT_ENOMEM is the only failure. */
 leat_code leat_reduction_of(leat_arena *scratch, const leat_real *x, const leat_shape *shape, unsigned axes, bool rows,
                             leat_reduction *r);
 

@@ -1,8 +1,9 @@
 /*
  * The gradient checker: backward against central differences, and the rest of what backward promises.
  *
- * The function under test runs on a tape of the checker's own, whose memory starts out as NaN, so that an op that leaves a
- * part of its output or gradient unwritten shows. The inputs are leaves of which the checker holds value and gradient.
+ * The function under test runs on a tape of the checker's own, whose memory starts out as NaN, so that an op that
+ * leaves a part of its output or gradient unwritten shows. The inputs are leaves of which the checker holds value and
+ * gradient.
  */
 #include "tape.h"
 

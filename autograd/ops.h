@@ -70,7 +70,8 @@ int leat_activation_kernel(leat_activation f);
 /* Whether an elementwise function's derivative needs no more than its value. */
 bool leat_unary_from_value(int kernel);
 
-/* dx = g f'(x) for n numbers, in threads if they are many. x may be anything readable if the derivative needs only y. */
+/* dx = g f'(x) for n numbers, in threads if they are many. x may be anything readable if the derivative needs only
+ * y. */
 void leat_unary_backward(leat_pool *pool, int kernel, leat_constants k, const leat_real *x, const leat_real *y,
                          const leat_real *g, leat_real *dx, int64_t n);
 

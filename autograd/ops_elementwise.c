@@ -1,11 +1,11 @@
 /*
  * The elementwise ops: those of tensor/elementwise.h, and where.
  *
- * Value and derivative stand there; a line here makes the op of it and says what numbers its gradient check draws, so that
- * no kink, pole or edge of its domain is near: any (N(0, 1)), away (from 0), positive.
+ * Value and derivative stand there; a line here makes the op of it and says what numbers its gradient check draws, so
+ * that no kink, pole or edge of its domain is near: any (N(0, 1)), away (from 0), positive.
  *
- * Everything is cut into runs for the kernels. Two inputs broadcast; their gradients are written at the output's shape, and
- * leat sums them down.
+ * Everything is cut into runs for the kernels. Two inputs broadcast; their gradients are written at the output's shape,
+ * and leat sums them down.
  */
 #include "ops.h"
 

@@ -1,8 +1,8 @@
 /*
  * Slices along an axis, picked by a list of indices: gather, scatter, scatter_add.
  *
- * Everything is done by four moves between a `whole` tensor and the `part` that the list picks from it, each for a range of
- * the axes before the indexed one. The whole has the shape of input 0.
+ * Everything is done by four moves between a `whole` tensor and the `part` that the list picks from it, each for a
+ * range of the axes before the indexed one. The whole has the shape of input 0.
  */
 #include "ops.h"
 

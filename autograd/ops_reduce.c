@@ -1,8 +1,8 @@
 /*
  * Reductions over any set of axes: sum, mean, log-sum-exp.
  *
- * leat_reduction_of arranges the numbers so that what is reduced is contiguous; only sums can also take rows one after the
- * other, without moving anything. Gradients broadcast back.
+ * leat_reduction_of arranges the numbers so that what is reduced is contiguous; only sums can also take rows one after
+ * the other, without moving anything. Gradients broadcast back.
  */
 #include "ops.h"
 

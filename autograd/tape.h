@@ -2,8 +2,8 @@
  * Private to autograd: what a tape is made of.
  *
  * Nodes stand in blocks that never move; a node's number is its place in order of creation, which is a topological
- * order, so backward is a loop from the last to the first. An op with several outputs makes consecutive nodes; the first
- * one stands for the op, and is reached last on the way back, when the gradients of all outputs are there.
+ * order, so backward is a loop from the last to the first. An op with several outputs makes consecutive nodes; the
+ * first one stands for the op, and is reached last on the way back, when the gradients of all outputs are there.
  */
 #ifndef LEAT_TAPE_H
 #define LEAT_TAPE_H

@@ -19,9 +19,9 @@ leat_var leat_base_log_prob(leat_base *b, leat_var z, leat_var context)
 leat_var leat_base_sample(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context)
 {
     const leat_scope *was = leat_tape_enter(t, &b->module.scope);
-    leat_var z = temperature >= 0 ? type_of(b)->sample(b, t, n, temperature, context)
-                                  : leat_tape_fail(t, LEAT_EARG, "the temperature is %g, and must not be negative",
-                                                   temperature);
+    leat_var z = temperature >= 0
+                     ? type_of(b)->sample(b, t, n, temperature, context)
+                     : leat_tape_fail(t, LEAT_EARG, "the temperature is %g, and must not be negative", temperature);
     leat_tape_enter(t, was);
     return z;
 }

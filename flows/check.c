@@ -1,6 +1,6 @@
 /*
- * The flow checker. The same three checks (round trips, cancelling log-determinants, Jacobian) run on every layer at the
- * points that reach it, and then on the flow as a whole; so the first failure names the layer it comes from.
+ * The flow checker. The same three checks (round trips, cancelling log-determinants, Jacobian) run on every layer at
+ * the points that reach it, and then on the flow as a whole; so the first failure names the layer it comes from.
  */
 #include "flow.h"
 #include "jacobian.h"
@@ -212,8 +212,8 @@ static void check_part(check *c, leat_transform *layer, leat_tensor x, leat_tens
 static void check_all(check *c, leat_tensor x)
 {
     leat_tape_set_recording(c->tape, false);
-    leat_tensor z = copy_value(c, leat_base_sample(c->flow->base, c->tape, x.shape.size[0], 1,
-                                                   context_of(c, x.shape.size[0])));
+    leat_tensor z =
+        copy_value(c, leat_base_sample(c->flow->base, c->tape, x.shape.size[0], 1, context_of(c, x.shape.size[0])));
     leat_tensor h = x;
     for (int i = 0; i < c->flow->length && z.data && h.data; i++) {
         check_part(c, c->flow->layers[i], h, z);
@@ -242,7 +242,9 @@ bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o,
     check c = { .flow = f,
                 .arena = &arena,
                 .context = o->context,
-                .tolerance = o->tolerance > 0 ? o->tolerance : sizeof(leat_real) == 8 ? 1e-9 : 1e-4,
+                .tolerance = o->tolerance > 0         ? o->tolerance
+                             : sizeof(leat_real) == 8 ? 1e-9
+                                                      : 1e-4,
                 .jacobian_rows = o->jacobian_rows > 0 ? o->jacobian_rows : 8,
                 .dim = f ? leat_flow_dim(f) : 0,
                 .report = r };
@@ -255,8 +257,10 @@ bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o,
         complain(&c, "rows of %lld features are needed, not %s", (long long)c.dim, leat_shape_print(&x.shape, shape));
         return false;
     }
-    c.tape = leat_tape_new(&(leat_tape_opts){
-        .allocator = arena.allocator, .pool = leat_model_pool(model), .seed = leat_model_seed(model), .evaluate = true });
+    c.tape = leat_tape_new(&(leat_tape_opts){ .allocator = arena.allocator,
+                                              .pool = leat_model_pool(model),
+                                              .seed = leat_model_seed(model),
+                                              .evaluate = true });
     if (c.tape)
         check_all(&c, x);
     else

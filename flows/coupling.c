@@ -122,10 +122,7 @@ static const leat_mask *coupling_mask(const leat_transform *t)
 }
 
 static const leat_transform_type coupling_type = {
-    .module = { .name = "coupling",
-                .visit = coupling_visit,
-                .loaded = coupling_loaded,
-                .describe = coupling_describe },
+    .module = { .name = "coupling", .visit = coupling_visit, .loaded = coupling_loaded, .describe = coupling_describe },
     .forward = coupling_forward,
     .inverse = coupling_inverse,
     .trace_moved = coupling_trace_moved,

@@ -36,7 +36,8 @@ void leat_flow_add(leat_flow *f, leat_transform *t)
         return;
     if (f->length == f->capacity) {
         int capacity = f->capacity ? 2 * f->capacity : 16;
-        leat_transform **layers = leat_arena_alloc(leat_model_arena(f->module.model), (size_t)capacity * sizeof *layers);
+        leat_transform **layers =
+            leat_arena_alloc(leat_model_arena(f->module.model), (size_t)capacity * sizeof *layers);
         if (!layers) {
             leat_model_fail(f->module.model, LEAT_ENOMEM, "out of memory for %d transforms", capacity);
             return;

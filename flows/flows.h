@@ -15,16 +15,16 @@
  *
  *     KL(p_data || p) = E_data[ log p_data(x) - log p(x) ]
  *
- * depends on the model through -E_data[ log p(x) ] alone, so making the distance small is making the mean log-likelihood
- * of the data large: the loss is leat_neg(leat_mean(leat_flow_log_prob(flow, x))), in nats.
+ * depends on the model through -E_data[ log p(x) ] alone, so making the distance small is making the mean
+ * log-likelihood of the data large: the loss is leat_neg(leat_mean(leat_flow_log_prob(flow, x))), in nats.
  *
  * Change of variables. If z = f(x) is invertible and smooth and z has density p_Z, a small volume dx around x becomes a
  * volume |det J| dx around z, J = dz/dx, and holds the same probability: p(x) dx = p_Z(z) |det J| dx. So
  *
  *     log p(x) = log p_Z(f(x)) + log|det J(x)|.
  *
- * The chain. With h_0 = x, h_k = f_k(h_{k-1}) and h_K = z, the chain rule gives J = J_K ... J_2 J_1, each J_k = dh_k/dh_{k-1} at its own
- * h_{k-1}; determinants multiply and their logarithms add up:
+ * The chain. With h_0 = x, h_k = f_k(h_{k-1}) and h_K = z, the chain rule gives J = J_K ... J_2 J_1, each J_k =
+ * dh_k/dh_{k-1} at its own h_{k-1}; determinants multiply and their logarithms add up:
  *
  *     log p(x) = log p_Z(h_K) + sum_k log|det J_k(h_{k-1})|.
  *
@@ -36,15 +36,15 @@
  *
  *     y_1 = x_1,    y_2 = e(x_2; theta(x_1))              x_1 = y_1,    x_2 = e^-1(y_2; theta(y_1))
  *
- * Since y_1 = x_1, the inverse computes the same theta and never has to invert the conditioner, which may be any network. With kept
- * features first the Jacobian is block triangular,
+ * Since y_1 = x_1, the inverse computes the same theta and never has to invert the conditioner, which may be any
+ * network. With kept features first the Jacobian is block triangular,
  *
  *     J = [      I                  0         ]
  *         [  d y_2/d x_1    diag(de/dx_2)     ],      log|det J| = sum over moved features of log|de/dx_2|,
  *
- * because moved feature j depends on itself and on x_1, on no other moved feature. If the conditioner saw what it moves,
- * neither the inverse nor the triangle would hold; leat_flow_check looks for just that. One coupling leaves the kept
- * features as they are, so couplings alternate their masks until each feature has been moved.
+ * because moved feature j depends on itself and on x_1, on no other moved feature. If the conditioner saw what it
+ * moves, neither the inverse nor the triangle would hold; leat_flow_check looks for just that. One coupling leaves the
+ * kept features as they are, so couplings alternate their masks until each feature has been moved.
  *
  *     additive (NICE)    e(x; t) = x + t        log|de/dx| = 0: volume is preserved, and all of log p is in p_Z
  *     affine (RealNVP)   e(x; s, t) = x exp(s) + t        log|de/dx| = s
@@ -70,7 +70,7 @@ typedef struct leat_base leat_base;
 
 typedef struct leat_base_type {
     leat_module_type module;
-    leat_var (*log_prob)(leat_base *b, leat_var z, leat_var context);                        /* [batch, dim] -> [batch] */
+    leat_var (*log_prob)(leat_base *b, leat_var z, leat_var context); /* [batch, dim] -> [batch] */
     leat_var (*sample)(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context); /* -> [n, dim] */
 } leat_base_type;
 
@@ -88,8 +88,8 @@ LEAT_API leat_base *leat_diagonal_normal(leat_model *m, int64_t dim);
 /* Independent standard logistics, NICE's prior: log p(z) = -sum softplus(z) + softplus(-z). */
 LEAT_API leat_base *leat_logistic(leat_model *m, int64_t dim);
 
-/* Temperature multiplies the standard deviation (the scale, for the logistic) of what is drawn. Drawing is differentiable
- * in the base's parameters. */
+/* Temperature multiplies the standard deviation (the scale, for the logistic) of what is drawn. Drawing is
+ * differentiable in the base's parameters. */
 LEAT_API leat_var leat_base_log_prob(leat_base *b, leat_var z, leat_var context);
 LEAT_API leat_var leat_base_sample(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context);
 
@@ -133,18 +133,21 @@ LEAT_API leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim);
 /* Which features a coupling keeps (1) and which it moves (0). */
 typedef struct leat_mask {
     leat_model *model;
-    int64_t dim, kept, moved;              /* kept + moved = dim */
-    int64_t *kept_index, *moved_index;     /* ascending */
-    leat_real *values;                     /* [dim], 0 or 1 */
+    int64_t dim, kept, moved;          /* kept + moved = dim */
+    int64_t *kept_index, *moved_index; /* ascending */
+    leat_real *values;                 /* [dim], 0 or 1 */
 } leat_mask;
 
-LEAT_API leat_mask leat_mask_alternating(leat_model *m, int64_t dim, int parity); /* 0: keeps 1, 3, 5, ...; 1: 0, 2, 4, ... */
-LEAT_API leat_mask leat_mask_halves(leat_model *m, int64_t dim, int parity); /* 0: keeps the first dim / 2; 1: the others */
+/* Alternating: parity 0 keeps features 1, 3, 5, ...; 1 keeps 0, 2, 4, ... Halves: 0 keeps the first dim / 2; 1 the
+ * others. */
+LEAT_API leat_mask leat_mask_alternating(leat_model *m, int64_t dim, int parity);
+LEAT_API leat_mask leat_mask_halves(leat_model *m, int64_t dim, int parity);
 LEAT_API leat_mask leat_mask_of(leat_model *m, int64_t dim, const leat_real *values); /* any zeros and ones, copied */
 
 LEAT_API leat_var leat_mask_kept(const leat_mask *mask, leat_var x);  /* [batch, dim] -> [batch, kept] */
 LEAT_API leat_var leat_mask_moved(const leat_mask *mask, leat_var x); /* [batch, dim] -> [batch, moved] */
-LEAT_API leat_var leat_mask_merge(const leat_mask *mask, leat_var x, leat_var moved); /* x with its moved features replaced */
+/* x with its moved features replaced */
+LEAT_API leat_var leat_mask_merge(const leat_mask *mask, leat_var x, leat_var moved);
 
 #define LEAT_MAX_THETA 8
 
@@ -168,25 +171,27 @@ typedef struct leat_elementwise {
 /* y = x + shift; log|dy/dx| = 0   (NICE, equation 8) */
 extern LEAT_API const leat_elementwise leat_additive;
 
-/* The net maps [batch, kept (+ context)] to [batch, moved * (sum of widths)], the groups one after the other; it is named
- * `net`. The mask is the buffer `mask`. */
+/* The net maps [batch, kept (+ context)] to [batch, moved * (sum of widths)], the groups one after the other; it is
+ * named `net`. The mask is the buffer `mask`. */
 LEAT_API leat_transform *leat_coupling(leat_model *m, leat_mask mask, leat_elementwise e, leat_module *net);
 
 /* One net for each group, named after it: snet and tnet for groups s and t. */
-LEAT_API leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, leat_elementwise e, leat_module *const *nets);
+LEAT_API leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, leat_elementwise e,
+                                            leat_module *const *nets);
 
 /* ---- flows ------------------------------------------------------------------------------------------------------- */
 
 typedef struct leat_flow leat_flow;
 
-LEAT_API leat_flow *leat_flow_new(leat_model *m, leat_base *base);        /* the base is named `base` */
-LEAT_API void leat_flow_add(leat_flow *f, leat_transform *t);             /* data side first; named layers.0, layers.1, ... */
-/* Makes the flow conditional: every call is then given a context of so many features, and is refused without. At first 0,
- * no context. The conditioners must be made for it: their input is what the mask keeps, and the context behind it. */
+LEAT_API leat_flow *leat_flow_new(leat_model *m, leat_base *base); /* the base is named `base` */
+LEAT_API void leat_flow_add(leat_flow *f, leat_transform *t);      /* data side first; named layers.0, layers.1, ... */
+/* Makes the flow conditional: every call is then given a context of so many features, and is refused without. At first
+ * 0, no context. The conditioners must be made for it: their input is what the mask keeps, and the context behind
+ * it. */
 LEAT_API void leat_flow_set_context(leat_flow *f, int64_t features);
 LEAT_API int64_t leat_flow_context(const leat_flow *f);
 LEAT_API int64_t leat_flow_dim(const leat_flow *f);
-LEAT_API int leat_flow_length(const leat_flow *f);                        /* how many transforms */
+LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
 LEAT_API leat_model *leat_flow_model(const leat_flow *f);
 
@@ -211,8 +216,8 @@ LEAT_API leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, in
 /* Every step of the forward chain: steps[k] = (h_{k+1}, log|det J_{k+1}|), leat_flow_length(f) of them. */
 LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair *steps);
 
-/* Any number of rows, some thousand at a time, without recording; the tape is reset on the way. draw writes [n, dim], score the
- * log-density of each row of x. */
+/* Any number of rows, some thousand at a time, without recording; the tape is reset on the way. draw writes [n, dim],
+ * score the log-density of each row of x. */
 LEAT_API leat_code leat_flow_draw(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_real *out);
 LEAT_API leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out);
 
@@ -224,26 +229,27 @@ typedef enum leat_base_kind { LEAT_NORMAL = 0, LEAT_LOGISTIC } leat_base_kind;
 /* NICE (Dinh, Krueger & Bengio, "NICE: non-linear independent components estimation", 2015). */
 typedef struct leat_nice_opts {
     int64_t dim;
-    int couplings;                    /* 0: 6 */
-    int64_t hidden[LEAT_MAX_HIDDEN];  /* of every conditioner; all 0: 128, 128 */
-    int64_t context;                  /* features of the context, 0 for none */
+    int couplings;                   /* 0: 6 */
+    int64_t hidden[LEAT_MAX_HIDDEN]; /* of every conditioner; all 0: 128, 128 */
+    int64_t context;                 /* features of the context, 0 for none */
     leat_mask_kind masks;
     leat_base_kind base;
-    bool reverse;                     /* reverse the features after every coupling, which swaps the masks' roles */
-    bool scale;                       /* ends with a learned diagonal scale */
-    bool small_init;                  /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
+    bool reverse;    /* reverse the features after every coupling, which swaps the masks' roles */
+    bool scale;      /* ends with a learned diagonal scale */
+    bool small_init; /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
 } leat_nice_opts;
 
 LEAT_API leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o);
 
-/* The paper's: 4 couplings of halves with reversal, 5 hidden layers of 1000, diagonal scale, logistic base, small weights. */
+/* The paper's: 4 couplings of halves with reversal, 5 hidden layers of 1000, diagonal scale, logistic base, small
+ * weights. */
 LEAT_API leat_nice_opts leat_nice_paper(int64_t dim);
 
 /* ---- checker ----------------------------------------------------------------------------------------------------- */
 
 typedef struct leat_flow_check_opts {
-    double tolerance;    /* 0: 1e-9 in double, 1e-4 in float; relative to max(1, magnitude) */
-    leat_tensor context; /* data NULL: none */
+    double tolerance;      /* 0: 1e-9 in double, 1e-4 in float; relative to max(1, magnitude) */
+    leat_tensor context;   /* data NULL: none */
     int64_t jacobian_rows; /* 0: 8; rows of x whose Jacobian is compared, for dim up to 64 */
 } leat_flow_check_opts;
 
@@ -258,9 +264,9 @@ typedef struct leat_flow_report {
     int64_t never_moved;      /* a feature that no transform changes, or -1 */
 } leat_flow_report;
 
-/* Checks a flow on rows x [n, dim], layer by layer and whole: round trips both ways, that log-determinants cancel and equal
- * those of the Jacobian, that no conditioner sees what it moves, that every feature is moved. In evaluation mode. True if all
- * is well; the report says the rest. */
+/* Checks a flow on rows x [n, dim], layer by layer and whole: round trips both ways, that log-determinants cancel and
+ * equal those of the Jacobian, that no conditioner sees what it moves, that every feature is moved. In evaluation mode.
+ * True if all is well; the report says the rest. */
 LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o, leat_flow_report *r);
 
 #ifdef __cplusplus

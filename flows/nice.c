@@ -25,8 +25,8 @@ leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o)
     leat_flow_set_context(flow, o->context);
     for (int i = 0; i < couplings; i++) {
         int parity = reversal_swaps_roles ? 0 : i % 2;
-        leat_mask mask = o->masks == LEAT_HALVES ? leat_mask_halves(m, o->dim, parity)
-                                                 : leat_mask_alternating(m, o->dim, parity);
+        leat_mask mask =
+            o->masks == LEAT_HALVES ? leat_mask_halves(m, o->dim, parity) : leat_mask_alternating(m, o->dim, parity);
         leat_module *net = leat_mlp(m, mask.kept + o->context, hidden, mask.moved, LEAT_RELU);
         if (o->small_init) {
             leat_set_init(net, "weight", leat_init_uniform(-0.01, 0.01));

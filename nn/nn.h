@@ -7,12 +7,14 @@
  *     leat_tape   *tape  = leat_model_tape(model, NULL);
  *     for (...) {
  *         leat_tape_reset(tape);
- *         leat_var loss = leat_mean(leat_square(leat_sub(leat_forward(net, leat_const(tape, x)), leat_const(tape, y))));
+ *         leat_var guess = leat_forward(net, leat_const(tape, x));
+ *         leat_var loss = leat_mean(leat_square(leat_sub(guess, leat_const(tape, y))));
  *         if (leat_backward(loss) || leat_adam_step(adam)) ... leat_tape_errmsg(tape), leat_model_errmsg(model)
  *     }
  *     leat_model_free(model);
  *
- * Lifetime    Everything made from a model (modules, parameters, optimisers, batches, tapes) lives as long as the model.
+ * Lifetime    Everything made from a model (modules, parameters, optimisers, batches, tapes) lives as long as the
+ *             model.
  * Building    Constructors do not need to be checked: the first failure is kept on the model (leat_model_code), what is
  *             built from a failed or missing part (NULL, when out of memory) fails too, and using the model on a tape
  *             fails that tape with the same message.
@@ -72,7 +74,8 @@ LEAT_API int64_t leat_param_count(const leat_model *m); /* scalars in parameters
 /* One number for all parameters and buffers, names and bytes: equal for equal runs. */
 LEAT_API uint64_t leat_model_hash(leat_model *m);
 
-/* A text for people, a line for each module with type, shapes and parameter count; from the arena, NULL if it is full. */
+/* A text for people, a line for each module with type, shapes and parameter count; from the arena, NULL if it is
+ * full. */
 LEAT_API char *leat_summary(leat_model *m, leat_arena *a);
 
 /* ---- parameters and buffers -------------------------------------------------------------------------------------- */
@@ -109,7 +112,7 @@ typedef struct leat_module leat_module;
 
 typedef struct leat_visitor {
     void *user;
-    void (*param)(struct leat_visitor *v, leat_module *owner, leat_param *p);   /* each may be NULL */
+    void (*param)(struct leat_visitor *v, leat_module *owner, leat_param *p); /* each may be NULL */
     void (*buffer)(struct leat_visitor *v, leat_module *owner, leat_buffer *b);
     void (*enter)(struct leat_visitor *v, leat_module *m); /* before what the module reports */
     void (*leave)(struct leat_visitor *v, leat_module *m);
@@ -138,7 +141,8 @@ struct leat_module {
 /* size bytes for a struct that begins with a leat_module, initialised; NULL (and a failed model) when out of memory. */
 LEAT_API void *leat_module_new(leat_model *m, const leat_module_type *type, size_t size);
 
-/* Names the child and makes it part of the parent. A child that has a parent already is LEAT_ESTATE. NULLs fail the model. */
+/* Names the child and makes it part of the parent. A child that has a parent already is LEAT_ESTATE. NULLs fail the
+ * model. */
 LEAT_API void leat_attach(leat_module *parent, leat_module *child, const char *format, ...) LEAT_PRINTF(3, 4);
 
 LEAT_API leat_param *leat_param_new(leat_module *owner, const char *name, leat_shape shape, leat_init init);
@@ -240,8 +244,8 @@ LEAT_API leat_index leat_batches_rows(const leat_batches *b); /* which rows the 
 
 /* ---- state dict -------------------------------------------------------------------------------------------------- */
 
-/* All parameters and buffers as safetensors, in order of traversal; `metadata` (pairs of key and text, may be NULL) goes into
- * the file's __metadata__. All or nothing. */
+/* All parameters and buffers as safetensors, in order of traversal; `metadata` (pairs of key and text, may be NULL)
+ * goes into the file's __metadata__. All or nothing. */
 LEAT_API leat_code leat_save(leat_model *m, const char *path, int64_t metadata_count, const char *(*metadata)[2],
                              leat_status *s);
 

@@ -25,7 +25,7 @@
 #ifdef ARENA_POISON
 #include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
@@ -157,7 +157,8 @@ leat_arena_mark leat_arena_save(const leat_arena *a)
 void leat_arena_restore(leat_arena *a, leat_arena_mark mark)
 {
     leat_chunk *c = mark.chunk ? mark.chunk->next : a->first;
-    for (; c; c = c->next) { /* to the very end: a chunk that was too small for a block stands empty between full ones */
+    for (; c;
+         c = c->next) { /* to the very end: a chunk that was too small for a block stands empty between full ones */
         if (c->used)
             ASAN_POISON_MEMORY_REGION(c->data, c->size);
         c->used = 0;

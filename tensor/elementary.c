@@ -1,9 +1,9 @@
 /*
  * The double functions of vmath.h, one number at a time, and the inverse of the normal distribution function.
  *
- * The quantile is a ratio of polynomials of degree 7 on each of three ranges, in the manner of Wichura's algorithm AS 241
- * (1988): in 0.425^2 - (p - 1/2)^2 around the middle, in sqrt(-log(tail)) beyond. The coefficients were fitted for this
- * file, for the least largest relative error (below 1e-16 on each range).
+ * The quantile is a ratio of polynomials of degree 7 on each of three ranges, in the manner of Wichura's algorithm AS
+ * 241 (1988): in 0.425^2 - (p - 1/2)^2 around the middle, in sqrt(-log(tail)) beyond. The coefficients were fitted for
+ * this file, for the least largest relative error (below 1e-16 on each range).
  */
 #define LEAT_SIMD_DOUBLE 1
 #include "elementary.h"

@@ -1,13 +1,14 @@
 /*
  * Private to tensor and autograd: the elementwise ops, one line each, value and derivative side by side.
  *
- * The expressions are over vectors of simd.h and vmath.h: x is the input, y the value, g the gradient of y, c0 and c1 the
- * op's constants. The list makes the kernels (kernels_impl.h), the ops with their gradients and tests (autograd), and
- * the benchmark's rows. `reads` says what the derivative needs besides g: NONE, X, Y or XY.
+ * The expressions are over vectors of simd.h and vmath.h: x is the input, y the value, g the gradient of y, c0 and c1
+ * the op's constants. The list makes the kernels (kernels_impl.h), the ops with their gradients and tests (autograd),
+ * and the benchmark's rows. `reads` says what the derivative needs besides g: NONE, X, Y or XY.
  */
 #ifndef LEAT_ELEMENTWISE_H
 #define LEAT_ELEMENTWISE_H
 
+/* clang-format off */
 /*    name         value                       dx                                         reads */
 #define LEAT_UNARY_LIST(OP)                                                                                            \
     OP(neg,        v_neg(x),                   v_neg(g),                                  NONE)                        \
@@ -31,6 +32,7 @@
     OP(sub, v_sub(a, b),  g,                        v_neg(g))                                                          \
     OP(mul, v_mul(a, b),  v_mul(g, b),              v_mul(g, a))                                                       \
     OP(div, v_div(a, b),  v_div(g, b),              v_neg(v_mul(g, v_div(y, b))))
+/* clang-format on */
 
 #define LEAT_ENUM_ROW(name, ...) LEAT_UNARY_##name,
 enum { LEAT_UNARY_LIST(LEAT_ENUM_ROW) LEAT_UNARY_COUNT };

@@ -2,8 +2,8 @@
  * Private to tensor and autograd: the table of kernels, one for each instruction set, chosen once per process.
  *
  * kernels_ref.c and kernels_avx2.c both compile kernels_impl.h (element by element work) and gemm_kernel.h, over the
- * vector type that simd.h gives them. Every kernel writes the same bits in every set. None of them allocates, and none is
- * threaded: callers cut the work (leat_parallel_for).
+ * vector type that simd.h gives them. Every kernel writes the same bits in every set. None of them allocates, and none
+ * is threaded: callers cut the work (leat_parallel_for).
  */
 #ifndef LEAT_KERNELS_H
 #define LEAT_KERNELS_H
@@ -24,8 +24,8 @@ typedef struct leat_unary_kernel {
                      leat_constants k);
 } leat_unary_kernel;
 
-/* Operand strides sa and sb are 1 or 0 (one value for all n); y, g, da and db have stride 1. Of a, b and y those that the
- * derivative does not read may be NULL. Output may be the same array as an input, as above. */
+/* Operand strides sa and sb are 1 or 0 (one value for all n); y, g, da and db have stride 1. Of a, b and y those that
+ * the derivative does not read may be NULL. Output may be the same array as an input, as above. */
 typedef struct leat_binary_kernel {
     void (*forward)(const leat_real *a, int sa, const leat_real *b, int sb, leat_real *y, int64_t n);
     void (*backward_a)(const leat_real *a, int sa, const leat_real *b, int sb, const leat_real *y, const leat_real *g,
@@ -60,7 +60,8 @@ typedef struct leat_kernels {
     void (*sum_rows)(const leat_real *x, int64_t rows, int64_t cols, int64_t stride, leat_real *out);
     /* The largest of n > 0 values; NaN if there is one. A zero comes out as +0. */
     leat_real (*max)(const leat_real *x, int64_t n);
-    /* log sum exp(x[i]), n > 0: m + log(sum exp(x - m)), the sum as in `sum`; m = -inf gives -inf, m = inf gives inf. */
+    /* log sum exp(x[i]), n > 0: m + log(sum exp(x - m)), the sum as in `sum`; m = -inf gives -inf, m = inf gives
+     * inf. */
     leat_real (*logsumexp)(const leat_real *x, int64_t n);
 
     /* PyTorch's order: g += weight_decay * p; m = beta1 m + rest1 g; v = beta2 v + rest2 g g;

@@ -1,9 +1,10 @@
 /*
- * Random numbers: Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+ * Random numbers: Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
+ * 2011).
  *
  * The key is the seed. The counter is (position / 2, stream), low words first; each block of four words is two numbers,
- * the even position's and the odd one's. Everything else here is made of these 64 bits, one number for one draw, so that
- * a fill gives what drawing one by one gives.
+ * the even position's and the odd one's. Everything else here is made of these 64 bits, one number for one draw, so
+ * that a fill gives what drawing one by one gives.
  */
 #include "elementary.h"
 #include "tensor.h"

@@ -2,8 +2,8 @@
  * Private to tensor: one vector type over whatever instruction set the including .c file names, and the same operations
  * with the same results, bit for bit, in each.
  *
- * The file that includes this defines LEAT_SIMD_AVX2 or nothing (the reference: one lane, plain C). It carries its target
- * itself, so that no file needs a compiler flag of its own: it includes <immintrin.h>, then says
+ * The file that includes this defines LEAT_SIMD_AVX2 or nothing (the reference: one lane, plain C). It carries its
+ * target itself, so that no file needs a compiler flag of its own: it includes <immintrin.h>, then says
  *     #pragma GCC target("avx2,fma")                                                                              gcc
  *     #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function) ... pop            clang
  * and then includes this file. The elements are leat_real, or double if LEAT_SIMD_DOUBLE is defined.
@@ -12,8 +12,8 @@
  *     vbits       the elements' bits, as unsigned       dvec, DL a vector of DL doubles, whatever the precision
  *
  * v_load_part and v_store_part touch n < VL elements and no memory behind them; lanes not loaded are 0. v_min(a, b) is
- * a < b ? a : b and v_max(a, b) is a > b ? a : b, so b wins where one is NaN. Comparisons are false with NaN. A set added
- * here must keep all of this: where its own minimum treats NaN in another way, it compares and selects.
+ * a < b ? a : b and v_max(a, b) is a > b ? a : b, so b wins where one is NaN. Comparisons are false with NaN. A set
+ * added here must keep all of this: where its own minimum treats NaN in another way, it compares and selects.
  */
 #ifndef LEAT_SIMD_H
 #define LEAT_SIMD_H

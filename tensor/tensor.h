@@ -28,7 +28,7 @@ extern "C" {
 #define LEAT_VERSION "0.1.0"
 
 #if defined(__GNUC__)
-#define LEAT_API __attribute__((visibility("default")))
+#define LEAT_API               __attribute__((visibility("default")))
 #define LEAT_PRINTF(at, first) __attribute__((__format__(__printf__, at, first)))
 #else
 #define LEAT_API
@@ -52,7 +52,7 @@ typedef enum leat_code {
     LEAT_EIO = 5,        /* the operating system refused to read or write */
     LEAT_EFORMAT = 6,    /* a file or a text is not what it claims to be */
     LEAT_ENONFINITE = 7, /* an infinity or a NaN where a number was needed */
-} leat_code; /* values are frozen; new ones come at the end */
+} leat_code;             /* values are frozen; new ones come at the end */
 
 typedef struct leat_status {
     leat_code code;
@@ -88,20 +88,20 @@ typedef struct leat_arena_mark {
 } leat_arena_mark;
 
 LEAT_API void leat_arena_init(leat_arena *a, const leat_allocator *allocator);
-LEAT_API void *leat_arena_alloc(leat_arena *a, size_t bytes);                /* NULL when out of memory */
-LEAT_API void *leat_arena_zalloc(leat_arena *a, size_t bytes);               /* the same, filled with zero bytes */
+LEAT_API void *leat_arena_alloc(leat_arena *a, size_t bytes);  /* NULL when out of memory */
+LEAT_API void *leat_arena_zalloc(leat_arena *a, size_t bytes); /* the same, filled with zero bytes */
 LEAT_API char *leat_arena_format(leat_arena *a, const char *format, ...) LEAT_PRINTF(2, 3);
 LEAT_API leat_arena_mark leat_arena_save(const leat_arena *a);
-LEAT_API void leat_arena_restore(leat_arena *a, leat_arena_mark mark);       /* lets go of all taken since the mark */
+LEAT_API void leat_arena_restore(leat_arena *a, leat_arena_mark mark); /* lets go of all taken since the mark */
 LEAT_API void leat_arena_reset(leat_arena *a);
-LEAT_API void leat_arena_free(leat_arena *a);                                /* back to the allocator; usable again */
+LEAT_API void leat_arena_free(leat_arena *a); /* back to the allocator; usable again */
 
 /* ---- shapes and tensors ------------------------------------------------------------------------------------------ */
 
 #define LEAT_MAX_RANK 6
 
 typedef struct leat_shape {
-    int rank;                   /* 0: a scalar */
+    int rank;                    /* 0: a scalar */
     int64_t size[LEAT_MAX_RANK]; /* sizes of 0 are legal: an empty tensor */
 } leat_shape;
 
@@ -146,11 +146,12 @@ typedef struct leat_rng {
 } leat_rng;
 
 LEAT_API leat_rng leat_rng_new(uint64_t seed, uint64_t stream);
-LEAT_API uint64_t leat_rng_next(leat_rng *r);                              /* 64 random bits; takes one */
-LEAT_API double leat_rng_uniform(leat_rng *r);                             /* in (0, 1), 53 bits; takes one */
-LEAT_API double leat_rng_normal(leat_rng *r);                              /* N(0, 1); takes one */
-LEAT_API int64_t leat_rng_below(leat_rng *r, int64_t n);                   /* 0 .. n-1 without bias, n > 0; takes one or more */
-LEAT_API void leat_rng_permutation(leat_rng *r, int64_t *out, int64_t n);  /* of 0 .. n-1, uniformly; takes n - 1 or more */
+LEAT_API uint64_t leat_rng_next(leat_rng *r);            /* 64 random bits; takes one */
+LEAT_API double leat_rng_uniform(leat_rng *r);           /* in (0, 1), 53 bits; takes one */
+LEAT_API double leat_rng_normal(leat_rng *r);            /* N(0, 1); takes one */
+LEAT_API int64_t leat_rng_below(leat_rng *r, int64_t n); /* 0 .. n-1 without bias, n > 0; takes one or more */
+/* of 0 .. n-1, uniformly; takes n - 1 or more */
+LEAT_API void leat_rng_permutation(leat_rng *r, int64_t *out, int64_t n);
 
 /* Arrays, n numbers each, element i from position + i: U(low, high), N(0, 1), and logistic(0, 1) = log(u / (1 - u)).
  * Normals are the inverse of the normal distribution function (relative error below 1e-15 before rounding). The float
@@ -166,15 +167,16 @@ LEAT_API void leat_rng_fill_logistic(leat_rng *r, leat_real *out, int64_t n);
 typedef struct leat_pool leat_pool;
 
 /* `threads` counts the caller; 0 means as many as this process may use, by affinity and cgroup limits, or what the
- * environment's LEAT_NUM_THREADS says. NULL when out of memory. If a worker cannot be started the pool works with fewer. */
+ * environment's LEAT_NUM_THREADS says. NULL when out of memory. If a worker cannot be started the pool works with
+ * fewer. */
 LEAT_API leat_pool *leat_pool_new(int threads, const leat_allocator *allocator);
 LEAT_API void leat_pool_free(leat_pool *p); /* NULL is allowed */
 LEAT_API int leat_pool_threads(const leat_pool *p);
 LEAT_API int leat_available_threads(void);
 
-/* Calls fn(arg, begin, end) for ranges that together cover 0 .. n exactly once; a range is a multiple of `grain` long but
- * for the last. At most one range per thread; no more threads than n / grain, rounded up. A NULL pool, or one that is
- * busy, means the caller alone. fn must not care how the ranges are cut. */
+/* Calls fn(arg, begin, end) for ranges that together cover 0 .. n exactly once; a range is a multiple of `grain` long
+ * but for the last. At most one range per thread; no more threads than n / grain, rounded up. A NULL pool, or one that
+ * is busy, means the caller alone. fn must not care how the ranges are cut. */
 typedef void leat_range_fn(void *arg, int64_t begin, int64_t end);
 LEAT_API void leat_parallel_for(leat_pool *p, int64_t n, int64_t grain, leat_range_fn *fn, void *arg);
 
@@ -190,8 +192,8 @@ typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_RELU, LEAT_TANH, LEAT_SIG
  * C = act(op(A) op(B) + bias), or with `accumulate` C += op(A) op(B), where op(A) is [m, k] and op(B) is [k, n].
  *
  * A is stored [m, k] with row stride lda, or [k, m] when trans_a; B is [k, n], or [n, k] when trans_b; C is [m, n] with
- * row stride ldc and overlaps neither. bias is [n] or NULL. Accumulating allows neither bias nor activation. Sizes may be
- * 0; with k = 0 the product is 0.
+ * row stride ldc and overlaps neither. bias is [n] or NULL. Accumulating allows neither bias nor activation. Sizes may
+ * be 0; with k = 0 the product is 0.
  *
  * Order of every output: acc = 0 (C when accumulating); for k ascending acc = fma(a, b, acc); then + bias; then the
  * activation. A function of its row, its column and nothing else.
@@ -204,7 +206,8 @@ typedef struct leat_gemm_args {
     leat_real *c;
 } leat_gemm_args;
 
-/* `scratch` gives room for packing and is left as it was found. The pool may be NULL. LEAT_ENOMEM is the only failure. */
+/* `scratch` gives room for packing and is left as it was found. The pool may be NULL. LEAT_ENOMEM is the only
+ * failure. */
 LEAT_API leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g);
 
 /* The sum of n contiguous numbers: 16 interleaved double accumulators folded pairwise (8 + 8, 4 + 4, 2 + 2, 1 + 1), in
@@ -235,7 +238,7 @@ typedef struct leat_safetensors {
     int64_t count;
     leat_safetensors_entry *entries; /* in the order of the data in the file */
     int64_t metadata_count;
-    const char *(*metadata)[2];      /* key, value; the file's __metadata__ */
+    const char *(*metadata)[2]; /* key, value; the file's __metadata__ */
 } leat_safetensors;
 
 /* F64, F32, F16, BF16, the integers, and BOOL are read into leat_real. Refused: offsets that overlap, leave holes or do

@@ -1,10 +1,10 @@
 /*
  * Private to tensor: exp, log, tanh and their kin over the vectors of simd.h, for float and for double.
  *
- * Each is within 2 units in the last place wherever the result is a normal number (tests/tensor/math_all.c looks at every
- * float), and right at infinities, zeros and NaN. There are no tables: a range reduction, one polynomial fitted to have
- * the least largest error on the reduced range, and the way back. The operations are the same in every instruction set,
- * so the bits are too; all multiply-adds are explicit.
+ * Each is within 2 units in the last place wherever the result is a normal number (tests/tensor/math_all.c looks at
+ * every float), and right at infinities, zeros and NaN. There are no tables: a range reduction, one polynomial fitted
+ * to have the least largest error on the reduced range, and the way back. The operations are the same in every
+ * instruction set, so the bits are too; all multiply-adds are explicit.
  *
  *     exp      e^x = 2^n e^r with n = rint(x / ln 2), |r| <= ln(2) / 2, and e^r = 1 + r + r^2 q(r)
  *     log      x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f) and z = s^2,
@@ -96,7 +96,8 @@ SIMD_INLINE vec v_pow2(vec n)
     return v_from_bits(b_shl(v_bits(shifted), VM_MANTISSA));
 }
 
-/* x = n ln 2 + r with an integer n and |r| <= ln(2) / 2; r + w is e^(x - n ln 2) - 1 (w also mends the rounding of r). */
+/* x = n ln 2 + r with an integer n and |r| <= ln(2) / 2; r + w is e^(x - n ln 2) - 1 (w also mends the rounding of
+ * r). */
 SIMD_INLINE void v_exp_reduced(vec x, vec *n, vec *r, vec *w)
 {
     *n = v_rint(v_mul(x, v_set(VM_LOG2E)));

@@ -1,9 +1,9 @@
 /*
  * What must not depend on threads, without a test framework: made for ThreadSanitizer and valgrind.
  *
- * The pool gives out every index once, whatever the sizes, also after its workers have fallen asleep and when it is called
- * from within. A short training run of NICE ends with the same parameters on 1, 2, 3 and 8 threads, and when two models
- * train side by side. One line for each check; the exit code is 0 if all hold.
+ * The pool gives out every index once, whatever the sizes, also after its workers have fallen asleep and when it is
+ * called from within. A short training run of NICE ends with the same parameters on 1, 2, 3 and 8 threads, and when two
+ * models train side by side. One line for each check; the exit code is 0 if all hold.
  */
 #include "../flows/flows.h"
 

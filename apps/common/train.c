@@ -77,14 +77,15 @@ static leat_code make_model(run *r, app_build_fn *build, const void *settings)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
     r->flow = build(r->model, r->data.shape.size[1], settings, r->architecture, sizeof r->architecture);
     r->adam = leat_adam_new(r->model, &(leat_adam_opts){ .lr = o->lr });
-    r->batches = leat_batches_new(r->model, r->data, &(leat_batches_opts){ .size = o->batch,
-                                                                          .seed = (uint64_t)o->seed,
-                                                                          .stream = STREAM_BATCHES });
+    r->batches =
+        leat_batches_new(r->model, r->data,
+                         &(leat_batches_opts){ .size = o->batch, .seed = (uint64_t)o->seed, .stream = STREAM_BATCHES });
     r->tape = leat_model_tape(r->model, NULL);
     r->losses = leat_arena_alloc(&r->arena, (size_t)(o->epochs * 2) * sizeof *r->losses);
     if (leat_model_code(r->model))
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));
-    return r->losses ? LEAT_OK : leat_fail(&r->status, LEAT_ENOMEM, "out of memory for %lld epochs", (long long)o->epochs);
+    return r->losses ? LEAT_OK
+                     : leat_fail(&r->status, LEAT_ENOMEM, "out of memory for %lld epochs", (long long)o->epochs);
 }
 
 /* One step of Adam on the mean negative log-likelihood of a batch. */
@@ -189,7 +190,8 @@ static leat_code write_picture(run *r, leat_tensor samples)
     const char *png = path_in(r, "samples.png"), *svg = path_in(r, "samples.svg");
     if (!png || !svg)
         return r->status.code;
-    const app_series series[] = { { .label = "Generated", .points = samples }, { .label = "Real Data", .points = real } };
+    const app_series series[] = { { .label = "Generated", .points = samples },
+                                  { .label = "Real Data", .points = real } };
     app_plot plot = { .series = series, .series_count = 2 };
     if (!app_plot_write(png, &plot, &r->status) && !app_plot_write(svg, &plot, &r->status) && !r->o->quiet) {
         char full[PATH_MAX];

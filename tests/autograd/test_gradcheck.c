@@ -302,7 +302,8 @@ Test(gradcheck, parameters_that_the_function_uses_are_left_without_gradient)
 }
 
 /* ---- ops with several inputs, through leat_gradcheck_op ----------------------------------------------------------
- * y = x * w, x [3, 4], w [4]; a constant third input (no gradient) is added; a fourth is absent. Two outputs: y and -y. */
+ * y = x * w, x [3, 4], w [4]; a constant third input (no gradient) is added; a fourth is absent. Two outputs: y and
+ * -y. */
 
 typedef enum pair_defect { PAIR_NONE, NO_BROADCAST_SUM, SWAPPED, SECOND_OUTPUT_IGNORED, WRITES_CONSTANT } pair_defect;
 
@@ -392,7 +393,8 @@ Test(gradcheck, ops_are_checked_with_all_their_inputs_and_outputs)
     cr_assert_not(exists);
 }
 
-/* An op that broadcasts and leaves the sum to leat writes at the output's shape; one that forgets to say so does not. */
+/* An op that broadcasts and leaves the sum to leat writes at the output's shape; one that forgets to say so does
+ * not. */
 static leat_code row_shape(leat_call *c)
 {
     return leat_shape_broadcast(&c->in[0].shape, &c->in[1].shape, &c->out[0].shape) ? LEAT_OK : LEAT_ESHAPE;

@@ -69,7 +69,8 @@ Test(gradients, the_list_has_them_all)
     }
 }
 
-/* The gradient of the op's input `which` alone, or of all its inputs (-1), in memory of the arena; NULL: it has none. */
+/* The gradient of the op's input `which` alone, or of all its inputs (-1), in memory of the arena; NULL: it has
+ * none. */
 static const leat_real *gradient_of(const leat_op *op, const leat_case *k, int which, int of)
 {
     leat_tape *t = leat_tape_new(NULL);

@@ -1,4 +1,5 @@
-/* What the ops compute, against plain loops: values, shapes, kinks, special values; and that threads do not change a bit. */
+/* What the ops compute, against plain loops: values, shapes, kinks, special values; and that threads do not change a
+ * bit. */
 #include "support.h"
 
 TestSuite(values, .init = setup, .fini = teardown);

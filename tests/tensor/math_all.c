@@ -1,7 +1,7 @@
 /*
  * Every float through exp, log, tanh, sigmoid and softplus (in the double library: 10^8 numbers each), against libm in
- * the next wider type. Prints the largest error of each in units in the last place and where it is. Fails if one is over
- * 2, or if the instruction sets of this machine do not agree bit for bit. Takes some ten minutes.
+ * the next wider type. Prints the largest error of each in units in the last place and where it is. Fails if one is
+ * over 2, or if the instruction sets of this machine do not agree bit for bit. Takes some ten minutes.
  */
 #include <stdio.h>
 

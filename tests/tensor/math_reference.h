@@ -1,6 +1,6 @@
 /*
- * What test_math.c and math_all.c measure with: the functions of tensor/vmath.h in the next wider type, by libm, and the
- * error of a result in units in the last place.
+ * What test_math.c and math_all.c measure with: the functions of tensor/vmath.h in the next wider type, by libm, and
+ * the error of a result in units in the last place.
  */
 #ifndef LEAT_TEST_MATH_REFERENCE_H
 #define LEAT_TEST_MATH_REFERENCE_H
@@ -60,8 +60,8 @@ static const struct reference {
 };
 #define REFERENCE_COUNT (int)(sizeof references / sizeof references[0])
 
-/* |y - exact| over the unit in the last place of `exact`, a number of `digits` bits that may be denormal. What is out of
- * range, infinity too, counts as the first power of 2 out of range; NaN and infinities in `exact` must be met. */
+/* |y - exact| over the unit in the last place of `exact`, a number of `digits` bits that may be denormal. What is out
+ * of range, infinity too, counts as the first power of 2 out of range; NaN and infinities in `exact` must be met. */
 static inline long double units_off(long double y, long double exact, int digits, int min_exp, int max_exp)
 {
     if (isnan(exact) || isinf(exact))

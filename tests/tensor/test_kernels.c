@@ -1,6 +1,6 @@
 /*
- * The kernels: every instruction set against the reference, bit for bit, at sizes around the vectors' and with the output
- * on top of an input; and the reference against what kernels.h says.
+ * The kernels: every instruction set against the reference, bit for bit, at sizes around the vectors' and with the
+ * output on top of an input; and the reference against what kernels.h says.
  */
 #include <criterion/criterion.h>
 
