@@ -35,27 +35,29 @@ typedef struct move_job {
     leat_real *whole, *part;
 } move_job;
 
-/* Slices of single numbers: the last axis. */
-static void move_numbers(const move_job *j, leat_real *whole, leat_real *part)
+/* Slices of single numbers, the last axis: `rows` of whole and part, which are size and count wide. */
+static void move_numbers(const move_job *j, int64_t rows, leat_real *whole, leat_real *part)
 {
-    const int64_t *at = j->index.at, n = j->index.count;
-    switch (j->move) {
-    case TAKE:
-        for (int64_t i = 0; i < n; i++)
-            part[i] = whole[at[i]];
-        break;
-    case PUT:
-        for (int64_t i = 0; i < n; i++)
-            whole[at[i]] = part[i];
-        break;
-    case ADD:
-        for (int64_t i = 0; i < n; i++)
-            whole[at[i]] += part[i];
-        break;
-    case CLEAR:
-        for (int64_t i = 0; i < n; i++)
-            whole[at[i]] = 0;
-        break;
+    const int64_t *at = j->index.at, n = j->index.count, size = j->split.size;
+    for (const leat_real *end = whole + rows * size; whole < end; whole += size, part += n) {
+        switch (j->move) {
+        case TAKE:
+            for (int64_t i = 0; i < n; i++)
+                part[i] = whole[at[i]];
+            break;
+        case PUT:
+            for (int64_t i = 0; i < n; i++)
+                whole[at[i]] = part[i];
+            break;
+        case ADD:
+            for (int64_t i = 0; i < n; i++)
+                whole[at[i]] += part[i];
+            break;
+        case CLEAR:
+            for (int64_t i = 0; i < n; i++)
+                whole[at[i]] = 0;
+            break;
+        }
     }
 }
 
@@ -79,11 +81,13 @@ static void move_slices(const move_job *j, leat_real *whole, leat_real *part)
 static void move_range(void *arg, int64_t begin, int64_t end)
 {
     const move_job *j = arg;
-    for (int64_t i = begin; i < end; i++) {
-        leat_real *whole = j->whole + i * j->split.size * j->split.inner;
-        leat_real *part = j->part + i * j->index.count * j->split.inner;
-        (j->split.inner == 1 ? move_numbers : move_slices)(j, whole, part);
+    int64_t whole_step = j->split.size * j->split.inner, part_step = j->index.count * j->split.inner;
+    if (j->split.inner == 1) {
+        move_numbers(j, end - begin, j->whole + begin * whole_step, j->part + begin * part_step);
+        return;
     }
+    for (int64_t i = begin; i < end; i++)
+        move_slices(j, j->whole + i * whole_step, j->part + i * part_step);
 }
 
 static void run_move(const leat_call *c, move_kind move, leat_real *whole, leat_real *part)

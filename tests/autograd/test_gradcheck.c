@@ -302,8 +302,7 @@ Test(gradcheck, parameters_that_the_function_uses_are_left_without_gradient)
 }
 
 /* ---- ops with several inputs, through leat_gradcheck_op ----------------------------------------------------------
- * y = x * w, x [3, 4], w [4]; a constant third input (no gradient) is added; a fourth is absent. Two outputs: y and
- * -y. */
+ * y = x w, x [3, 4], w [4]; a constant third input (no gradient) is added; a fourth is absent. Outputs y and -y. */
 
 typedef enum pair_defect { PAIR_NONE, NO_BROADCAST_SUM, SWAPPED, SECOND_OUTPUT_IGNORED, WRITES_CONSTANT } pair_defect;
 

@@ -1,7 +1,7 @@
 /*
  * Matrix products against the peak of the machine: GFLOP/s for each shape, for one thread and for more.
  *
- *     bench_gemm [threads]
+ *     bench_gemm [--smoke] [--threads N]        --smoke: one short round of each, to see that it runs
  *
  * The peak is that of one tile whose operands stay in the first level cache, which keeps every fma unit busy. Times are
  * the least of many rounds.
@@ -80,13 +80,15 @@ static double peak(const leat_gemm_kernel *kernel)
     return 2.0 * 100 * (double)(g.m * g.n * g.k) / best * 1e-9;
 }
 
+static bool smoke;
+
 static double measure(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g)
 {
     double flops = 2.0 * (double)g->m * (double)g->n * (double)g->k, best = 1e9, total = 0;
-    int calls = (int)(2e7 / flops) + 1;
+    int calls = smoke ? 1 : (int)(2e7 / flops) + 1;
     if (calls > 200)
         calls = 200;
-    for (int round = 0; round < 30 || (total < 0.1 && round < 3000); round++) {
+    for (int round = 0; round < (smoke ? 1 : 30) || (!smoke && total < 0.1 && round < 3000); round++) {
         double start = now();
         for (int i = 0; i < calls; i++)
             leat_gemm(pool, scratch, g);
@@ -107,7 +109,13 @@ static leat_real *numbers(int64_t n)
 
 int main(int argc, char **argv)
 {
-    int threads = argc > 1 ? atoi(argv[1]) : leat_available_threads();
+    int threads = leat_available_threads();
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--smoke") == 0)
+            smoke = true;
+        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
+            threads = atoi(argv[++i]);
+    }
     leat_pool *pools[2] = { leat_pool_new(1, NULL), leat_pool_new(threads, NULL) };
     leat_real *a = numbers(8192 * 1024), *b = numbers(1024 * 1024), *c = numbers(8192 * 1024), *bias = numbers(1024);
     leat_arena scratch;
