@@ -89,22 +89,33 @@ typedef struct load {
     leat_status *status;
 } load;
 
+static int64_t find_entry(const leat_safetensors *f, const char *name)
+{
+    for (int64_t j = 0; name && j < f->count; j++) {
+        if (strcmp(f->entries[j].name, name) == 0)
+            return j;
+    }
+    return -1;
+}
+
+/* Of tensors that share memory PyTorch's save_model writes one, and names it in the metadata under the others' names. */
 static leat_code match_one(load *l, int64_t i, bool *used)
 {
     const leat_safetensors_entry *ours = &l->ours.entries[i];
     char want[LEAT_SHAPE_TEXT], got[LEAT_SHAPE_TEXT];
-    for (int64_t j = 0; j < l->file->count; j++) {
-        const leat_safetensors_entry *theirs = &l->file->entries[j];
-        if (strcmp(theirs->name, ours->name) != 0)
-            continue;
-        if (!leat_shape_equal(&theirs->tensor.shape, &ours->tensor.shape))
-            return leat_fail(l->status, LEAT_ESHAPE, "%.150s: '%.150s' is %s; the model's is %s", l->from, ours->name,
-                             leat_shape_print(&theirs->tensor.shape, got), leat_shape_print(&ours->tensor.shape, want));
-        l->fresh[i] = theirs->tensor.data;
-        used[j] = true;
-        return LEAT_OK;
-    }
-    return leat_fail(l->status, LEAT_EFORMAT, "%.200s: there is no '%.200s', which the model has", l->from, ours->name);
+    int64_t j = find_entry(l->file, ours->name);
+    if (j < 0)
+        j = find_entry(l->file, leat_safetensors_metadata(l->file, ours->name));
+    if (j < 0)
+        return leat_fail(l->status, LEAT_EFORMAT, "%.200s: there is no '%.200s', which the model has", l->from,
+                         ours->name);
+    const leat_tensor *theirs = &l->file->entries[j].tensor;
+    if (!leat_shape_equal(&theirs->shape, &ours->tensor.shape))
+        return leat_fail(l->status, LEAT_ESHAPE, "%.150s: '%.150s' is %s; the model's is %s", l->from, ours->name,
+                         leat_shape_print(&theirs->shape, got), leat_shape_print(&ours->tensor.shape, want));
+    l->fresh[i] = theirs->data;
+    used[j] = true;
+    return LEAT_OK;
 }
 
 static leat_code match_all(load *l)

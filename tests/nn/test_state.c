@@ -139,6 +139,28 @@ static void spoil(leat_safetensors *f, int what)
     }
 }
 
+/* As save_model of PyTorch's safetensors writes modules that share a buffer. */
+Test(state, a_tensor_written_once_serves_all_its_names)
+{
+    leat_arena a;
+    leat_arena_init(&a, NULL);
+    holder *root, *source_root;
+    leat_model *m = make_model(1, &root), *source = make_model(2, &source_root);
+    source_root->state->value.data[0] = 100;
+    leat_safetensors f = tensors_of(source, &a);
+    const char *shared[][2] = { { "layers.0.state", "state" } };
+    *entry_of(&f, "layers.0.state") = f.entries[--f.count];
+    leat_status s = { 0 };
+    cr_assert_eq(leat_load_tensors(m, &f, "some file", NULL), LEAT_EFORMAT);
+    f.metadata = shared;
+    f.metadata_count = 1;
+    cr_assert_eq(leat_load_tensors(m, &f, "some file", &s), LEAT_OK, "%s", s.message);
+    cr_assert_eq(((holder *)root->child[0])->state->value.data[0], 100);
+    leat_model_free(m);
+    leat_model_free(source);
+    leat_arena_free(&a);
+}
+
 Test(state, what_does_not_fit_is_named_and_changes_nothing)
 {
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
