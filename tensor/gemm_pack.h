@@ -10,50 +10,61 @@
 
 #include "simd.h"
 
-/* out[p * ld_out + i] = row[i][at + p] for i, p < VL */
-#if defined(LEAT_SIMD_AVX2) && defined(LEAT_SIMD_DOUBLE)
+/* out[p * ld_out + i] = row[i][at + p] for i, p < SQUARE: turned in registers of 256 bits where there are any. */
+#if (defined(LEAT_SIMD_AVX2) || defined(LEAT_SIMD_AVX512)) && defined(LEAT_SIMD_DOUBLE)
+#define SQUARE 4
 static inline __m256d pack_halves(const double *low, const double *high)
 {
     return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(low)), _mm_loadu_pd(high), 1);
 }
 
-static inline void pack_square(const double *const row[VL], int64_t at, double *out, int64_t ld_out)
+static inline void pack_square(const double *const *row, int64_t at, double *out, int64_t ld_out)
 {
 #pragma GCC unroll 2
-    for (int p = 0; p < VL; p += 2) {
+    for (int p = 0; p < SQUARE; p += 2) {
         __m256d r0 = pack_halves(row[0] + at + p, row[2] + at + p), r1 = pack_halves(row[1] + at + p, row[3] + at + p);
-        v_store(out + p * ld_out, _mm256_unpacklo_pd(r0, r1));
-        v_store(out + (p + 1) * ld_out, _mm256_unpackhi_pd(r0, r1));
+        _mm256_storeu_pd(out + p * ld_out, _mm256_unpacklo_pd(r0, r1));
+        _mm256_storeu_pd(out + (p + 1) * ld_out, _mm256_unpackhi_pd(r0, r1));
     }
 }
-#elif defined(LEAT_SIMD_AVX2)
+#elif defined(LEAT_SIMD_AVX2) || defined(LEAT_SIMD_AVX512)
+#define SQUARE 8
 static inline __m256 pack_halves(const float *low, const float *high)
 {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
 }
 
-static inline void pack_square(const float *const row[VL], int64_t at, float *out, int64_t ld_out)
+static inline void pack_square(const float *const *row, int64_t at, float *out, int64_t ld_out)
 {
 #pragma GCC unroll 2
-    for (int p = 0; p < VL; p += 4) {
+    for (int p = 0; p < SQUARE; p += 4) {
         __m256 r0 = pack_halves(row[0] + at + p, row[4] + at + p), r1 = pack_halves(row[1] + at + p, row[5] + at + p);
         __m256 r2 = pack_halves(row[2] + at + p, row[6] + at + p), r3 = pack_halves(row[3] + at + p, row[7] + at + p);
         __m256 low01 = _mm256_unpacklo_ps(r0, r1), high01 = _mm256_unpackhi_ps(r0, r1);
         __m256 low23 = _mm256_unpacklo_ps(r2, r3), high23 = _mm256_unpackhi_ps(r2, r3);
-        v_store(out + p * ld_out, _mm256_shuffle_ps(low01, low23, 0x44));
-        v_store(out + (p + 1) * ld_out, _mm256_shuffle_ps(low01, low23, 0xee));
-        v_store(out + (p + 2) * ld_out, _mm256_shuffle_ps(high01, high23, 0x44));
-        v_store(out + (p + 3) * ld_out, _mm256_shuffle_ps(high01, high23, 0xee));
+        _mm256_storeu_ps(out + p * ld_out, _mm256_shuffle_ps(low01, low23, 0x44));
+        _mm256_storeu_ps(out + (p + 1) * ld_out, _mm256_shuffle_ps(low01, low23, 0xee));
+        _mm256_storeu_ps(out + (p + 2) * ld_out, _mm256_shuffle_ps(high01, high23, 0x44));
+        _mm256_storeu_ps(out + (p + 3) * ld_out, _mm256_shuffle_ps(high01, high23, 0xee));
     }
 }
 #else
-static inline void pack_square(const vreal *const row[VL], int64_t at, vreal *out, int64_t ld_out)
+#define SQUARE VL
+static inline void pack_square(const vreal *const *row, int64_t at, vreal *out, int64_t ld_out)
 {
-    for (int p = 0; p < VL; p++)
-        for (int i = 0; i < VL; i++)
+    for (int p = 0; p < SQUARE; p++)
+        for (int i = 0; i < SQUARE; i++)
             out[p * ld_out + i] = row[i][at + p];
 }
 #endif
+
+/* The same for i, p < VL. */
+static inline void pack_turned(const vreal *const *row, int64_t at, vreal *out, int64_t ld_out)
+{
+    for (int p = 0; p < VL; p += SQUARE)
+        for (int i = 0; i < VL; i += SQUARE)
+            pack_square(row + i, at + p, out + p * ld_out + i, ld_out);
+}
 
 /* VL columns of a panel from `n` rows of the transposed matrix. */
 static void pack_strip(const leat_real *b, int64_t ldb, int64_t k, int64_t n, int64_t panel, leat_real *out)
@@ -69,7 +80,7 @@ static void pack_strip(const leat_real *b, int64_t ldb, int64_t k, int64_t n, in
     }
     for (int64_t p = 0; p < k; p += VL) {
         int64_t at = p + VL <= k ? p : k - VL;
-        pack_square(row, at, out + at * panel, panel);
+        pack_turned(row, at, out + at * panel, panel);
     }
 }
 

@@ -16,9 +16,12 @@ static void look(void)
 {
     int count = 0;
     available[count++] = &leat_kernels_ref;
-#ifdef LEAT_HAVE_AVX2
+#ifdef LEAT_HAVE_X86_VECTORS
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         available[count++] = &leat_kernels_avx2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
+        available[count++] = &leat_kernels_avx512;
 #endif
     chosen = available[count - 1];
     const char *wanted = getenv("LEAT_ISA");

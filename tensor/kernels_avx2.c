@@ -3,7 +3,7 @@
  */
 #include "kernels.h"
 
-#ifdef LEAT_HAVE_AVX2
+#ifdef LEAT_HAVE_X86_VECTORS
 
 #include <immintrin.h>
 

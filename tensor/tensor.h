@@ -182,8 +182,8 @@ LEAT_API void leat_parallel_for(leat_pool *p, int64_t n, int64_t grain, leat_ran
 
 /* ---- arithmetic -------------------------------------------------------------------------------------------------- */
 
-/* The instruction set whose kernels run in this process: "ref" or "avx2". The best that the machine has, unless the
- * environment's LEAT_ISA names another; a name that this machine cannot run is ignored. */
+/* The instruction set whose kernels run in this process: "ref", "avx2" or "avx512". The best that the machine has,
+ * unless the environment's LEAT_ISA names another; a name that this machine cannot run is ignored. */
 LEAT_API const char *leat_isa(void);
 
 typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_RELU, LEAT_TANH, LEAT_SIGMOID, LEAT_SOFTPLUS } leat_activation;
