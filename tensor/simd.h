@@ -84,14 +84,8 @@ SIMD_INLINE __m256i simd_set_bits(vreal_bits bits)
 #endif
 typedef __m256i vbits;
 
-SIMD_INLINE vec v_load(const vreal *p)
-{
-    return SIMD_F(loadu)(p);
-}
-SIMD_INLINE void v_store(vreal *p, vec a)
-{
-    SIMD_F(storeu)(p, a);
-}
+#include "simd_x86.h"
+
 SIMD_INLINE vec v_load_part(const vreal *p, int64_t n)
 {
     return SIMD_F(maskload)(p, simd_lanes_below(n));
@@ -99,46 +93,6 @@ SIMD_INLINE vec v_load_part(const vreal *p, int64_t n)
 SIMD_INLINE void v_store_part(vreal *p, vec a, int64_t n)
 {
     SIMD_F(maskstore)(p, simd_lanes_below(n), a);
-}
-SIMD_INLINE vec v_set(vreal a)
-{
-    return SIMD_F(set1)(a);
-}
-SIMD_INLINE vec v_add(vec a, vec b)
-{
-    return SIMD_F(add)(a, b);
-}
-SIMD_INLINE vec v_sub(vec a, vec b)
-{
-    return SIMD_F(sub)(a, b);
-}
-SIMD_INLINE vec v_mul(vec a, vec b)
-{
-    return SIMD_F(mul)(a, b);
-}
-SIMD_INLINE vec v_div(vec a, vec b)
-{
-    return SIMD_F(div)(a, b);
-}
-SIMD_INLINE vec v_fma(vec a, vec b, vec c)
-{
-    return SIMD_F(fmadd)(a, b, c);
-}
-SIMD_INLINE vec v_fnma(vec a, vec b, vec c)
-{
-    return SIMD_F(fnmadd)(a, b, c);
-}
-SIMD_INLINE vec v_min(vec a, vec b)
-{
-    return SIMD_F(min)(a, b);
-}
-SIMD_INLINE vec v_max(vec a, vec b)
-{
-    return SIMD_F(max)(a, b);
-}
-SIMD_INLINE vec v_sqrt(vec a)
-{
-    return SIMD_F(sqrt)(a);
 }
 SIMD_INLINE vec v_rint(vec a)
 {
@@ -174,22 +128,6 @@ SIMD_INLINE vec v_select(vmask m, vec a, vec b)
     return SIMD_F(blendv)(b, a, m);
 }
 
-SIMD_INLINE vbits v_bits(vec a)
-{
-    return SIMD_TO_BITS(a);
-}
-SIMD_INLINE vec v_from_bits(vbits a)
-{
-    return SIMD_TO_FLOAT(a);
-}
-SIMD_INLINE vbits b_set(vreal_bits a)
-{
-    return simd_set_bits(a);
-}
-SIMD_INLINE vbits b_add(vbits a, vbits b)
-{
-    return SIMD_I(add)(a, b);
-}
 SIMD_INLINE vbits b_and(vbits a, vbits b)
 {
     return _mm256_and_si256(a, b);

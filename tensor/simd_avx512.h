@@ -34,17 +34,11 @@ SIMD_INLINE __m512i simd_set_bits(vreal_bits bits)
 #endif
 typedef __m512i vbits;
 
+#include "simd_x86.h"
+
 SIMD_INLINE vmask simd_lanes_below(int64_t n)
 {
     return (vmask)(n >= VL ? (1U << VL) - 1 : n <= 0 ? 0 : (1U << n) - 1);
-}
-SIMD_INLINE vec v_load(const vreal *p)
-{
-    return SIMD_F(loadu)(p);
-}
-SIMD_INLINE void v_store(vreal *p, vec a)
-{
-    SIMD_F(storeu)(p, a);
 }
 SIMD_INLINE vec v_load_part(const vreal *p, int64_t n)
 {
@@ -53,46 +47,6 @@ SIMD_INLINE vec v_load_part(const vreal *p, int64_t n)
 SIMD_INLINE void v_store_part(vreal *p, vec a, int64_t n)
 {
     SIMD_F(mask_storeu)(p, simd_lanes_below(n), a);
-}
-SIMD_INLINE vec v_set(vreal a)
-{
-    return SIMD_F(set1)(a);
-}
-SIMD_INLINE vec v_add(vec a, vec b)
-{
-    return SIMD_F(add)(a, b);
-}
-SIMD_INLINE vec v_sub(vec a, vec b)
-{
-    return SIMD_F(sub)(a, b);
-}
-SIMD_INLINE vec v_mul(vec a, vec b)
-{
-    return SIMD_F(mul)(a, b);
-}
-SIMD_INLINE vec v_div(vec a, vec b)
-{
-    return SIMD_F(div)(a, b);
-}
-SIMD_INLINE vec v_fma(vec a, vec b, vec c)
-{
-    return SIMD_F(fmadd)(a, b, c);
-}
-SIMD_INLINE vec v_fnma(vec a, vec b, vec c)
-{
-    return SIMD_F(fnmadd)(a, b, c);
-}
-SIMD_INLINE vec v_min(vec a, vec b)
-{
-    return SIMD_F(min)(a, b);
-}
-SIMD_INLINE vec v_max(vec a, vec b)
-{
-    return SIMD_F(max)(a, b);
-}
-SIMD_INLINE vec v_sqrt(vec a)
-{
-    return SIMD_F(sqrt)(a);
 }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-conversion" /* inside of gcc's macro for it at -O0 */
@@ -131,22 +85,6 @@ SIMD_INLINE vec v_select(vmask m, vec a, vec b)
     return SIMD_F(mask_blend)(m, b, a);
 }
 
-SIMD_INLINE vbits v_bits(vec a)
-{
-    return SIMD_TO_BITS(a);
-}
-SIMD_INLINE vec v_from_bits(vbits a)
-{
-    return SIMD_TO_FLOAT(a);
-}
-SIMD_INLINE vbits b_set(vreal_bits a)
-{
-    return simd_set_bits(a);
-}
-SIMD_INLINE vbits b_add(vbits a, vbits b)
-{
-    return SIMD_I(add)(a, b);
-}
 SIMD_INLINE vbits b_and(vbits a, vbits b)
 {
     return _mm512_and_si512(a, b);
