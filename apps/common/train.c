@@ -23,7 +23,6 @@
 enum { REAL_POINTS_SHOWN = 1000 };
 
 typedef struct run {
-    const app_program *program;
     const app_train_settings *o;
     leat_arena arena;
     leat_status status;
@@ -211,7 +210,7 @@ static leat_code write_results(run *r)
 
 int app_train(const app_program *p, const app_train_settings *o, app_build_fn *build, const void *settings)
 {
-    run r = { .program = p, .o = o };
+    run r = { .o = o };
     leat_arena_init(&r.arena, NULL);
     leat_status saving = { 0 };
     if (!load_data(&r) && !make_model(&r, build, settings) && !prepare_folder(&r)) {
