@@ -183,48 +183,131 @@ LEAT_API leat_var leat_square(leat_var x);
 LEAT_API leat_var leat_sqrt(leat_var x);
 LEAT_API leat_var leat_activate(leat_var x, leat_activation f); /* one of them, by name */
 
-/* Where cond is not 0, a, else b; broadcasting, all three. cond gets no gradient; the branch not taken gets 0 and may
- * hold anything, NaN included. */
-LEAT_API leat_var leat_where(leat_var cond, leat_var a, leat_var b);
-
-/* op(a) op(b): [m, k] x [k, n] -> [m, n], op transposing if told. Without trans_a, a may have more leading axes:
- * [.., k] x [k, n] -> [.., n]. The order of summation is leat_gemm's. */
-LEAT_API leat_var leat_matmul(leat_var a, leat_var b);
-LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b);
-
-/* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */
-LEAT_API leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act);
-
-/* Sums and means. Accumulated in double, rounded once. The mean of nothing is NaN. */
-LEAT_API leat_var leat_sum(leat_var x);          /* all elements -> [] */
-LEAT_API leat_var leat_mean(leat_var x);         /* all elements -> [] */
-LEAT_API leat_var leat_sum_features(leat_var x); /* all axes but the first: [batch, ..] -> [batch] */
-LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
-LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep); /* keep: sizes of 1 stay in place */
-
-/* log sum exp over axes, without overflow. Rows of -inf give -inf, and gradient 0 (where
- * PyTorch gives NaN); over no elements -inf. */
-LEAT_API leat_var leat_logsumexp(leat_var x, int n, const int *axes, bool keep);
-
-/* Shape. reshape shares the numbers; one size may be -1, worked out from the rest. */
-LEAT_API leat_var leat_reshape(leat_var x, leat_shape shape);
-LEAT_API leat_var leat_broadcast_to(leat_var x, leat_shape shape);
-LEAT_API leat_var leat_slice(leat_var x, int axis, int64_t start, int64_t length);
-LEAT_API leat_var leat_concat(int n, const leat_var *x, int axis); /* n up to LEAT_MAX_INPUTS */
-LEAT_API leat_var leat_detach(leat_var x);                         /* the same numbers, without gradient */
-
-/* Indices along an axis, each in 0 .. size-1 (LEAT_EARG otherwise); they are copied.
- *   gather       y[.., j, ..] = x[.., at[j], ..]; an index may occur often    (PyTorch: index_select)
- *   scatter      a copy of x in which slice at[j] is y's slice j; no index twice, LEAT_EARG otherwise  (index_copy)
- *   scatter_add  a copy of x to whose slice at[j] y's slice j is added, j ascending                    (index_add) */
+/* All other ops: each a line with its parameters, LEAT_API leat_var leat_<name>(<parameters>), under the comment that
+ * says what it does. The declarations, the table of leat_ops and the gradient checks follow from the list; the names are
+ * PyTorch's. More forms of some of them stand below it. */
 typedef struct leat_index {
     const int64_t *at;
     int64_t count;
 } leat_index;
 
-LEAT_API leat_var leat_gather(leat_var x, int axis, leat_index index);
-LEAT_API leat_var leat_scatter(leat_var x, int axis, leat_index index, leat_var y);
-LEAT_API leat_var leat_scatter_add(leat_var x, int axis, leat_index index, leat_var y);
+/* clang-format off */
+#define LEAT_OPS(OP) \
+    /* Where cond is not 0, a, else b; broadcasting, all three. cond gets no gradient; the branch not taken gets 0 and \
+     * may hold anything, NaN included. */ \
+    OP(where, (leat_var cond, leat_var a, leat_var b)) \
+    \
+    /* ---- matrices ---- \
+     * Matrix product, [m, k] x [k, n] -> [m, n]. A matrix b takes any a [.., k] -> [.., n]; with a of rank 1 the result \
+     * is [n]. The order of summation is leat_gemm's. */ \
+    OP(matmul, (leat_var a, leat_var b)) \
+    /* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast. */ \
+    OP(bmm, (leat_var a, leat_var b)) \
+    /* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */ \
+    OP(linear, (leat_var x, leat_var w, leat_var bias, leat_activation act)) \
+    /* x [.., m, n] with zeros above (tril) or below (triu) the given diagonal; 0 is the main one, 1 the one above. */ \
+    OP(tril, (leat_var x, int diagonal)) \
+    OP(triu, (leat_var x, int diagonal)) \
+    /* The X of A X = B for triangular A [.., n, n] and B [.., n, k], one after the other; equal leading axes. Only the \
+     * triangle is read, and with `unit` not its diagonal, taken as ones. `transpose` solves A^T X = B. A zero on the \
+     * diagonal gives infinities. */ \
+    OP(solve_triangular, (leat_var a, leat_var b, bool upper, bool transpose, bool unit)) \
+    /* log|det a| of square matrices [.., n, n] -> [..], by LU with partial pivoting in double; a singular one has -inf. \
+     * `sign` (-1, 0 or 1, no gradient) may be NULL. Gradient g a^-T. Meant for n up to some hundreds. */ \
+    OP(slogdet, (leat_var a, leat_var *sign)) \
+    /* a^-1 of square matrices [.., n, n], likewise; of a singular one, infinities or NaN. */ \
+    OP(inverse, (leat_var a)) \
+    \
+    /* ---- reductions ---- \
+     * Accumulated in double and rounded once. sum and mean of all elements -> []; see below for axes. The mean of \
+     * nothing is NaN. */ \
+    OP(sum, (leat_var x)) \
+    OP(mean, (leat_var x)) \
+    /* Over n axes, none twice; n = 0: over all. keep: sizes of 1 stay in place. \
+     * log sum exp, without overflow. Rows of -inf give -inf, and gradient 0 (where PyTorch gives NaN); over no elements \
+     * -inf. */ \
+    OP(logsumexp, (leat_var x, int n, const int *axes, bool keep)) \
+    /* Greatest and least; equal ones share the gradient evenly; NaN wins. Over no elements: LEAT_ESHAPE. */ \
+    OP(amax, (leat_var x, int n, const int *axes, bool keep)) \
+    OP(amin, (leat_var x, int n, const int *axes, bool keep)) \
+    /* Product; right with zeros among the factors. Over no elements 1. */ \
+    OP(prod, (leat_var x, int n, const int *axes, bool keep)) \
+    /* sum (x - mean)^2 / max(count - correction, 0); PyTorch's default correction is 1. */ \
+    OP(variance, (leat_var x, int n, const int *axes, bool keep, double correction)) \
+    \
+    /* ---- along one axis ---- \
+     * exp(x) / sum exp(x), and its logarithm, without overflow. Rows of -inf give NaN, as in PyTorch. */ \
+    OP(softmax, (leat_var x, int axis)) \
+    OP(log_softmax, (leat_var x, int axis)) \
+    /* y[.., j, ..] = x[.., 0, ..] + ... + x[.., j, ..], accumulated in double in that order. */ \
+    OP(cumsum, (leat_var x, int axis)) \
+    /* The order along each of n axes reversed. */ \
+    OP(flip, (leat_var x, int n, const int *axes)) \
+    /* For each value [.., m] how many of the sorted numbers [.., k] of the same leading axes (or of one list [k]) are \
+     * less, or with `right` not greater: the place to insert it. No gradient. Results are whole numbers in leat_real. */ \
+    OP(searchsorted, (leat_var sorted, leat_var values, bool right)) \
+    \
+    /* ---- shape ---- \
+     * reshape shares the numbers; one size may be -1, worked out from the rest. */ \
+    OP(reshape, (leat_var x, leat_shape shape)) \
+    OP(broadcast_to, (leat_var x, leat_shape shape)) \
+    /* Axis i of the result is axis order[i] of x; `order` has as many entries as x has axes. */ \
+    OP(permute, (leat_var x, const int *order)) \
+    OP(slice, (leat_var x, int axis, int64_t start, int64_t length)) \
+    OP(concat, (int n, const leat_var *x, int axis)) \
+    /* `before` and `after` elements of `value` around an axis; negative counts cut off. */ \
+    OP(pad, (leat_var x, int axis, int64_t before, int64_t after, double value)) \
+    /* As many copies along each axis as `times` says, one number for each axis of x; [.., a, b] -> [.., a b a b]. */ \
+    OP(repeat, (leat_var x, const int64_t *times)) \
+    /* The same numbers, without gradient. */ \
+    OP(detach, (leat_var x)) \
+    \
+    /* ---- indices ---- \
+     * A list of slices along an axis, each index in 0 .. size-1 (LEAT_EARG otherwise); it is copied. \
+     * index_select  y[.., j, ..] = x[.., at[j], ..]; an index may occur often \
+     * index_copy    a copy of x in which slice at[j] is y's slice j; no index twice, LEAT_EARG otherwise \
+     * index_add     a copy of x to whose slice at[j] y's slice j is added, j ascending */ \
+    OP(index_select, (leat_var x, int axis, leat_index index)) \
+    OP(index_copy, (leat_var x, int axis, leat_index index, leat_var y)) \
+    OP(index_add, (leat_var x, int axis, leat_index index, leat_var y)) \
+    /* An index of its own for every element: `index` holds whole numbers in 0 .. size-1 (LEAT_EARG otherwise), has as \
+     * many axes as x, and is no larger than it on the others; no gradient. \
+     * gather       y[.., j, ..] = x[.., index[.., j, ..], ..], shaped like index    (NumPy: take_along_axis) \
+     * scatter      a copy of x in which place index[.., j, ..] is y[.., j, ..]; of several the last, in row-major order \
+     * scatter_add  a copy of x to which they are added, in row-major order */ \
+    OP(gather, (leat_var x, int axis, leat_var index)) \
+    OP(scatter, (leat_var x, int axis, leat_var index, leat_var y)) \
+    OP(scatter_add, (leat_var x, int axis, leat_var index, leat_var y)) \
+    \
+    /* ---- chance ---- \
+     * In training mode each element is 0 with probability p, else x / (1 - p), by the tape's random numbers; in \
+     * evaluation mode x itself. 0 <= p <= 1. */ \
+    OP(dropout, (leat_var x, double p)) \
+    \
+    /* ---- densities ---- \
+     * y = x exp(s) + t, all [batch, ..] of one shape; *logdet = sum of s over all axes but the first, [batch] (RealNVP, \
+     * equations 7 and 8). `logdet` may be NULL. */ \
+    OP(affine_forward, (leat_var x, leat_var s, leat_var t, leat_var *logdet)) \
+    /* Its inverse, x = (y - t) exp(-s); *logdet = -sum of s. */ \
+    OP(affine_inverse, (leat_var y, leat_var s, leat_var t, leat_var *logdet)) \
+    /* The log-density of each row, [batch, ..] -> [batch], summed in double: of independent N(0, 1), \
+     * -sum x^2 / 2 - count log(2 pi) / 2, and standard logistics, -sum softplus(x) + softplus(-x). */ \
+    OP(normal_log_density, (leat_var x)) \
+    OP(logistic_log_density, (leat_var x))
+/* clang-format on */
+
+#define LEAT_DECLARE_OP(name, parameters) LEAT_API leat_var leat_##name parameters;
+LEAT_OPS(LEAT_DECLARE_OP)
+#undef LEAT_DECLARE_OP
+
+LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b); /* a or b [k, m], [n, k] instead */
+LEAT_API leat_var leat_sum_features(leat_var x); /* over all axes but the first: [batch, ..] -> [batch] */
+LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
+LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep);
+LEAT_API leat_var leat_transpose(leat_var x, int axis_a, int axis_b);     /* the two change places */
+LEAT_API leat_var leat_stack(int n, const leat_var *x, int axis);         /* joined along a new axis */
+/* Pieces of `size` along an axis, the last may be smaller; fails unless there are n of them. */
+LEAT_API void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pieces);
 
 /* ---- ops of your own ----------------------------------------------------------------------------------------------
  * An op is one const descriptor. The library's own are of the same kind, and every one is checked by leat_gradcheck_op.

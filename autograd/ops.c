@@ -4,7 +4,7 @@
 const leat_op *const *leat_ops(void)
 {
 #define OP_ROW(name, ...) &leat_op_##name,
-    static const leat_op *const table[] = { LEAT_OPS(OP_ROW) NULL };
+    static const leat_op *const table[] = { LEAT_ALL_OPS(OP_ROW) NULL };
 #undef OP_ROW
     return table;
 }
@@ -16,10 +16,10 @@ leat_code leat_call_axis(leat_call *c, int axis, int rank)
     return LEAT_OK;
 }
 
-leat_split leat_split_at(const leat_shape *s, int axis)
+leat_extent leat_extent_at(const leat_shape *s, int axis)
 {
     axis = leat_axis(axis, s->rank);
-    leat_split split = { 1, s->size[axis], 1 };
+    leat_extent split = { 1, s->size[axis], 1 };
     for (int i = 0; i < axis; i++)
         split.outer *= s->size[i];
     for (int i = axis + 1; i < s->rank; i++)

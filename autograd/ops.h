@@ -5,7 +5,7 @@
  * public function that applies it.
  *
  *     an elementwise op      a line in tensor/elementwise.h, and a line in ops_elementwise.c with what its tests draw
- *     any other op           a file like ops_matmul.c, and a line in LEAT_OPS
+ *     any other op           a file like ops_matmul.c, and a line in LEAT_OPS (autograd.h)
  *
  * The table, the declarations and the gradient checks follow from the list. Backward is called only if some input wants
  * a gradient, so an op with one input need not ask.
@@ -17,26 +17,10 @@
 #include "tape.h"
 #include "../tensor/kernels.h"
 
-#define LEAT_OPS(OP)                                                                                                   \
-    LEAT_UNARY_LIST(OP)                                                                                                \
-    LEAT_BINARY_LIST(OP)                                                                                               \
-    OP(where)                                                                                                          \
-    OP(matmul)                                                                                                         \
-    OP(linear)                                                                                                         \
-    OP(sum)                                                                                                            \
-    OP(mean)                                                                                                           \
-    OP(logsumexp)                                                                                                      \
-    OP(reshape)                                                                                                        \
-    OP(broadcast_to)                                                                                                   \
-    OP(slice)                                                                                                          \
-    OP(concat)                                                                                                         \
-    OP(detach)                                                                                                         \
-    OP(gather)                                                                                                         \
-    OP(scatter)                                                                                                        \
-    OP(scatter_add)
+#define LEAT_ALL_OPS(OP) LEAT_UNARY_LIST(OP) LEAT_BINARY_LIST(OP) LEAT_OPS(OP)
 
 #define LEAT_DECLARE_OP(name, ...) extern const leat_op leat_op_##name;
-LEAT_OPS(LEAT_DECLARE_OP)
+LEAT_ALL_OPS(LEAT_DECLARE_OP)
 #undef LEAT_DECLARE_OP
 
 /* ---- axes -------------------------------------------------------------------------------------------------------- */
@@ -51,11 +35,11 @@ static inline int leat_axis(int axis, int rank)
 leat_code leat_call_axis(leat_call *c, int axis, int rank);
 
 /* A shape as [outer, size, inner] around an axis, which must exist. */
-typedef struct leat_split {
+typedef struct leat_extent {
     int64_t outer, size, inner;
-} leat_split;
+} leat_extent;
 
-leat_split leat_split_at(const leat_shape *s, int axis);
+leat_extent leat_extent_at(const leat_shape *s, int axis);
 
 /* ---- cutting the work -------------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /*
- * Slices along an axis, picked by a list of indices: gather, scatter, scatter_add.
+ * Slices along an axis, picked by a list of indices: index_select, index_copy, index_add.
  *
  * Everything is done by four moves between a `whole` tensor and the `part` that the list picks from it, each for a
  * range of the axes before the indexed one. The whole has the shape of input 0.
@@ -30,7 +30,7 @@ typedef enum move_kind { TAKE, PUT, ADD, CLEAR } move_kind;
 
 typedef struct move_job {
     move_kind move;
-    leat_split split; /* of the whole */
+    leat_extent split; /* of the whole */
     leat_index index;
     leat_real *whole, *part;
 } move_job;
@@ -92,7 +92,7 @@ static void move_range(void *arg, int64_t begin, int64_t end)
 
 static void run_move(const leat_call *c, move_kind move, leat_real *whole, leat_real *part)
 {
-    move_job j = { move, leat_split_at(&c->in[0].shape, axis_of(c)), index_of(c), whole, part };
+    move_job j = { move, leat_extent_at(&c->in[0].shape, axis_of(c)), index_of(c), whole, part };
     leat_call_rows(c, j.split.outer, j.index.count * j.split.inner, move_range, &j);
 }
 
@@ -188,9 +188,9 @@ static leat_var apply_indexed(const leat_op *op, int axis, leat_index index, int
     return leat_apply(op, &a, sizeof a, n, in, NULL);
 }
 
-/* ---- gather ------------------------------------------------------------------------------------------------------ */
+/* ---- index_select ------------------------------------------------------------------------------------------------------ */
 
-static leat_code gather_shape(leat_call *c)
+static leat_code index_select_shape(leat_call *c)
 {
     leat_code code = check_indices(c);
     if (code)
@@ -200,39 +200,39 @@ static leat_code gather_shape(leat_call *c)
     return LEAT_OK;
 }
 
-static void gather_forward(leat_call *c)
+static void index_select_forward(leat_call *c)
 {
     run_move(c, TAKE, c->in[0].data, c->out[0].data);
 }
 
-static void gather_backward(leat_call *c)
+static void index_select_backward(leat_call *c)
 {
     memset(c->din[0].data, 0, whole_bytes(c));
     run_move(c, ADD, c->din[0].data, c->dout[0].data);
 }
 
-static bool gather_sample(leat_case *k, int i)
+static bool index_select_sample(leat_case *k, int i)
 {
     return index_sample(k, i, false, i % 2);
 }
 
-const leat_op leat_op_gather = {
-    .name = "gather",
+const leat_op leat_op_index_select = {
+    .name = "index_select",
     .inputs = 1,
-    .shape = gather_shape,
-    .forward = gather_forward,
-    .backward = gather_backward,
-    .sample = gather_sample,
+    .shape = index_select_shape,
+    .forward = index_select_forward,
+    .backward = index_select_backward,
+    .sample = index_select_sample,
 };
 
-leat_var leat_gather(leat_var x, int axis, leat_index index)
+leat_var leat_index_select(leat_var x, int axis, leat_index index)
 {
-    return apply_indexed(&leat_op_gather, axis, index, 1, &x);
+    return apply_indexed(&leat_op_index_select, axis, index, 1, &x);
 }
 
-/* ---- scatter ----------------------------------------------------------------------------------------------------- */
+/* ---- index_copy ----------------------------------------------------------------------------------------------------- */
 
-static leat_code scatter_shape(leat_call *c)
+static leat_code index_copy_shape(leat_call *c)
 {
     leat_code code = check_indices(c);
     if (!code)
@@ -241,13 +241,13 @@ static leat_code scatter_shape(leat_call *c)
     return code ? code : check_once(c);
 }
 
-static void scatter_forward(leat_call *c)
+static void index_copy_forward(leat_call *c)
 {
     memcpy(c->out[0].data, c->in[0].data, whole_bytes(c));
     run_move(c, PUT, c->out[0].data, c->in[1].data);
 }
 
-static void scatter_backward(leat_call *c)
+static void index_copy_backward(leat_call *c)
 {
     if (c->din[0].data) {
         memcpy(c->din[0].data, c->dout[0].data, whole_bytes(c));
@@ -257,41 +257,41 @@ static void scatter_backward(leat_call *c)
         run_move(c, TAKE, c->dout[0].data, c->din[1].data);
 }
 
-static bool scatter_sample(leat_case *k, int i)
+static bool index_copy_sample(leat_case *k, int i)
 {
     return index_sample(k, i, true, true);
 }
 
-const leat_op leat_op_scatter = {
-    .name = "scatter",
+const leat_op leat_op_index_copy = {
+    .name = "index_copy",
     .inputs = 2,
-    .shape = scatter_shape,
-    .forward = scatter_forward,
-    .backward = scatter_backward,
-    .sample = scatter_sample,
+    .shape = index_copy_shape,
+    .forward = index_copy_forward,
+    .backward = index_copy_backward,
+    .sample = index_copy_sample,
 };
 
-leat_var leat_scatter(leat_var x, int axis, leat_index index, leat_var y)
+leat_var leat_index_copy(leat_var x, int axis, leat_index index, leat_var y)
 {
-    return apply_indexed(&leat_op_scatter, axis, index, 2, (leat_var[]){ x, y });
+    return apply_indexed(&leat_op_index_copy, axis, index, 2, (leat_var[]){ x, y });
 }
 
-/* ---- scatter_add ------------------------------------------------------------------------------------------------- */
+/* ---- index_add ------------------------------------------------------------------------------------------------- */
 
-static leat_code scatter_add_shape(leat_call *c)
+static leat_code index_add_shape(leat_call *c)
 {
     leat_code code = check_indices(c);
     c->out[0].shape = c->in[0].shape;
     return code ? code : check_part(c);
 }
 
-static void scatter_add_forward(leat_call *c)
+static void index_add_forward(leat_call *c)
 {
     memcpy(c->out[0].data, c->in[0].data, whole_bytes(c));
     run_move(c, ADD, c->out[0].data, c->in[1].data);
 }
 
-static void scatter_add_backward(leat_call *c)
+static void index_add_backward(leat_call *c)
 {
     if (c->din[0].data)
         memcpy(c->din[0].data, c->dout[0].data, whole_bytes(c));
@@ -299,21 +299,21 @@ static void scatter_add_backward(leat_call *c)
         run_move(c, TAKE, c->dout[0].data, c->din[1].data);
 }
 
-static bool scatter_add_sample(leat_case *k, int i)
+static bool index_add_sample(leat_case *k, int i)
 {
     return index_sample(k, i, true, i % 2);
 }
 
-const leat_op leat_op_scatter_add = {
-    .name = "scatter_add",
+const leat_op leat_op_index_add = {
+    .name = "index_add",
     .inputs = 2,
-    .shape = scatter_add_shape,
-    .forward = scatter_add_forward,
-    .backward = scatter_add_backward,
-    .sample = scatter_add_sample,
+    .shape = index_add_shape,
+    .forward = index_add_forward,
+    .backward = index_add_backward,
+    .sample = index_add_sample,
 };
 
-leat_var leat_scatter_add(leat_var x, int axis, leat_index index, leat_var y)
+leat_var leat_index_add(leat_var x, int axis, leat_index index, leat_var y)
 {
-    return apply_indexed(&leat_op_scatter_add, axis, index, 2, (leat_var[]){ x, y });
+    return apply_indexed(&leat_op_index_add, axis, index, 2, (leat_var[]){ x, y });
 }

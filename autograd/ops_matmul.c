@@ -65,7 +65,7 @@ typedef struct matmul_parts {
 static matmul_parts parts_of(const leat_call *c)
 {
     const matmul_attributes *t = c->attributes;
-    leat_split a = leat_split_at(&c->in[0].shape, -1), b = leat_split_at(&c->in[1].shape, -1);
+    leat_extent a = leat_extent_at(&c->in[0].shape, -1), b = leat_extent_at(&c->in[1].shape, -1);
     return (matmul_parts){
         .m = t->trans_a ? a.size : a.outer,
         .k = t->trans_a ? a.outer : a.size,
@@ -167,7 +167,7 @@ typedef struct linear_parts {
 
 static linear_parts linear_parts_of(const leat_call *c)
 {
-    leat_split x = leat_split_at(&c->in[0].shape, -1);
+    leat_extent x = leat_extent_at(&c->in[0].shape, -1);
     return (linear_parts){
         .rows = x.outer,
         .in = x.size,

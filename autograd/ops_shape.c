@@ -151,7 +151,7 @@ static void block_range(void *arg, int64_t begin, int64_t end)
 /* The slices of `whole` from place `at` on, as many as `part` has: from whole to part, or back. */
 static void copy_block(const leat_call *c, int axis, leat_tensor whole, int64_t at, leat_tensor part, bool to_part)
 {
-    leat_split w = leat_split_at(&whole.shape, axis), p = leat_split_at(&part.shape, axis);
+    leat_extent w = leat_extent_at(&whole.shape, axis), p = leat_extent_at(&part.shape, axis);
     leat_real *inside = whole.data + at * w.inner;
     int64_t n = p.size * p.inner, stride = w.size * w.inner;
     block_job job =

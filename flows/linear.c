@@ -17,7 +17,7 @@ static leat_pair permute(const permutation *p, leat_var x, const int64_t *order)
 {
     if (!leat_check_features(x, p->dim, "a permutation"))
         return (leat_pair){ { .tape = x.tape }, { .tape = x.tape } };
-    return (leat_pair){ leat_gather(x, -1, (leat_index){ order, p->dim }), leat_zero_logdet(x) };
+    return (leat_pair){ leat_index_select(x, -1, (leat_index){ order, p->dim }), leat_zero_logdet(x) };
 }
 
 static leat_pair permutation_forward(leat_transform *t, leat_var x, const leat_flow_call *call)

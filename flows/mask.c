@@ -69,17 +69,17 @@ leat_mask leat_mask_halves(leat_model *m, int64_t dim, int parity)
 
 leat_var leat_mask_kept(const leat_mask *mask, leat_var x)
 {
-    return leat_gather(x, -1, (leat_index){ mask->kept_index, mask->kept });
+    return leat_index_select(x, -1, (leat_index){ mask->kept_index, mask->kept });
 }
 
 leat_var leat_mask_moved(const leat_mask *mask, leat_var x)
 {
-    return leat_gather(x, -1, (leat_index){ mask->moved_index, mask->moved });
+    return leat_index_select(x, -1, (leat_index){ mask->moved_index, mask->moved });
 }
 
 leat_var leat_mask_merge(const leat_mask *mask, leat_var x, leat_var moved)
 {
-    return leat_scatter(x, -1, (leat_index){ mask->moved_index, mask->moved }, moved);
+    return leat_index_copy(x, -1, (leat_index){ mask->moved_index, mask->moved }, moved);
 }
 
 leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s)

@@ -7,14 +7,12 @@
 
 #include <math.h>
 
-struct leat_adam {
-    leat_model *model;
+typedef struct adam {
+    leat_optim optim;
     leat_adam_opts opts;
-    leat_status status;
     leat_real *first, *second; /* moments, laid out like the parameters */
-    int64_t *steps;            /* by parameter */
     double (*powers)[2];       /* beta1^steps and beta2^steps, by parameter */
-};
+} adam;
 
 static bool options_fit(leat_model *m, leat_adam_opts *o)
 {
@@ -32,24 +30,28 @@ static bool options_fit(leat_model *m, leat_adam_opts *o)
     return false;
 }
 
-leat_adam *leat_adam_new(leat_model *m, const leat_adam_opts *o)
+static void update(leat_optim *o, const leat_run *run);
+
+leat_optim *leat_adam_new(leat_model *m, const leat_adam_opts *o)
 {
     leat_adam_opts opts = o ? *o : (leat_adam_opts){ 0 };
     if (leat_model_seal(m) || !options_fit(m, &opts))
         return NULL;
-    leat_adam *a = leat_arena_zalloc(&m->arena, sizeof *a);
+    adam *a = leat_optim_new(m, sizeof *a, opts.lr, update);
     leat_real *first = leat_arena_zalloc(&m->arena, (size_t)m->flat * sizeof(leat_real));
     leat_real *second = leat_arena_zalloc(&m->arena, (size_t)m->flat * sizeof(leat_real));
-    int64_t *steps = leat_arena_zalloc(&m->arena, (size_t)m->param_count * sizeof *steps);
     double(*powers)[2] = leat_arena_alloc(&m->arena, (size_t)m->param_count * sizeof *powers);
-    if (!a || !first || !second || !steps || !powers) {
+    if (!a || !first || !second || !powers) {
         leat_model_fail(m, LEAT_ENOMEM, "adam: out of memory for %lld parameters", (long long)leat_param_count(m));
         return NULL;
     }
     for (int i = 0; i < m->param_count; i++)
         powers[i][0] = powers[i][1] = 1;
-    *a = (leat_adam){ .model = m, .opts = opts, .first = first, .second = second, .steps = steps, .powers = powers };
-    return a;
+    a->opts = opts;
+    a->first = first;
+    a->second = second;
+    a->powers = powers;
+    return &a->optim;
 }
 
 typedef struct adam_work {
@@ -79,41 +81,17 @@ static leat_adam_constants constants_at(const leat_adam_opts *o, const double po
     };
 }
 
-static void update(leat_adam *a, const leat_run *run)
+static void update(leat_optim *o, const leat_run *run)
 {
-    const leat_model *m = a->model;
+    adam *a = (adam *)o;
+    const leat_model *m = o->model;
     for (const leat_param *p = run->first; p != run->after; p = p->next) {
-        a->steps[p->index]++;
         a->powers[p->index][0] *= a->opts.beta1;
         a->powers[p->index][1] *= a->opts.beta2;
     }
+    a->opts.lr = o->lr * o->factor;
     int64_t at = run->begin;
     adam_work w = { m->values + at, a->first + at, a->second + at, m->grads + at,
                     constants_at(&a->opts, a->powers[run->first->index]) };
     leat_parallel_for(m->pool, run->end - at, LEAT_OPTIM_GRAIN, adam_range, &w);
-}
-
-leat_code leat_adam_step(leat_adam *a)
-{
-    if (!a)
-        return leat_no_optimiser()->code;
-    leat_code code = leat_step_begin(a->model, a->opts.lr, &a->status);
-    if (code)
-        return code;
-    leat_run run;
-    for (leat_param *p = a->model->params; leat_run_find(p, a->steps, &run); p = run.after)
-        update(a, &run);
-    leat_zero_grad(a->model);
-    return LEAT_OK;
-}
-
-void leat_adam_set_lr(leat_adam *a, double lr)
-{
-    if (a)
-        a->opts.lr = lr;
-}
-
-const leat_status *leat_adam_status(const leat_adam *a)
-{
-    return a ? &a->status : leat_no_optimiser();
 }

@@ -3,13 +3,13 @@
  *
  *     leat_model  *model = leat_model_new(&(leat_model_opts){ .seed = 0 });
  *     leat_module *net   = leat_mlp(model, 2, (int64_t[]){ 128, 128, 0 }, 1, LEAT_RELU);
- *     leat_adam   *adam  = leat_adam_new(model, &(leat_adam_opts){ .lr = 1e-3 });
+ *     leat_optim  *adam  = leat_adam_new(model, &(leat_adam_opts){ .lr = 1e-3 });
  *     leat_tape   *tape  = leat_model_tape(model, NULL);
  *     for (...) {
  *         leat_tape_reset(tape);
  *         leat_var guess = leat_forward(net, leat_const(tape, x));
  *         leat_var loss = leat_mean(leat_square(leat_sub(guess, leat_const(tape, y))));
- *         if (leat_backward(loss) || leat_adam_step(adam)) ... leat_tape_errmsg(tape), leat_model_errmsg(model)
+ *         if (leat_backward(loss) || leat_optim_step(adam)) ... leat_tape_errmsg(tape), leat_model_errmsg(model)
  *     }
  *     leat_model_free(model);
  *
@@ -90,6 +90,18 @@ LEAT_API leat_init leat_init_zeros(void);
 LEAT_API leat_init leat_init_constant(double value);
 LEAT_API leat_init leat_init_uniform(double low, double high);
 LEAT_API leat_init leat_init_normal(double mean, double sd);
+
+/* Xavier (Glorot & Bengio 2010) and Kaiming (He et al. 2015), PyTorch's: fan_in is the product of all sizes but the
+ * first, fan_out of all but the second. Xavier: variance 2 gain^2 / (fan_in + fan_out). Kaiming: variance gain^2 / fan.
+ * For ReLU the gain is sqrt(2), for tanh 5/3, for none 1; for leaky ReLU of slope a, sqrt(2 / (1 + a^2)). */
+typedef enum leat_fan { LEAT_FAN_IN = 0, LEAT_FAN_OUT } leat_fan;
+LEAT_API leat_init leat_init_xavier_uniform(double gain);
+LEAT_API leat_init leat_init_xavier_normal(double gain);
+LEAT_API leat_init leat_init_kaiming_uniform(double gain, leat_fan fan);
+LEAT_API leat_init leat_init_kaiming_normal(double gain, leat_fan fan);
+/* A matrix [rows, everything else] with orthonormal rows or columns, whichever are fewer, times gain: QR of a normal
+ * one, signs chosen so that it is uniform (Saxe et al. 2014). */
+LEAT_API leat_init leat_init_orthogonal(double gain);
 
 typedef struct leat_param {
     leat_leaf leaf; /* name, shape; values and gradients once the model is sealed */
@@ -186,42 +198,180 @@ LEAT_API void leat_sequential_add(leat_module *sequential, leat_module *child);
 #define LEAT_MAX_HIDDEN 32
 LEAT_API leat_module *leat_mlp(leat_model *m, int64_t in, const int64_t *hidden, int64_t out, leat_activation f);
 
+/* x in training and evaluation alike. */
+LEAT_API leat_module *leat_identity_layer(leat_model *m);
+LEAT_API leat_module *leat_dropout_layer(leat_model *m, double p); /* leat_dropout */
+
+/* A table `weight` [count, features], N(0, 1) at first: x of whole numbers 0 .. count-1, [..] -> [.., features]. */
+LEAT_API leat_module *leat_embedding(leat_model *m, int64_t count, int64_t features);
+
+typedef struct leat_norm_opts {
+    double eps;      /* 0: 1e-5 */
+    double momentum; /* of batch norm's running statistics, 0: 0.1 */
+    bool no_affine;  /* without weight and bias */
+} leat_norm_opts;
+
+/* (x - mean) / sqrt(variance + eps) * weight + bias over the last axis (Ba et al. 2016); options may be NULL. */
+LEAT_API leat_module *leat_layer_norm(leat_model *m, int64_t features, const leat_norm_opts *o);
+/* The same over all axes but the last (Ioffe & Szegedy 2015). In training mode by the batch's own mean and variance,
+ * which also move the buffers running_mean and running_var (unbiased) and count num_batches_tracked; in evaluation mode
+ * by those. Training on a batch of one row is LEAT_ESHAPE. */
+LEAT_API leat_module *leat_batch_norm(leat_model *m, int64_t features, const leat_norm_opts *o);
+
+/* weight = weight_g * weight_v / |weight_v|, norms of rows, for a linear layer of its own (Salimans & Kingma 2016);
+ * parameters weight_g [out, 1], weight_v [out, in], bias [out], as PyTorch's weight_norm(nn.Linear(in, out)). */
+LEAT_API leat_module *leat_weight_norm_linear(leat_model *m, int64_t in, int64_t out);
+
+/* Self-attention, [batch, length, features] -> the same (Vaswani et al. 2017): PyTorch's nn.MultiheadAttention(features,
+ * heads, batch_first=True) on q = k = v = x; parameters in_proj_weight [3 features, features], in_proj_bias,
+ * out_proj.weight, out_proj.bias. heads divides features. With `causal`, place i sees places up to i. */
+typedef struct leat_attention_opts {
+    int64_t features;
+    int heads; /* 0: 1 */
+    bool causal;
+    double dropout; /* of the attention weights */
+} leat_attention_opts;
+LEAT_API leat_module *leat_attention(leat_model *m, const leat_attention_opts *o);
+
+/* The residual network of nflows and RealNVP: initial_layer; for each block x + linear(act(linear(act(x)))), with batch
+ * norm before the activations and dropout before the second linear layer if asked for; final_layer. The second layer of
+ * a block starts at U(-1e-3, 1e-3). A context is joined to x for initial_layer, and gates each block's outcome:
+ * glu(outcome, context_layer(context)). Names are nflows' ResidualNet's: initial_layer, blocks.N.linear_layers.0 and .1,
+ * blocks.N.batch_norm_layers.0 and .1, blocks.N.context_layer, final_layer. */
+typedef struct leat_residual_opts {
+    int64_t in, hidden, out, context; /* context: features of it, 0 for none */
+    int blocks;                       /* 0: 2 */
+    leat_activation activation;       /* LEAT_IDENTITY (0): ReLU */
+    double dropout;
+    bool batch_norm;
+} leat_residual_opts;
+LEAT_API leat_module *leat_residual_mlp(leat_model *m, const leat_residual_opts *o);
+
+/*
+ * MADE (Germain et al. 2015): an MLP [batch, features] -> [batch, outputs * features] of which output k of feature j,
+ * column k * features + j, depends on the features before j in `order` alone, and on the context, which all may see.
+ * Linear layers whose weights are multiplied by masks (buffers `mask`, from degrees); linear, activation, ..., as in a
+ * sequential: net.0.weight, net.0.bias, net.0.mask, ... Hidden units have degrees 1 .. features-1 in turn, so the first
+ * output of the order is a function of the context (and the bias) alone.
+ */
+typedef struct leat_made_opts {
+    int64_t features, outputs, context; /* outputs: for each feature, 0: 1 */
+    int64_t hidden[LEAT_MAX_HIDDEN];
+    const int64_t *order;       /* order[j]: the place of feature j, a permutation of 0 ..; NULL: 0, 1, 2, ... */
+    leat_activation activation; /* LEAT_IDENTITY (0): ReLU */
+} leat_made_opts;
+LEAT_API leat_module *leat_made(leat_model *m, const leat_made_opts *o);
+
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
 
-/* A step updates every parameter that has a gradient and is not frozen, and empties all gradients. If a gradient is not
+/*
+ *     leat_optim *optim = leat_adam_new(model, &(leat_adam_opts){ .lr = 1e-3 });
+ *     ... leat_backward(loss) ... leat_optim_step(optim)
+ *
+ * A step updates every parameter that has a gradient and is not frozen, and empties all gradients. If a gradient is not
  * finite the step is not taken: LEAT_ENONFINITE on the status of the optimiser, naming the parameter; the weights are
  * as they were, and the gradients are emptied all the same. The status is that of the last step. An optimiser that is
- * NULL, because it could not be built, answers LEAT_ESTATE. */
+ * NULL, because it could not be built, answers LEAT_ESTATE. The arithmetic is PyTorch's; options may be NULL, and a 0
+ * stands for PyTorch's default (of lr: 1e-3 for all).
+ */
+typedef struct leat_optim leat_optim;
 
-typedef struct leat_sgd leat_sgd;
+LEAT_API leat_code leat_optim_step(leat_optim *o);
+LEAT_API const leat_status *leat_optim_status(const leat_optim *o);
+LEAT_API void leat_optim_set_lr(leat_optim *o, double lr); /* for all that has no group of its own */
+LEAT_API double leat_optim_lr(const leat_optim *o);
+/* Multiplies every learning rate, groups' too; 1 at first. What schedules set. */
+LEAT_API void leat_optim_set_factor(leat_optim *o, double factor);
+
+/* Own numbers for the parameters below a module, as PyTorch's parameter groups; the last call for a parameter counts. */
+typedef struct leat_group {
+    double lr;           /* 0: the optimiser's */
+    double weight_decay; /* 0: the optimiser's; below 0: none */
+} leat_group;
+LEAT_API void leat_optim_set_group(leat_optim *o, leat_module *part, const leat_group *g);
+
 typedef struct leat_sgd_opts {
-    double lr;           /* 0: 1e-3 */
-    double weight_decay; /* L2, as PyTorch's SGD */
+    double lr;
+    double weight_decay; /* L2, added to the gradient */
+    double momentum;
+    bool nesterov;
 } leat_sgd_opts;
+LEAT_API leat_optim *leat_sgd_new(leat_model *m, const leat_sgd_opts *o);
 
-LEAT_API leat_sgd *leat_sgd_new(leat_model *m, const leat_sgd_opts *o);
-LEAT_API leat_code leat_sgd_step(leat_sgd *s);
-LEAT_API void leat_sgd_set_lr(leat_sgd *s, double lr);
-
-/* Kingma & Ba, "Adam: a method for stochastic optimization", 2015; the arithmetic is PyTorch's. */
-typedef struct leat_adam leat_adam;
+/* Kingma & Ba, "Adam: a method for stochastic optimization", 2015. AdamW: Loshchilov & Hutter, "Decoupled weight decay
+ * regularization", 2019. AdaMax: Adam's paper, section 7.1 (lr 0: 2e-3). */
 typedef struct leat_adam_opts {
-    double lr;           /* 0: 1e-3 */
+    double lr;
     double beta1, beta2; /* 0: 0.9, 0.999 */
     double eps;          /* 0: 1e-8 */
-    double weight_decay; /* L2, added to the gradient, as PyTorch's Adam */
+    double weight_decay; /* Adam, AdaMax: L2, added to the gradient; AdamW: p -= lr weight_decay p (no default here) */
 } leat_adam_opts;
+LEAT_API leat_optim *leat_adam_new(leat_model *m, const leat_adam_opts *o);
+LEAT_API leat_optim *leat_adamw_new(leat_model *m, const leat_adam_opts *o);
+LEAT_API leat_optim *leat_adamax_new(leat_model *m, const leat_adam_opts *o);
 
-LEAT_API leat_adam *leat_adam_new(leat_model *m, const leat_adam_opts *o);
-LEAT_API leat_code leat_adam_step(leat_adam *a);
-LEAT_API void leat_adam_set_lr(leat_adam *a, double lr);
+/* Tieleman & Hinton 2012, with PyTorch's order: g / (sqrt(mean square) + eps). */
+typedef struct leat_rmsprop_opts {
+    double lr;    /* 0: 1e-2 */
+    double alpha; /* 0: 0.99 */
+    double eps;   /* 0: 1e-8 */
+    double weight_decay, momentum;
+    bool centered;
+} leat_rmsprop_opts;
+LEAT_API leat_optim *leat_rmsprop_new(leat_model *m, const leat_rmsprop_opts *o);
 
-LEAT_API const leat_status *leat_sgd_status(const leat_sgd *s);
-LEAT_API const leat_status *leat_adam_status(const leat_adam *a);
+/* What an optimiser remembers, to be saved and restored: a flat array for each kind of moment, and each parameter's
+ * count of steps. Restoring writes into the tensors and sets the counts; what follows has the bits of an optimiser that
+ * never stopped. */
+LEAT_API int leat_optim_slots(const leat_optim *o);
+LEAT_API leat_tensor leat_optim_slot(const leat_optim *o, int i, const char **name); /* [numbers]: "exp_avg", ... */
+LEAT_API int64_t leat_optim_steps(const leat_optim *o, const leat_param *p);
+LEAT_API void leat_optim_set_steps(leat_optim *o, const leat_param *p, int64_t steps);
+
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
+
+/*
+ * A factor of the learning rate as a function of the step (or the epoch) alone, counted from 0, so that nothing needs to
+ * be saved: leat_optim_set_factor(optim, leat_schedule_at(&schedule, step)).
+ *
+ *     static const leat_schedule warm = { LEAT_WARMUP, .steps = 500 }, cool = { LEAT_COSINE, .steps = 9500 };
+ *     static const leat_schedule both = { LEAT_THEN, .first = &warm, .second = &cool, .steps = 500 };
+ */
+typedef enum leat_schedule_kind {
+    LEAT_CONSTANT = 0, /* 1 */
+    LEAT_WARMUP,       /* from `value` (0 counts) to 1 in a line over `steps`, then 1 (PyTorch: LinearLR) */
+    LEAT_COSINE,       /* from 1 to `value` over `steps`, then `value` (CosineAnnealingLR, eta_min = value lr) */
+    LEAT_STEP,         /* value^floor(step / steps) (StepLR) */
+    LEAT_EXPONENTIAL,  /* value^step (ExponentialLR) */
+    LEAT_THEN,         /* first, and from `steps` on second, counted from there (SequentialLR) */
+    LEAT_TIMES,        /* the product of both (ChainedScheduler) */
+} leat_schedule_kind;
+
+typedef struct leat_schedule {
+    leat_schedule_kind kind;
+    int64_t steps;
+    double value;
+    const struct leat_schedule *first, *second;
+} leat_schedule;
+
+LEAT_API double leat_schedule_at(const leat_schedule *s, int64_t step); /* NULL: 1 */
+
+/* ---- averages of weights ----------------------------------------------------------------------------------------- */
+
+/* The exponential moving average of all parameters, average += (1 - decay) (p - average), beginning with the values at
+ * creation. swap exchanges parameters and average: once to evaluate with the average, once more to go on. */
+typedef struct leat_ema leat_ema;
+LEAT_API leat_ema *leat_ema_new(leat_model *m, double decay);
+LEAT_API void leat_ema_update(leat_ema *e);
+LEAT_API void leat_ema_swap(leat_ema *e);
+LEAT_API leat_tensor leat_ema_values(const leat_ema *e); /* flat, to be saved and restored */
+
+/* ---- gradients as a whole ---------------------------------------------------------------------------------------- */
 
 /* The 2-norm of all gradients together, accumulated in double; if it is above `most`, gradients are scaled by
  * most / (norm + 1e-6). Returns the norm before. */
 LEAT_API double leat_clip_grad_norm(leat_model *m, double most);
+LEAT_API void leat_clip_grad_value(leat_model *m, double most); /* every number into -most .. most */
 LEAT_API void leat_zero_grad(leat_model *m); /* marks all gradients as empty */
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */

@@ -95,10 +95,16 @@ leat_code leat_step_begin(leat_model *m, double lr, leat_status *s)
 
 /* ---- construction ------------------------------------------------------------------------------------------------ */
 
-const leat_status *leat_no_optimiser(void)
+void *leat_optim_new(leat_model *m, size_t size, double lr, void (*update)(leat_optim *o, const leat_run *run))
 {
-    static const leat_status missing = { LEAT_ESTATE, "the optimiser is missing: it could not be built" };
-    return &missing;
+    leat_optim *o = leat_arena_zalloc(&m->arena, size);
+    int64_t *steps = leat_arena_zalloc(&m->arena, (size_t)m->param_count * sizeof *steps);
+    if (!o || !steps) {
+        leat_model_fail(m, LEAT_ENOMEM, "optimiser: out of memory for %lld parameters", (long long)leat_param_count(m));
+        return NULL;
+    }
+    *o = (leat_optim){ .model = m, .lr = lr, .factor = 1, .steps = steps, .update = update };
+    return o;
 }
 
 bool leat_check_option(leat_model *m, const char *optimiser, const char *name, double value)
@@ -107,4 +113,47 @@ bool leat_check_option(leat_model *m, const char *optimiser, const char *name, d
         return true;
     leat_model_fail(m, LEAT_EARG, "%s: %s is %g", optimiser, name, value);
     return false;
+}
+
+/* ---- the step ---------------------------------------------------------------------------------------------------- */
+
+static const leat_status missing = { LEAT_ESTATE, "the optimiser is missing: it could not be built" };
+
+leat_code leat_optim_step(leat_optim *o)
+{
+    if (!o)
+        return missing.code;
+    leat_code code = leat_step_begin(o->model, o->lr * o->factor, &o->status);
+    if (code)
+        return code;
+    leat_run run;
+    for (leat_param *p = o->model->params; leat_run_find(p, o->steps, &run); p = run.after) {
+        for (const leat_param *q = run.first; q != run.after; q = q->next)
+            o->steps[q->index]++;
+        o->update(o, &run);
+    }
+    leat_zero_grad(o->model);
+    return LEAT_OK;
+}
+
+const leat_status *leat_optim_status(const leat_optim *o)
+{
+    return o ? &o->status : &missing;
+}
+
+void leat_optim_set_lr(leat_optim *o, double lr)
+{
+    if (o)
+        o->lr = lr;
+}
+
+double leat_optim_lr(const leat_optim *o)
+{
+    return o ? o->lr : 0;
+}
+
+void leat_optim_set_factor(leat_optim *o, double factor)
+{
+    if (o)
+        o->factor = factor;
 }

@@ -126,7 +126,7 @@ static void *train(void *arg)
     leat_model *model = leat_model_new(&(leat_model_opts){ .seed = 3, .threads = r->threads });
     leat_flow *flow =
         leat_nice_new(model, &(leat_nice_opts){ .dim = 2, .couplings = 4, .hidden = { 64, 64 }, .scale = true });
-    leat_adam *adam = leat_adam_new(model, &(leat_adam_opts){ .lr = 1e-3 });
+    leat_optim *adam = leat_adam_new(model, &(leat_adam_opts){ .lr = 1e-3 });
     leat_batches *batches = leat_batches_new(model, x, &(leat_batches_opts){ .size = 200, .seed = 1 });
     leat_tape *tape = leat_model_tape(model, NULL);
     r->ok = leat_model_code(model) == LEAT_OK;
@@ -135,7 +135,7 @@ static void *train(void *arg)
             r->ok = false;
         leat_tape_reset(tape);
         leat_var loss = leat_neg(leat_mean(leat_flow_log_prob(flow, leat_const(tape, batch))));
-        r->ok = r->ok && leat_backward(loss) == LEAT_OK && leat_adam_step(adam) == LEAT_OK;
+        r->ok = r->ok && leat_backward(loss) == LEAT_OK && leat_optim_step(adam) == LEAT_OK;
         r->loss = leat_item(loss);
     }
     r->ok = r->ok && leat_flow_draw(flow, tape, 100, 1, draws) == LEAT_OK;

@@ -29,7 +29,7 @@ typedef struct run {
     leat_tensor data;
     leat_model *model;
     leat_flow *flow;
-    leat_adam *adam;
+    leat_optim *adam;
     leat_batches *batches;
     leat_tape *tape;
     leat_real *losses; /* [epochs, 2]: number and loss */
@@ -95,8 +95,8 @@ static leat_code train_step(run *r, leat_tensor batch, double *loss)
     *loss = leat_item(nll);
     if (leat_backward(nll))
         return leat_fail(&r->status, leat_tape_code(r->tape), "%s", leat_tape_errmsg(r->tape));
-    if (leat_adam_step(r->adam))
-        return leat_fail(&r->status, leat_adam_status(r->adam)->code, "%s", leat_adam_status(r->adam)->message);
+    if (leat_optim_step(r->adam))
+        return leat_fail(&r->status, leat_optim_status(r->adam)->code, "%s", leat_optim_status(r->adam)->message);
     return LEAT_OK;
 }
 

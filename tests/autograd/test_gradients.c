@@ -174,12 +174,12 @@ static leat_var concat_itself(leat_tape *t, int n, const leat_var *in, void *use
                     leat_concat(3, (leat_var[]){ in[0], in[0], in[0] }, -1));
 }
 
-static leat_var scatter_itself(leat_tape *t, int n, const leat_var *in, void *user)
+static leat_var index_copy_itself(leat_tape *t, int n, const leat_var *in, void *user)
 {
     static const int64_t order[] = { 4, 2, 0, 3, 1 };
     (void)t, (void)n, (void)user;
-    return leat_add(leat_scatter(in[0], 1, (leat_index){ order, 5 }, in[0]),
-                    leat_scatter_add(in[0], 0, (leat_index){ order, 5 }, in[0]));
+    return leat_add(leat_index_copy(in[0], 1, (leat_index){ order, 5 }, in[0]),
+                    leat_index_add(in[0], 0, (leat_index){ order, 5 }, in[0]));
 }
 
 static leat_var mul_own_row(leat_tape *t, int n, const leat_var *in, void *user)
@@ -232,7 +232,7 @@ static const struct {
     { "linear of itself", linear_itself, NULL, false },
     { "where of itself", where_itself, NULL, false },
     { "concat of itself", concat_itself, NULL, false },
-    { "scatter of itself", scatter_itself, NULL, false },
+    { "index_copy of itself", index_copy_itself, NULL, false },
     { "x * x[1]", mul_own_row, NULL, false },
     { "linear with softplus", softplus_layer, NULL, false },
     { "tangle", tangle, NULL, false },

@@ -263,22 +263,22 @@ Test(values, slice_and_concat)
 
 #define INDEX(...) ((leat_index){ (int64_t[]){ __VA_ARGS__ }, (int64_t)(sizeof((int64_t[]){ __VA_ARGS__ }) / 8) })
 
-Test(values, gather_and_scatter)
+Test(values, index_select_and_index_copy)
 {
     leat_var x = input(LEAT_SHAPE(2, 3), NUMBERS(0, 1, 2, 3, 4, 5)),
              y = input(LEAT_SHAPE(2, 2), NUMBERS(10, 20, 30, 40));
     leat_var row = input(LEAT_SHAPE(1, 3), NUMBERS(7, 8, 9));
-    assert_numbers(leat_gather(x, -1, INDEX(2, 0, 2)), LEAT_SHAPE(2, 3), NUMBERS(2, 0, 2, 5, 3, 5));
-    assert_numbers(leat_gather(x, 0, INDEX(1, 1, 0)), LEAT_SHAPE(3, 3), NUMBERS(3, 4, 5, 3, 4, 5, 0, 1, 2));
-    assert_shape(leat_gather(x, 1, (leat_index){ NULL, 0 }), LEAT_SHAPE(2, 0));
-    assert_numbers(leat_scatter(x, 1, INDEX(2, 0), y), LEAT_SHAPE(2, 3), NUMBERS(20, 1, 10, 40, 4, 30));
-    assert_numbers(leat_scatter(x, 0, INDEX(1), row), LEAT_SHAPE(2, 3), NUMBERS(0, 1, 2, 7, 8, 9));
-    assert_numbers(leat_scatter_add(x, 1, INDEX(1, 1), y), LEAT_SHAPE(2, 3), NUMBERS(0, 31, 2, 3, 74, 5));
-    assert_numbers(leat_scatter_add(x, 0, INDEX(0), row), LEAT_SHAPE(2, 3), NUMBERS(7, 9, 11, 3, 4, 5));
+    assert_numbers(leat_index_select(x, -1, INDEX(2, 0, 2)), LEAT_SHAPE(2, 3), NUMBERS(2, 0, 2, 5, 3, 5));
+    assert_numbers(leat_index_select(x, 0, INDEX(1, 1, 0)), LEAT_SHAPE(3, 3), NUMBERS(3, 4, 5, 3, 4, 5, 0, 1, 2));
+    assert_shape(leat_index_select(x, 1, (leat_index){ NULL, 0 }), LEAT_SHAPE(2, 0));
+    assert_numbers(leat_index_copy(x, 1, INDEX(2, 0), y), LEAT_SHAPE(2, 3), NUMBERS(20, 1, 10, 40, 4, 30));
+    assert_numbers(leat_index_copy(x, 0, INDEX(1), row), LEAT_SHAPE(2, 3), NUMBERS(0, 1, 2, 7, 8, 9));
+    assert_numbers(leat_index_add(x, 1, INDEX(1, 1), y), LEAT_SHAPE(2, 3), NUMBERS(0, 31, 2, 3, 74, 5));
+    assert_numbers(leat_index_add(x, 0, INDEX(0), row), LEAT_SHAPE(2, 3), NUMBERS(7, 9, 11, 3, 4, 5));
     assert_numbers(x, LEAT_SHAPE(2, 3), NUMBERS(0, 1, 2, 3, 4, 5));
-    assert_equal(gradient(leat_gather(x, -1, INDEX(2, 0, 2)), NUMBERS(1, 2, 3, 4, 5, 6), x), NUMBERS(2, 0, 4, 5, 0, 10),
+    assert_equal(gradient(leat_index_select(x, -1, INDEX(2, 0, 2)), NUMBERS(1, 2, 3, 4, 5, 6), x), NUMBERS(2, 0, 4, 5, 0, 10),
                  6);
-    leat_var z = leat_scatter(x, 1, INDEX(2, 0), y);
+    leat_var z = leat_index_copy(x, 1, INDEX(2, 0), y);
     assert_equal(gradient(z, NUMBERS(1, 2, 3, 4, 5, 6), x), NUMBERS(0, 2, 0, 0, 5, 0), 6);
     assert_equal(leat_grad(y).data, NUMBERS(3, 1, 6, 4), 4);
 }
@@ -286,7 +286,7 @@ Test(values, gather_and_scatter)
 Test(values, the_list_of_indices_is_copied)
 {
     int64_t at[] = { 0, 2 };
-    leat_var x = input(LEAT_SHAPE(3), NUMBERS(1, 2, 3)), y = leat_gather(x, 0, (leat_index){ at, 2 });
+    leat_var x = input(LEAT_SHAPE(3), NUMBERS(1, 2, 3)), y = leat_index_select(x, 0, (leat_index){ at, 2 });
     at[0] = at[1] = 77;
     assert_equal(gradient(y, NULL, x), NUMBERS(1, 0, 1), 3);
 }
@@ -302,8 +302,8 @@ static void long_way(leat_tape *t, leat_real *value, leat_real *grad, int64_t ro
     y = leat_where(leat_relu(x), y, leat_broadcast_to(row, LEAT_SHAPE(rows, columns)));
     y = leat_concat(2, (leat_var[]){ y, leat_sub(leat_scalar(t, 1), y) }, 1);
     int64_t at[] = { 5, 1, 1, 0, columns };
-    leat_var picked = leat_gather(y, 1, (leat_index){ at, 5 });
-    y = leat_scatter_add(y, 1, (leat_index){ at, 5 }, leat_exp(picked));
+    leat_var picked = leat_index_select(y, 1, (leat_index){ at, 5 });
+    y = leat_index_add(y, 1, (leat_index){ at, 5 }, leat_exp(picked));
     y = leat_add(y, leat_logsumexp(y, AXES(1), true));
     y = leat_sub(y, leat_mean_axes(y, AXES(0), true));
     y = leat_mul(y, leat_sum_axes(y, AXES(1), true));

@@ -127,7 +127,7 @@ enum { POINTS = 10000, BATCH = 256 };
 typedef struct job {
     leat_model *model;
     leat_flow *flow;
-    leat_adam *adam;
+    leat_optim *adam;
     leat_tape *tape;
     leat_batches *batches;
 } job;
@@ -166,8 +166,8 @@ static double train_step(job *j, leat_tensor batch)
     leat_var loss = leat_neg(leat_mean(leat_flow_log_prob(j->flow, leat_borrow(j->tape, batch))));
     if (leat_backward(loss))
         die(leat_tape_errmsg(j->tape));
-    if (leat_adam_step(j->adam))
-        die(leat_adam_status(j->adam)->message);
+    if (leat_optim_step(j->adam))
+        die(leat_optim_status(j->adam)->message);
     return leat_item(loss);
 }
 

@@ -15,7 +15,7 @@ static inline uint64_t golden_run(int threads, leat_status *s)
         return 0;
     leat_flow *flow =
         leat_nice_new(m, &(leat_nice_opts){ .dim = 2, .couplings = 4, .hidden = { 100, 61 }, .scale = true });
-    leat_adam *adam = leat_adam_new(m, NULL);
+    leat_optim *adam = leat_adam_new(m, NULL);
     leat_tape *tape = leat_model_tape(m, NULL);
     for (uint64_t step = 0; tape && step < 20; step++) {
         formula_batch(step, GOLDEN_ROWS, points);
@@ -24,8 +24,8 @@ static inline uint64_t golden_run(int threads, leat_status *s)
         leat_code code = leat_backward(leat_neg(leat_mean(leat_flow_log_prob(flow, x))));
         if (code)
             leat_fail(s, code, "%s", leat_tape_errmsg(tape));
-        else if ((code = leat_adam_step(adam)))
-            leat_fail(s, code, "%s", leat_adam_status(adam)->message);
+        else if ((code = leat_optim_step(adam)))
+            leat_fail(s, code, "%s", leat_optim_status(adam)->message);
     }
     leat_code code = leat_model_code(m);
     if (code)

@@ -236,8 +236,8 @@ static leat_pair shear_run(leat_transform *t, leat_var x, double factor)
 {
     shear *s = (shear *)t;
     int64_t from = s->from, to = s->to;
-    leat_var source = leat_gather(x, 1, (leat_index){ &from, 1 });
-    leat_var y = leat_scatter_add(x, 1, (leat_index){ &to, 1 }, leat_mul_scalar(source, factor));
+    leat_var source = leat_index_select(x, 1, (leat_index){ &from, 1 });
+    leat_var y = leat_index_add(x, 1, (leat_index){ &to, 1 }, leat_mul_scalar(source, factor));
     return (leat_pair){ y, leat_zeros(x.tape, LEAT_SHAPE(leat_var_size(x, 0))) };
 }
 

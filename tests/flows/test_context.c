@@ -108,7 +108,7 @@ static double train(int64_t context)
     leat_model *m = test_model(1);
     leat_flow *flow =
         leat_nice_new(m, &(leat_nice_opts){ .dim = 2, .couplings = 2, .hidden = { 32 }, .context = context });
-    leat_adam *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 1e-2 });
+    leat_optim *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 1e-2 });
     leat_tape *tape = test_tape(m);
     double late = 0;
     for (int step = 0; step < 400; step++) {
@@ -122,7 +122,7 @@ static double train(int64_t context)
         leat_var given = context ? leat_const(tape, c) : none;
         leat_var loss = leat_neg(leat_mean(leat_flow_log_prob_given(flow, leat_const(tape, x), given)));
         cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(tape));
-        cr_assert_eq(leat_adam_step(adam), LEAT_OK, "%s", leat_adam_status(adam)->message);
+        cr_assert_eq(leat_optim_step(adam), LEAT_OK, "%s", leat_optim_status(adam)->message);
         late += step >= 300 ? leat_item(loss) / 100 : 0;
     }
     leat_model_free(m);

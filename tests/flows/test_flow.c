@@ -342,14 +342,14 @@ Test(flow, reverse_kl_trains)
     leat_flow *flow = leat_flow_new(m, leat_diagonal_normal(m, 2));
     leat_mask mask = leat_mask_alternating(m, 2, 0);
     leat_flow_add(flow, leat_coupling(m, mask, test_affine, test_net(m, &mask, 0, 2)));
-    leat_adam *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 3e-2 });
+    leat_optim *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 3e-2 });
     leat_tape *tape = test_tape(m);
     double last = 0;
     for (int step = 0; step < 400; step++) {
         leat_tape_reset(tape);
         leat_var loss = reverse_kl(flow, tape, 128);
         cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(tape));
-        cr_assert_eq(leat_adam_step(adam), LEAT_OK, "%s", leat_adam_status(adam)->message);
+        cr_assert_eq(leat_optim_step(adam), LEAT_OK, "%s", leat_optim_status(adam)->message);
         last = leat_item(loss);
     }
     cr_assert(fabs(last + log(2 * M_PI)) < 0.05, "ends at %g", last);

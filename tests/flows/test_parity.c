@@ -115,12 +115,12 @@ Test(parity, three_steps_of_adam)
     leat_safetensors f = fixture("nice_expected");
     leat_model *m = test_model(1);
     leat_flow *flow = small_nice(m);
-    leat_adam *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 1e-2 });
+    leat_optim *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 1e-2 });
     leat_tape *tape = test_tape(m);
     for (int step = 0; step < 3; step++) {
         leat_tape_reset(tape);
         cr_assert_eq(leat_backward(loss_of(flow, tape, fixture_get(&f, "x"))), LEAT_OK, "%s", leat_tape_errmsg(tape));
-        cr_assert_eq(leat_adam_step(adam), LEAT_OK, "%s", leat_adam_status(adam)->message);
+        cr_assert_eq(leat_optim_step(adam), LEAT_OK, "%s", leat_optim_status(adam)->message);
     }
     compare_parameters(m, &f, "after.", false, CLOSE);
     leat_model_free(m);
@@ -143,7 +143,7 @@ Test(parity, forty_losses)
             formula_weights(leat_find_param(m, path[k]), (uint64_t)(2 * i + k), fan_in[i % 3]);
         }
     }
-    leat_adam *adam = leat_adam_new(m, NULL);
+    leat_optim *adam = leat_adam_new(m, NULL);
     leat_tape *tape = test_tape(m);
     leat_tensor batch = test_tensor(256, 2);
     for (int step = 0; step < 40; step++) {
@@ -159,7 +159,7 @@ Test(parity, forty_losses)
         cr_assert(fabs(leat_item(loss) - wanted) <= tolerance * wanted, "step %d: %.17g, not %.17g", step,
                   leat_item(loss), wanted);
         cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(tape));
-        cr_assert_eq(leat_adam_step(adam), LEAT_OK, "%s", leat_adam_status(adam)->message);
+        cr_assert_eq(leat_optim_step(adam), LEAT_OK, "%s", leat_optim_status(adam)->message);
     }
     leat_model_free(m);
 }

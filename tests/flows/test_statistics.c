@@ -70,7 +70,7 @@ static leat_flow *trained(leat_model *m)
 {
     leat_flow *flow =
         leat_nice_new(m, &(leat_nice_opts){ .dim = 2, .couplings = 6, .hidden = { 32, 32 }, .scale = true });
-    leat_adam *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 4e-3 });
+    leat_optim *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 4e-3 });
     leat_tape *tape = test_tape(m);
     leat_tensor batch = test_tensor(256, 2);
     leat_rng rng = leat_rng_new(11, 0);
@@ -80,7 +80,7 @@ static leat_flow *trained(leat_model *m)
         leat_tape_reset(tape);
         leat_var mean = leat_neg(leat_mean(leat_flow_log_prob(flow, leat_const(tape, batch))));
         cr_assert_eq(leat_backward(mean), LEAT_OK, "%s", leat_tape_errmsg(tape));
-        cr_assert_eq(leat_adam_step(adam), LEAT_OK, "%s", leat_adam_status(adam)->message);
+        cr_assert_eq(leat_optim_step(adam), LEAT_OK, "%s", leat_optim_status(adam)->message);
         loss = leat_item(mean);
     }
     cr_assert(loss < 1, "the loss stays at %g", loss);

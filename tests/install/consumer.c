@@ -41,12 +41,12 @@ int main(int argc, char **argv)
 
     leat_model *model = leat_model_new(&(leat_model_opts){ .seed = 0 });
     leat_flow *flow = build(model);
-    leat_adam *adam = leat_adam_new(model, &(leat_adam_opts){ .lr = 5e-3 });
+    leat_optim *adam = leat_adam_new(model, &(leat_adam_opts){ .lr = 5e-3 });
     leat_tape *tape = leat_model_tape(model, NULL);
     for (int step = 0; step < 60; step++) {
         leat_tape_reset(tape);
         leat_var loss = leat_neg(leat_mean(leat_flow_log_prob(flow, leat_const(tape, x))));
-        if (leat_backward(loss) || leat_adam_step(adam))
+        if (leat_backward(loss) || leat_optim_step(adam))
             return fail("training", leat_tape_errmsg(tape));
         last = leat_item(loss);
         first = step == 0 ? last : first;

@@ -7,8 +7,8 @@ TestSuite(memory, .init = make_folder, .fini = remove_folder);
 typedef struct life {
     leat_model *model;
     leat_module *net;
-    leat_adam *adam;
-    leat_sgd *sgd;
+    leat_optim *adam;
+    leat_optim *sgd;
     leat_batches *batches;
     leat_tape *tape;
 } life;
@@ -40,8 +40,8 @@ static leat_code life_step(life *l)
     if (code)
         return code;
     leat_clip_grad_norm(l->model, 0.5);
-    code = leat_adam_step(l->adam);
-    return code ? code : leat_sgd_step(l->sgd);
+    code = leat_optim_step(l->adam);
+    return code ? code : leat_optim_step(l->sgd);
 }
 
 Test(memory, a_step_does_not_allocate_from_the_third_on)

@@ -236,14 +236,14 @@ Test(module, the_first_failure_stays_and_reaches_the_tape)
     leat_module *net = leat_mlp(m, 3, (int64_t[]){ -8, 0 }, 2, LEAT_RELU);
     leat_linear_layer(m, -1, -1);
     leat_module *good = leat_linear_layer(m, 2, 2);
-    leat_adam *adam = leat_adam_new(m, NULL);
+    leat_optim *adam = leat_adam_new(m, NULL);
     CHECK_FAILED(m, LEAT_EARG, "3 -> -8");
     cr_assert_null(adam);
-    cr_assert_eq(leat_adam_step(adam), LEAT_ESTATE);
-    cr_assert_eq(leat_adam_status(adam)->code, LEAT_ESTATE);
-    leat_sgd *sgd = leat_sgd_new(m, NULL);
-    cr_assert_eq(leat_sgd_step(sgd), LEAT_ESTATE);
-    cr_assert_eq(leat_sgd_status(sgd)->code, LEAT_ESTATE);
+    cr_assert_eq(leat_optim_step(adam), LEAT_ESTATE);
+    cr_assert_eq(leat_optim_status(adam)->code, LEAT_ESTATE);
+    leat_optim *sgd = leat_sgd_new(m, NULL);
+    cr_assert_eq(leat_optim_step(sgd), LEAT_ESTATE);
+    cr_assert_eq(leat_optim_status(sgd)->code, LEAT_ESTATE);
 
     cr_assert(!leat_ok(leat_forward(net, leat_full(t, LEAT_SHAPE(4, 3), 1))));
     cr_assert_eq(leat_tape_code(t), LEAT_EARG);
@@ -308,7 +308,7 @@ Test(module, empty_layers)
     leat_module *none_in = leat_linear_layer(m, 0, 3), *none_out = leat_linear_layer(m, 3, 0);
     holder_add(h, none_in, "in");
     holder_add(h, none_out, "out");
-    leat_adam *adam = leat_adam_new(m, NULL);
+    leat_optim *adam = leat_adam_new(m, NULL);
     leat_tape *t = leat_model_tape(m, NULL);
     leat_var y = leat_forward(none_in, leat_full(t, LEAT_SHAPE(4, 0), 1));
     leat_var z = leat_forward(none_out, y);
@@ -318,7 +318,7 @@ Test(module, empty_layers)
     for (int i = 0; i < 12; i++)
         cr_assert(leat_value(y).data[i] == 0);
     cr_assert_eq(leat_backward(leat_add(leat_sum(y), leat_sum(z))), LEAT_OK, "%s", leat_tape_errmsg(t));
-    cr_assert_eq(leat_adam_step(adam), LEAT_OK);
+    cr_assert_eq(leat_optim_step(adam), LEAT_OK);
     cr_assert_float_eq((double)leat_find_param(m, "in.bias")->leaf.value[0], -1e-3, 1e-6);
     leat_model_free(m);
 }
@@ -436,7 +436,7 @@ Test(module, frozen_parameters_get_no_gradient)
     leat_module *first = leat_linear_layer(m, 2, 3), *second = leat_linear_layer(m, 3, 1);
     holder_add(h, first, "first");
     holder_add(h, second, "second");
-    leat_sgd *sgd = leat_sgd_new(m, &(leat_sgd_opts){ .lr = 0.1 });
+    leat_optim *sgd = leat_sgd_new(m, &(leat_sgd_opts){ .lr = 0.1 });
     leat_tape *t = leat_model_tape(m, NULL);
     leat_param *w1 = leat_find_param(m, "first.weight"), *w2 = leat_find_param(m, "second.weight");
     for (int frozen = 1; frozen >= 0; frozen--) {
@@ -447,7 +447,7 @@ Test(module, frozen_parameters_get_no_gradient)
         cr_assert_eq(leat_backward(leat_sum(y)), LEAT_OK, "%s", leat_tape_errmsg(t));
         cr_assert_eq(w1->leaf.has_grad, !frozen);
         cr_assert(w2->leaf.has_grad);
-        cr_assert_eq(leat_sgd_step(sgd), LEAT_OK);
+        cr_assert_eq(leat_optim_step(sgd), LEAT_OK);
         cr_assert_eq(w1->leaf.value[0] == before1, frozen);
         cr_assert(w2->leaf.value[0] != before2);
     }

@@ -11,8 +11,8 @@ enum { ADAM, ADAM_DECAY, SGD, SGD_DECAY, OPTIMISERS };
 static const char *const optimiser_names[] = { "adam", "adam_decay", "sgd", "sgd_decay" };
 
 typedef struct optimiser {
-    leat_adam *adam;
-    leat_sgd *sgd;
+    leat_optim *adam;
+    leat_optim *sgd;
 } optimiser;
 
 static optimiser optimiser_new(leat_model *m, int which)
@@ -31,7 +31,7 @@ static optimiser optimiser_new(leat_model *m, int which)
 
 static leat_code optimiser_step(const optimiser *o)
 {
-    return o->adam ? leat_adam_step(o->adam) : leat_sgd_step(o->sgd);
+    return o->adam ? leat_optim_step(o->adam) : leat_optim_step(o->sgd);
 }
 
 /* ---- optimisers alone -------------------------------------------------------------------------------------------- */
@@ -138,25 +138,25 @@ Test(optim, defaults_are_pytorch_s)
     leat_param *p[2];
     leat_real grad[4] = { 3, -4, 0, 1 };
     two_params(m, 2, 2, 1, p);
-    leat_adam *a = leat_adam_new(m, NULL),
+    leat_optim *a = leat_adam_new(m, NULL),
               *b = leat_adam_new(m, &(leat_adam_opts){ .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 });
     leat_real start[4], after[4];
     memcpy(start, p[0]->leaf.value, sizeof start);
     give_grad(p[0], grad);
-    cr_assert_eq(leat_adam_step(a), LEAT_OK);
+    cr_assert_eq(leat_optim_step(a), LEAT_OK);
     memcpy(after, p[0]->leaf.value, sizeof after);
     memcpy(p[0]->leaf.value, start, sizeof start);
     give_grad(p[0], grad);
-    cr_assert_eq(leat_adam_step(b), LEAT_OK);
+    cr_assert_eq(leat_optim_step(b), LEAT_OK);
     check_bits(p[0]->leaf.value, after, 4, "default options");
     cr_assert(after[2] == start[2]);
     cr_assert_float_eq((double)(after[0] - start[0]), -1e-3, 1e-6); /* the first step has size lr */
     cr_assert_float_eq((double)(after[1] - start[1]), 1e-3, 1e-6);
 
-    leat_sgd *s = leat_sgd_new(m, NULL);
+    leat_optim *s = leat_sgd_new(m, NULL);
     memcpy(p[0]->leaf.value, start, sizeof start);
     give_grad(p[0], grad);
-    cr_assert_eq(leat_sgd_step(s), LEAT_OK);
+    cr_assert_eq(leat_optim_step(s), LEAT_OK);
     cr_assert_float_eq((double)(p[0]->leaf.value[0] - start[0]), -3e-3, 1e-6);
     leat_model_free(m);
 }
@@ -167,27 +167,27 @@ Test(optim, learning_rates_can_change)
     leat_param *p[2];
     leat_real grad[1] = { 2 };
     two_params(m, 1, 1, 1, p);
-    leat_adam *adam = leat_adam_new(m, NULL);
-    leat_sgd *sgd = leat_sgd_new(m, NULL);
+    leat_optim *adam = leat_adam_new(m, NULL);
+    leat_optim *sgd = leat_sgd_new(m, NULL);
     leat_real was = p[0]->leaf.value[0] = 1;
-    leat_adam_set_lr(adam, 0);
+    leat_optim_set_lr(adam, 0);
     give_grad(p[0], grad);
-    cr_assert_eq(leat_adam_step(adam), LEAT_OK);
+    cr_assert_eq(leat_optim_step(adam), LEAT_OK);
     cr_assert(p[0]->leaf.value[0] == was);
-    leat_sgd_set_lr(sgd, 0.25);
+    leat_optim_set_lr(sgd, 0.25);
     give_grad(p[0], grad);
-    cr_assert_eq(leat_sgd_step(sgd), LEAT_OK);
+    cr_assert_eq(leat_optim_step(sgd), LEAT_OK);
     cr_assert(p[0]->leaf.value[0] == (leat_real)0.5);
-    leat_adam_set_lr(adam, -1);
-    leat_sgd_set_lr(sgd, (double)NAN);
+    leat_optim_set_lr(adam, -1);
+    leat_optim_set_lr(sgd, (double)NAN);
     give_grad(p[0], grad);
-    cr_assert_eq(leat_adam_step(adam), LEAT_EARG);
-    cr_assert_eq(leat_sgd_step(sgd), LEAT_EARG);
-    cr_assert_str_eq(leat_adam_status(adam)->message, "a learning rate of -1");
+    cr_assert_eq(leat_optim_step(adam), LEAT_EARG);
+    cr_assert_eq(leat_optim_step(sgd), LEAT_EARG);
+    cr_assert_str_eq(leat_optim_status(adam)->message, "a learning rate of -1");
     cr_assert(p[0]->leaf.value[0] == (leat_real)0.5);
-    leat_adam_set_lr(adam, 0.1); /* a refusal is of one step */
-    cr_assert_eq(leat_adam_step(adam), LEAT_OK);
-    cr_assert_eq(leat_adam_status(adam)->code, LEAT_OK);
+    leat_optim_set_lr(adam, 0.1); /* a refusal is of one step */
+    cr_assert_eq(leat_optim_step(adam), LEAT_OK);
+    cr_assert_eq(leat_optim_status(adam)->code, LEAT_OK);
     leat_model_free(m);
 }
 
@@ -219,20 +219,20 @@ Test(optim, a_gradient_that_is_not_finite_stops_the_step)
             leat_model *m = leat_model_new(&(leat_model_opts){ .threads = 3 });
             leat_param *p[2];
             two_params(m, 100, 100, 10000, p);
-            leat_adam *adam = leat_adam_new(m, NULL);
+            leat_optim *adam = leat_adam_new(m, NULL);
             uint64_t hash = leat_model_hash(m);
             give_grad(p[0], grad);
             grad[at] = (leat_real)bad_values[k];
             give_grad(p[1], grad);
             grad[at] = 0;
-            cr_assert_eq(leat_adam_step(adam), LEAT_ENONFINITE);
-            cr_assert(strstr(leat_adam_status(adam)->message, "the gradient of b is not finite"), "%s",
-                      leat_adam_status(adam)->message);
+            cr_assert_eq(leat_optim_step(adam), LEAT_ENONFINITE);
+            cr_assert(strstr(leat_optim_status(adam)->message, "the gradient of b is not finite"), "%s",
+                      leat_optim_status(adam)->message);
             cr_assert_eq(leat_model_hash(m), hash);
             cr_assert(!p[0]->leaf.has_grad && !p[1]->leaf.has_grad);
             grad[0] = 1;
             give_grad(p[0], grad);
-            cr_assert_eq(leat_adam_step(adam), LEAT_OK); /* b's bad numbers are gone with its gradient */
+            cr_assert_eq(leat_optim_step(adam), LEAT_OK); /* b's bad numbers are gone with its gradient */
             cr_assert_neq(leat_model_hash(m), hash);
             leat_model_free(m);
         }
@@ -245,9 +245,9 @@ Test(optim, large_gradients_are_not_taken_for_infinite)
     leat_param *p[2];
     two_params(m, 2, 2, 1, p);
     leat_real big = sizeof(leat_real) == 8 ? (leat_real)1.7e308 : (leat_real)3.4e38, grad[4] = { big, big, big, big };
-    leat_sgd *sgd = leat_sgd_new(m, &(leat_sgd_opts){ .lr = 1e-30 });
+    leat_optim *sgd = leat_sgd_new(m, &(leat_sgd_opts){ .lr = 1e-30 });
     give_grad(p[0], grad);
-    cr_assert_eq(leat_sgd_step(sgd), LEAT_OK, "%s", leat_sgd_status(sgd)->message);
+    cr_assert_eq(leat_optim_step(sgd), LEAT_OK, "%s", leat_optim_status(sgd)->message);
     leat_model_free(m);
 }
 
@@ -256,10 +256,10 @@ Test(optim, the_model_s_failure_stops_the_step)
     leat_model *m = leat_model_new(NULL);
     leat_param *p[2];
     two_params(m, 2, 2, 1, p);
-    leat_sgd *sgd = leat_sgd_new(m, NULL);
+    leat_optim *sgd = leat_sgd_new(m, NULL);
     leat_model_fail(m, LEAT_EARG, "a reason %d", 5);
-    cr_assert_eq(leat_sgd_step(sgd), LEAT_EARG);
-    cr_assert_str_eq(leat_sgd_status(sgd)->message, "a reason 5");
+    cr_assert_eq(leat_optim_step(sgd), LEAT_EARG);
+    cr_assert_str_eq(leat_optim_status(sgd)->message, "a reason 5");
     leat_model_free(m);
 }
 
@@ -382,7 +382,7 @@ static uint64_t train_on(int threads, int which)
         leat_tape_reset(t);
         while (!leat_batches_next(batches, &batch))
             ;
-        leat_var target = leat_gather(leat_const(t, y), 0, leat_batches_rows(batches));
+        leat_var target = leat_index_select(leat_const(t, y), 0, leat_batches_rows(batches));
         leat_var out = leat_add(leat_forward(net, leat_const(t, batch)), leat_randn(t, leat_var_shape(target)));
         cr_assert_eq(leat_backward(leat_mean(leat_square(leat_sub(out, target)))), LEAT_OK, "%s", leat_tape_errmsg(t));
         cr_assert_gt(leat_clip_grad_norm(m, 0.1), 0.1);
