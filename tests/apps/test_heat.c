@@ -72,7 +72,7 @@ static double plane(double x, double y)
 
 static double hole(double x, double y)
 {
-    return fabs(x) < 0.5 && fabs(y) < 0.5 ? NAN : x * x + y * y;
+    return fabs(x) < 0.5 && fabs(y) < 0.5 ? (double)NAN : x * x + y * y;
 }
 
 /* One closed line, all of it at the radius, whose length is the circle's. */
