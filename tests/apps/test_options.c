@@ -117,7 +117,7 @@ Test(options, letters)
     cr_assert_eq(PARSE(&with_letters, &o, &rest, "-z", "model"), 2);
     cr_assert_eq(PARSE(&with_letters, &o, &rest, "-nq", "model"), 2);
     fflush(stderr);
-    cr_assert_stderr_eq_str("draw: --count x: needs a whole number (draw --help lists the options)\n"
+    cr_assert_stderr_eq_str("draw: --count x: needs a whole number of at least 0 (draw --help lists the options)\n"
                             "draw: unknown option -z (draw --help lists the options)\n"
                             "draw: unknown option -nq (draw --help lists the options)\n");
 }
