@@ -72,6 +72,9 @@ typedef struct leat_base_type {
     leat_module_type module;
     leat_var (*log_prob)(leat_base *b, leat_var z, leat_var context); /* [batch, dim] -> [batch] */
     leat_var (*sample)(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context); /* -> [n, dim] */
+    /* How many of the tape's random numbers a row takes; NULL: dim. A draw of n rows takes n times as many, row after
+     * row, so that a row does not depend on how many are drawn with it. */
+    int64_t (*numbers_per_row)(const leat_base *b);
 } leat_base_type;
 
 struct leat_base {
@@ -220,10 +223,27 @@ LEAT_API leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, in
 /* Every step of the forward chain: steps[k] = (h_{k+1}, log|det J_{k+1}|), leat_flow_length(f) of them. */
 LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair *steps);
 
-/* Any number of rows, some thousand at a time, without recording; the tape is reset on the way. draw writes [n, dim],
- * score the log-density of each row of x. */
-LEAT_API leat_code leat_flow_draw(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_real *out);
+/* Any number of rows, some thousand at a time, without recording and in evaluation mode; the tape is reset on the way,
+ * and keeps its own modes. What a row gives depends on it alone, to the bit, not on the rows beside it. x and z are
+ * [n, dim]; a context is [n, features], a row for each row, and (leat_tensor){ 0 } for flows without. Results that are
+ * not wanted may be NULL.
+ *     score   the log-density of every row, in nats
+ *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]
+ *     decode  latent to data: x [n, dim] and log|det dx/dz| [n] */
 LEAT_API leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out);
+LEAT_API leat_code leat_flow_score_given(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out);
+LEAT_API leat_code leat_flow_encode(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, leat_real *z,
+                                    double *logdet);
+LEAT_API leat_code leat_flow_decode(leat_flow *f, leat_tape *t, leat_tensor z, leat_tensor context, leat_real *x,
+                                    double *logdet);
+
+/* n draws, [n, dim], in the same way. leat_flow_draw goes on in the tape's random numbers from where they are.
+ * leat_flow_draw_given writes the rows first .. first + n - 1 of one endless table of draws: row i is a function of the
+ * tape's seed and stream, of i, and of its row of the context (row i - first of what is given), so that any part can be
+ * drawn anywhere. */
+LEAT_API leat_code leat_flow_draw(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_real *out);
+LEAT_API leat_code leat_flow_draw_given(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
+                                        leat_tensor context, leat_real *out);
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 
