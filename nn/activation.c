@@ -1,14 +1,15 @@
 /* Activations as layers, one type for each. */
 #include "layers.h"
+#include "parts.h"
 
 static leat_var activation_forward(leat_module *m, leat_var x, leat_var context);
 
 static const leat_module_type types[] = {
-    [LEAT_IDENTITY] = { .name = "identity", .forward = activation_forward },
-    [LEAT_RELU] = { .name = "relu", .forward = activation_forward },
-    [LEAT_TANH] = { .name = "tanh", .forward = activation_forward },
-    [LEAT_SIGMOID] = { .name = "sigmoid", .forward = activation_forward },
-    [LEAT_SOFTPLUS] = { .name = "softplus", .forward = activation_forward },
+    [LEAT_IDENTITY] = { .name = "identity", .forward = activation_forward, .write = leat_part_write_nothing },
+    [LEAT_RELU] = { .name = "relu", .forward = activation_forward, .write = leat_part_write_nothing },
+    [LEAT_TANH] = { .name = "tanh", .forward = activation_forward, .write = leat_part_write_nothing },
+    [LEAT_SIGMOID] = { .name = "sigmoid", .forward = activation_forward, .write = leat_part_write_nothing },
+    [LEAT_SOFTPLUS] = { .name = "softplus", .forward = activation_forward, .write = leat_part_write_nothing },
 };
 enum { TYPES = sizeof types / sizeof *types };
 
