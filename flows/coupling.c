@@ -64,6 +64,12 @@ static bool condition(coupling *c, leat_var kept, leat_var context, leat_var the
     return true;
 }
 
+/* The bijector's log-derivatives as one number for each row, which they may be already. */
+static leat_var sum_rows(leat_var logdet)
+{
+    return leat_ok(logdet) && leat_var_shape(logdet).rank == 1 ? logdet : leat_sum_features(logdet);
+}
+
 static leat_pair couple(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     coupling *c = (coupling *)t;
@@ -75,7 +81,7 @@ static leat_pair couple(leat_transform *t, leat_var x, const leat_flow_call *cal
     if (!condition(c, kept, call->context, theta))
         return failed;
     leat_pair out = (inverse ? c->e.inverse : c->e.forward)(&c->e, moved, theta);
-    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), leat_sum_features(out.logdet) };
+    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), sum_rows(out.logdet) };
 }
 
 static leat_pair coupling_forward(leat_transform *t, leat_var x, const leat_flow_call *call)

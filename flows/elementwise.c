@@ -20,3 +20,24 @@ const leat_elementwise leat_additive = {
     .forward = additive_forward,
     .inverse = additive_inverse,
 };
+
+/* y = x exp(s) + t;  log|dy/dx| = s   (Dinh et al. 2017, eq. 7 and 8) */
+static leat_pair affine_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
+{
+    (void)self;
+    return (leat_pair){ leat_add(leat_mul(x, leat_exp(theta[0])), theta[1]), theta[0] };
+}
+
+static leat_pair affine_inverse(const leat_elementwise *self, leat_var y, const leat_var *theta)
+{
+    (void)self;
+    leat_var minus_s = leat_neg(theta[0]);
+    return (leat_pair){ leat_mul(leat_sub(y, theta[1]), leat_exp(minus_s)), minus_s };
+}
+
+const leat_elementwise leat_affine = {
+    .name = "affine",
+    .theta = { { "s", 1 }, { "t", 1 } },
+    .forward = affine_forward,
+    .inverse = affine_inverse,
+};

@@ -68,6 +68,14 @@ int64_t leat_flow_dim(const leat_flow *f)
     return f->base ? f->base->dim : 0;
 }
 
+int64_t leat_flow_numbers_per_row(const leat_flow *f)
+{
+    if (!f || !f->base)
+        return 0;
+    const leat_base_type *type = (const leat_base_type *)f->base->module.type;
+    return type->numbers_per_row ? type->numbers_per_row(f->base) : f->base->dim;
+}
+
 int leat_flow_length(const leat_flow *f)
 {
     return f->length;

@@ -18,6 +18,9 @@ bool leat_check_features(leat_var x, int64_t dim, const char *what);
 /* Other features kept and moved, as many as before; the mask is unchanged if the values are refused. */
 leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s);
 
+/* How many of the tape's random numbers a draw of one row takes. */
+int64_t leat_flow_numbers_per_row(const leat_flow *f);
+
 /* Zeros of shape [batch], for a transform that keeps volume. */
 leat_var leat_zero_logdet(leat_var x);
 

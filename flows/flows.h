@@ -59,7 +59,7 @@ extern "C" {
 #endif
 
 /* A transformed variable, and the logarithm of how much the transform stretches: one number for each row ([batch]) from
- * transforms, one for each element from elementwise bijectors. */
+ * transforms, one for each element, or for each row, from elementwise bijectors. */
 typedef struct leat_pair {
     leat_var y, logdet;
 } leat_pair;
@@ -72,6 +72,9 @@ typedef struct leat_base_type {
     leat_module_type module;
     leat_var (*log_prob)(leat_base *b, leat_var z, leat_var context); /* [batch, dim] -> [batch] */
     leat_var (*sample)(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context); /* -> [n, dim] */
+    /* How many of the tape's random numbers a row takes; NULL: dim. A draw of n rows takes n times as many, row after
+     * row, so that a row does not depend on how many are drawn with it. */
+    int64_t (*numbers_per_row)(const leat_base *b);
 } leat_base_type;
 
 struct leat_base {
@@ -154,8 +157,9 @@ LEAT_API leat_var leat_mask_merge(const leat_mask *mask, leat_var x, leat_var mo
 /*
  * A monotone scalar map with parameters. For every moved scalar it names the groups of parameters it wants; each group
  * comes shaped like x ([batch, moved]), with its width behind that if the width is more than 1 ([batch, moved, width]).
- * forward and inverse return log-derivatives shaped like x; the coupling adds them up. `self` gives the map its own
- * constants: put the struct first in one of yours, or use `number`.
+ * forward and inverse return log-derivatives shaped like x, which the coupling adds up, or their sums over each row
+ * ([batch]), for maps whose op gives that. `self` gives the map its own constants: put the struct first in one of
+ * yours, or use `number`.
  */
 typedef struct leat_elementwise {
     const char *name;
@@ -170,6 +174,9 @@ typedef struct leat_elementwise {
 
 /* y = x + shift; log|dy/dx| = 0   (NICE, equation 8) */
 extern LEAT_API const leat_elementwise leat_additive;
+
+/* y = x exp(s) + t; log|dy/dx| = s   (RealNVP, equations 7 and 8) */
+extern LEAT_API const leat_elementwise leat_affine;
 
 /* The net maps [batch, kept (+ context)] to [batch, moved * (sum of widths)], the groups one after the other; it is
  * named `net`. The mask is the buffer `mask`. */
@@ -216,10 +223,27 @@ LEAT_API leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, in
 /* Every step of the forward chain: steps[k] = (h_{k+1}, log|det J_{k+1}|), leat_flow_length(f) of them. */
 LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair *steps);
 
-/* Any number of rows, some thousand at a time, without recording; the tape is reset on the way. draw writes [n, dim],
- * score the log-density of each row of x. */
-LEAT_API leat_code leat_flow_draw(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_real *out);
+/* Any number of rows, some thousand at a time, without recording and in evaluation mode; the tape is reset on the way,
+ * and keeps its own modes. What a row gives depends on it alone, to the bit, not on the rows beside it. x and z are
+ * [n, dim]; a context is [n, features], a row for each row, and (leat_tensor){ 0 } for flows without. Results that are
+ * not wanted may be NULL.
+ *     score   the log-density of every row, in nats
+ *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]
+ *     decode  latent to data: x [n, dim] and log|det dx/dz| [n] */
 LEAT_API leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out);
+LEAT_API leat_code leat_flow_score_given(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out);
+LEAT_API leat_code leat_flow_encode(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, leat_real *z,
+                                    double *logdet);
+LEAT_API leat_code leat_flow_decode(leat_flow *f, leat_tape *t, leat_tensor z, leat_tensor context, leat_real *x,
+                                    double *logdet);
+
+/* n draws, [n, dim], in the same way. leat_flow_draw goes on in the tape's random numbers from where they are.
+ * leat_flow_draw_given writes the rows first .. first + n - 1 of one endless table of draws: row i is a function of the
+ * tape's seed and stream, of i, and of its row of the context (row i - first of what is given), so that any part can be
+ * drawn anywhere. */
+LEAT_API leat_code leat_flow_draw(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_real *out);
+LEAT_API leat_code leat_flow_draw_given(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
+                                        leat_tensor context, leat_real *out);
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 
@@ -244,6 +268,31 @@ LEAT_API leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o);
 /* The paper's: 4 couplings of halves with reversal, 5 hidden layers of 1000, diagonal scale, logistic base, small
  * weights. */
 LEAT_API leat_nice_opts leat_nice_paper(int64_t dim);
+
+/* How a coupling's scales are closed: s = tanh(SNET), s = scale * tanh(SNET) with a learned scale for each moved
+ * feature (1 at first; the parameter `scale` of the net's last layer), or s = SNET. */
+typedef enum leat_scale_map { LEAT_SCALE_TANH = 0, LEAT_SCALE_LEARNED, LEAT_SCALE_FREE } leat_scale_map;
+
+/* RealNVP (Dinh, Sohl-Dickstein & Bengio, "Density estimation using Real NVP", 2017): affine couplings, each with two
+ * nets of its kept features, SNET for log-scales and TNET for shifts: layers.N.mask, layers.N.snet, layers.N.tnet. */
+typedef struct leat_realnvp_opts {
+    int64_t dim;
+    int couplings;                     /* 0: 6 */
+    int64_t hidden[LEAT_MAX_HIDDEN];   /* of SNET and TNET; all 0: 128, 128 */
+    int64_t hidden_t[LEAT_MAX_HIDDEN]; /* of TNET, if it has widths of its own */
+    int64_t context;                   /* features of the context, 0 for none */
+    leat_mask_kind masks;
+    const leat_real *given_masks; /* [couplings, dim], zeros and ones, instead of `masks`; read during the call alone */
+    leat_base_kind base;
+    leat_scale_map scale;
+    bool one_net; /* one net for both, layers.N.net, of which s is the first half of the outputs */
+} leat_realnvp_opts;
+
+LEAT_API leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o);
+
+/* What closes a net of scales, [batch, columns] -> the same: tanh of the first `bounded` columns, times the learned
+ * parameter `scale` [bounded] if asked for; the other columns as they are. */
+LEAT_API leat_module *leat_bounded_scale(leat_model *m, int64_t bounded, bool learned);
 
 /* ---- checker ----------------------------------------------------------------------------------------------------- */
 
