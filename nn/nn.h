@@ -80,10 +80,19 @@ LEAT_API char *leat_summary(leat_model *m, leat_arena *a);
 
 /* ---- parameters and buffers -------------------------------------------------------------------------------------- */
 
-/* How a parameter starts. fill writes all of `t`; a and b are the initialiser's own numbers. */
+/* What an initialiser that can fail gets: a random stream, memory that it need not give back, where to say why. */
+typedef struct leat_init_job {
+    leat_rng *rng;
+    leat_arena *scratch;
+    leat_status *status;
+} leat_init_job;
+
+/* How a parameter starts. fill writes all of `t`; a and b are the initialiser's own numbers. One that does not suit
+ * every shape, or needs memory, has try_fill in fill's place; when it fails, so does the model, with the status. */
 typedef struct leat_init {
     void (*fill)(leat_rng *rng, leat_tensor t, double a, double b);
     double a, b;
+    leat_code (*try_fill)(leat_init_job *job, leat_tensor t, double a, double b);
 } leat_init;
 
 LEAT_API leat_init leat_init_zeros(void);
@@ -92,8 +101,8 @@ LEAT_API leat_init leat_init_uniform(double low, double high);
 LEAT_API leat_init leat_init_normal(double mean, double sd);
 
 /* Xavier (Glorot & Bengio 2010) and Kaiming (He et al. 2015), PyTorch's: fan_in is the product of all sizes but the
- * first, fan_out of all but the second. Xavier: variance 2 gain^2 / (fan_in + fan_out). Kaiming: variance gain^2 / fan.
- * For ReLU the gain is sqrt(2), for tanh 5/3, for none 1; for leaky ReLU of slope a, sqrt(2 / (1 + a^2)). */
+ * first, fan_out of all but the second; a parameter of fewer than two axes is LEAT_ESHAPE. Xavier: variance
+ * 2 gain^2 / (fan_in + fan_out). Kaiming: variance gain^2 / fan. For ReLU the gain is sqrt(2), for tanh 5/3, for none 1; for leaky ReLU of slope a, sqrt(2 / (1 + a^2)). */
 typedef enum leat_fan { LEAT_FAN_IN = 0, LEAT_FAN_OUT } leat_fan;
 LEAT_API leat_init leat_init_xavier_uniform(double gain);
 LEAT_API leat_init leat_init_xavier_normal(double gain);
@@ -372,7 +381,7 @@ LEAT_API leat_tensor leat_ema_values(const leat_ema *e); /* flat, to be saved an
  * most / (norm + 1e-6). Returns the norm before. */
 LEAT_API double leat_clip_grad_norm(leat_model *m, double most);
 LEAT_API void leat_clip_grad_value(leat_model *m, double most); /* every number into -most .. most */
-LEAT_API void leat_zero_grad(leat_model *m); /* marks all gradients as empty */
+LEAT_API void leat_zero_grad(leat_model *m);                    /* marks all gradients as empty */
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
 

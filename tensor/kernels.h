@@ -34,11 +34,37 @@ typedef struct leat_binary_kernel {
                        leat_real *db, int64_t n);
 } leat_binary_kernel;
 
-typedef struct leat_adam_constants {
-    leat_real lr, beta1, beta2, eps, weight_decay;
+/* The optimisers' kernels (kernels_optim.h), and how many arrays each remembers; ema averages, p towards g. */
+#define LEAT_STEP_LIST(STEP)                                                                                           \
+    STEP(sgd, 0)                                                                                                       \
+    STEP(sgd_momentum, 1)                                                                                              \
+    STEP(sgd_nesterov, 1)                                                                                              \
+    STEP(adam, 2)                                                                                                      \
+    STEP(adamw, 2)                                                                                                     \
+    STEP(adamax, 2)                                                                                                    \
+    STEP(rmsprop, 1)                                                                                                   \
+    STEP(rmsprop_momentum, 2)                                                                                          \
+    STEP(rmsprop_centered, 2)                                                                                          \
+    STEP(rmsprop_centered_momentum, 3)                                                                                 \
+    STEP(ema, 0)
+
+#define LEAT_ENUM_ROW(name, ...) LEAT_STEP_##name,
+enum { LEAT_STEP_LIST(LEAT_ENUM_ROW) LEAT_STEP_COUNT };
+#undef LEAT_ENUM_ROW
+
+enum { LEAT_STEP_STATES = 3 }; /* the most arrays that one remembers */
+
+/* Each kernel reads those that its formula names. */
+typedef struct leat_step_constants {
+    leat_real lr, weight_decay, momentum, eps;
+    leat_real beta1, beta2;             /* of RMSProp, beta2 is alpha */
     leat_real rest1, rest2;             /* 1 - beta1, 1 - beta2, subtracted in double: 1 - 0.999F is off by 1e-5 */
     leat_real correction1, correction2; /* 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
-} leat_adam_constants;
+    leat_real shrink;                   /* lr weight_decay, for AdamW */
+} leat_step_constants;
+
+typedef void leat_step_kernel(leat_real *p, const leat_real *g, leat_real *const *state, int64_t n,
+                              const leat_step_constants *k);
 
 typedef struct leat_kernels {
     const char *isa;
@@ -64,9 +90,9 @@ typedef struct leat_kernels {
      * inf. */
     leat_real (*logsumexp)(const leat_real *x, int64_t n);
 
-    /* PyTorch's order: g += weight_decay * p; m = beta1 m + rest1 g; v = beta2 v + rest2 g g;
-     * p -= lr correction1 m / (sqrt(v) correction2 + eps), in leat_real with explicit fma. */
-    void (*adam)(leat_real *p, const leat_real *g, leat_real *m, leat_real *v, int64_t n, const leat_adam_constants *c);
+    /* One step of an optimiser, in leat_real with explicit fma. Adam, in PyTorch's order: g += weight_decay * p;
+     * m = beta1 m + rest1 g; v = beta2 v + rest2 g g; p -= lr correction1 m / (sqrt(v) correction2 + eps). */
+    leat_step_kernel *step[LEAT_STEP_COUNT];
 
     /* One packed block of a matrix product; see gemm_kernel.h. */
     const struct leat_gemm_kernel *gemm;

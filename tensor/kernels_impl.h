@@ -11,6 +11,7 @@
 #include "simd.h"
 #include "vmath.h"
 #include "gemm_kernel.h"
+#include "kernels_optim.h"
 
 /* ---- elementwise, one input -------------------------------------------------------------------------------------- */
 
@@ -167,40 +168,6 @@ static void where(const leat_real *cond, int sc, const leat_real *a, int sa, con
                      n - i);
 }
 
-typedef struct adam_vectors {
-    vec p, m, v;
-} adam_vectors;
-
-SIMD_INLINE adam_vectors adam_step(adam_vectors s, vec g, const leat_adam_constants *c)
-{
-    g = v_fma(v_set(c->weight_decay), s.p, g);
-    s.m = v_fma(v_set(c->beta1), s.m, v_mul(v_set(c->rest1), g));
-    s.v = v_fma(v_set(c->beta2), s.v, v_mul(v_mul(v_set(c->rest2), g), g));
-    vec scale = v_fma(v_sqrt(s.v), v_set(c->correction2), v_set(c->eps));
-    s.p = v_fnma(v_set(c->lr * c->correction1), v_div(s.m, scale), s.p);
-    return s;
-}
-
-static void adam(leat_real *p, const leat_real *g, leat_real *m, leat_real *v, int64_t n, const leat_adam_constants *c)
-{
-    const leat_adam_constants k = *c;
-    int64_t i = 0;
-    for (; i <= n - VL; i += VL) {
-        adam_vectors s = adam_step((adam_vectors){ v_load(p + i), v_load(m + i), v_load(v + i) }, v_load(g + i), &k);
-        v_store(p + i, s.p);
-        v_store(m + i, s.m);
-        v_store(v + i, s.v);
-    }
-    if (i < n) {
-        int64_t rest = n - i;
-        adam_vectors s = { v_load_part(p + i, rest), v_load_part(m + i, rest), v_load_part(v + i, rest) };
-        s = adam_step(s, v_load_part(g + i, rest), &k);
-        v_store_part(p + i, s.p, rest);
-        v_store_part(m + i, s.m, rest);
-        v_store_part(v + i, s.v, rest);
-    }
-}
-
 /* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 #define SUM_LANES 16
@@ -314,6 +281,6 @@ const leat_kernels LEAT_SIMD_KERNELS = {
     .sum_rows = sum_rows,
     .max = max,
     .logsumexp = logsumexp,
-    .adam = adam,
+    .step = { LEAT_STEP_LIST(OPTIM_ROW) },
     .gemm = &gemm_kernel,
 };

@@ -252,24 +252,48 @@ static leat_real real(double x)
     return (leat_real)x;
 }
 
-Test(kernels, adam_agrees)
+static leat_real *const *arrays(guarded *state, leat_real **out)
 {
-    const leat_adam_constants k1 = { real(0.01), real(0.9),   real(0.999), real(1e-8), real(0.1),
-                                     real(0.1),  real(0.001), real(10),    real(31.6) };
-    static guarded m, v, p_got, m_got, v_got;
+    for (int i = 0; i < LEAT_STEP_STATES; i++)
+        out[i] = in(&state[i]);
+    return out;
+}
+
+Test(kernels, steps_of_optimisers_agree)
+{
+    const leat_step_constants k1 = { .lr = real(0.01),
+                                     .weight_decay = real(0.1),
+                                     .momentum = real(0.7),
+                                     .eps = real(1e-8),
+                                     .beta1 = real(0.9),
+                                     .beta2 = real(0.999),
+                                     .rest1 = real(0.1),
+                                     .rest2 = real(0.001),
+                                     .correction1 = real(10),
+                                     .correction2 = real(31.6),
+                                     .shrink = real(0.001) };
+    static guarded state[LEAT_STEP_STATES], p_got, state_got[LEAT_STEP_STATES];
+    leat_real *want[LEAT_STEP_STATES], *got[LEAT_STEP_STATES];
     randomize(&g, 12);
-    for (int s = 0; s < SIZES; s++) {
-        const int64_t n = size_of(s);
-        for (EACH_SET(k)) {
-            randomize(&expected, 13), randomize(&m, 14), randomize(&v, 15);
-            for (int64_t i = 0; i < n; i++)
-                in(&v)[i] = (leat_real)fabs((double)in(&v)[i]);
-            p_got = expected, m_got = m, v_got = v;
-            leat_kernels_ref.adam(in(&expected), in(&g), in(&m), in(&v), n, &k1);
-            k->adam(in(&p_got), in(&g), in(&m_got), in(&v_got), n, &k1);
-            compare(k->isa, "adam's p", n, &expected, &p_got);
-            compare(k->isa, "adam's m", n, &m, &m_got);
-            compare(k->isa, "adam's v", n, &v, &v_got);
+    for (int step = 0; step < LEAT_STEP_COUNT; step++) {
+        for (int s = 0; s < SIZES; s++) {
+            const int64_t n = size_of(s);
+            for (EACH_SET(k)) {
+                randomize(&expected, 13);
+                for (int j = 0; j < LEAT_STEP_STATES; j++)
+                    randomize(&state[j], (uint64_t)(14 + j));
+                for (int64_t i = 0; i < n; i++) { /* the mean square, wherever it stands */
+                    in(&state[0])[i] = (leat_real)fabs((double)in(&state[0])[i]);
+                    in(&state[1])[i] = (leat_real)fabs((double)in(&state[1])[i]);
+                }
+                p_got = expected;
+                memcpy(state_got, state, sizeof state);
+                leat_kernels_ref.step[step](in(&expected), in(&g), arrays(state, want), n, &k1);
+                k->step[step](in(&p_got), in(&g), arrays(state_got, got), n, &k1);
+                compare(k->isa, "p", n, &expected, &p_got);
+                for (int j = 0; j < LEAT_STEP_STATES; j++)
+                    compare(k->isa, "state", n, &state[j], &state_got[j]);
+            }
         }
     }
 }
@@ -289,10 +313,16 @@ Test(kernels, adam_is_adam)
         v = beta2 * v + (1 - beta2) * gradient * gradient;
         p -= lr * (m / correction1) / (sqrt(v / correction2) + eps);
         const leat_real rg = (leat_real)gradients[t - 1];
-        const leat_adam_constants k = { real(lr),        real(beta1),           real(beta2),
-                                        real(eps),       real(decay),           real(1 - beta1),
-                                        real(1 - beta2), real(1 / correction1), real(1 / sqrt(correction2)) };
-        leat_kernels_get()->adam(&rp, &rg, &rm, &rv, 1, &k);
+        const leat_step_constants k = { .lr = real(lr),
+                                        .beta1 = real(beta1),
+                                        .beta2 = real(beta2),
+                                        .eps = real(eps),
+                                        .weight_decay = real(decay),
+                                        .rest1 = real(1 - beta1),
+                                        .rest2 = real(1 - beta2),
+                                        .correction1 = real(1 / correction1),
+                                        .correction2 = real(1 / sqrt(correction2)) };
+        leat_kernels_get()->step[LEAT_STEP_adam](&rp, &rg, (leat_real *[]){ &rm, &rv, NULL }, 1, &k);
         cr_assert_float_eq((double)rp, p, tolerance, "step %d: %.17g, not %.17g", t, (double)rp, p);
     }
 }
@@ -432,7 +462,9 @@ Test(kernels, every_table_is_full)
             cr_assert(k->unary[op].forward && k->unary[op].backward);
         for (int op = 0; op < LEAT_BINARY_COUNT; op++)
             cr_assert(k->binary[op].forward && k->binary[op].backward_a && k->binary[op].backward_b);
-        cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp && k->adam);
+        cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp);
+        for (int step = 0; step < LEAT_STEP_COUNT; step++)
+            cr_assert(k->step[step]);
         cr_assert(k->gemm);
     }
     cr_assert_eq(leat_kernels_all()[0], &leat_kernels_ref);
