@@ -25,6 +25,7 @@
 #ifndef LEAT_AUTOGRAD_H
 #define LEAT_AUTOGRAD_H
 
+#include "../tensor/elementwise.h"
 #include "../tensor/tensor.h"
 
 #ifdef __cplusplus
@@ -159,28 +160,15 @@ LEAT_API void leat_clear_grads(leat_tape *t);
  * result. All fail with LEAT_ESHAPE when shapes do not fit, and LEAT_ENOMEM.
  */
 
-/* Arithmetic, broadcasting. */
-LEAT_API leat_var leat_add(leat_var a, leat_var b);
-LEAT_API leat_var leat_sub(leat_var a, leat_var b);
-LEAT_API leat_var leat_mul(leat_var a, leat_var b);
-LEAT_API leat_var leat_div(leat_var a, leat_var b);
-LEAT_API leat_var leat_neg(leat_var x);
-LEAT_API leat_var leat_add_scalar(leat_var x, double c);  /* x + c */
-LEAT_API leat_var leat_sub_scalar(leat_var x, double c);  /* x - c */
-LEAT_API leat_var leat_rsub_scalar(double c, leat_var x); /* c - x */
-LEAT_API leat_var leat_mul_scalar(leat_var x, double c);  /* x * c */
-LEAT_API leat_var leat_div_scalar(leat_var x, double c);  /* x / c */
-LEAT_API leat_var leat_rdiv_scalar(double c, leat_var x); /* c / x */
+/* The elementwise ops are those of tensor/elementwise.h, where a line says what each does. */
+#define LEAT_DECLARE_OP(name, draws, parameters, ...) LEAT_API leat_var leat_##name parameters;
+LEAT_UNARY_LIST(LEAT_DECLARE_OP)
+#undef LEAT_DECLARE_OP
+#define LEAT_DECLARE_OP(name, ...) LEAT_API leat_var leat_##name(leat_var a, leat_var b);
+LEAT_BINARY_LIST(LEAT_DECLARE_OP)
+LEAT_COMPARISON_LIST(LEAT_DECLARE_OP)
+#undef LEAT_DECLARE_OP
 
-/* Elementwise functions. */
-LEAT_API leat_var leat_exp(leat_var x);
-LEAT_API leat_var leat_log(leat_var x); /* log 0 = -inf, log of a negative number is NaN */
-LEAT_API leat_var leat_tanh(leat_var x);
-LEAT_API leat_var leat_sigmoid(leat_var x);  /* 1 / (1 + exp(-x)) */
-LEAT_API leat_var leat_softplus(leat_var x); /* log(1 + exp(x)), for any x without overflow */
-LEAT_API leat_var leat_relu(leat_var x);     /* max(x, 0); gradient 0 at 0; NaN stays NaN */
-LEAT_API leat_var leat_square(leat_var x);
-LEAT_API leat_var leat_sqrt(leat_var x);
 LEAT_API leat_var leat_activate(leat_var x, leat_activation f); /* one of them, by name */
 
 /* All other ops: each a line with its parameters, LEAT_API leat_var leat_<name>(<parameters>), under the comment that

@@ -4,7 +4,7 @@
  * An op is one const leat_op with its shape, forward, backward and sample functions side by side, and below them the
  * public function that applies it.
  *
- *     an elementwise op      a line in tensor/elementwise.h, and a line in ops_elementwise.c with what its tests draw
+ *     an elementwise op      a line in tensor/elementwise.h
  *     any other op           a file like ops_matmul.c, and a line in LEAT_OPS (autograd.h)
  *
  * The table, the declarations and the gradient checks follow from the list. Backward is called only if some input wants
@@ -17,7 +17,7 @@
 #include "tape.h"
 #include "../tensor/kernels.h"
 
-#define LEAT_ALL_OPS(OP) LEAT_UNARY_LIST(OP) LEAT_BINARY_LIST(OP) LEAT_OPS(OP)
+#define LEAT_ALL_OPS(OP) LEAT_UNARY_LIST(OP) LEAT_BINARY_LIST(OP) LEAT_COMPARISON_LIST(OP) LEAT_OPS(OP)
 
 #define LEAT_DECLARE_OP(name, ...) extern const leat_op leat_op_##name;
 LEAT_ALL_OPS(LEAT_DECLARE_OP)
@@ -47,9 +47,6 @@ leat_extent leat_extent_at(const leat_shape *s, int axis);
 void leat_call_rows(const leat_call *c, int64_t rows, int64_t width, leat_range_fn *fn, void *arg);
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
-
-/* The kernel of an activation, LEAT_UNARY_...; -1 for the identity, and for what is no activation. */
-int leat_activation_kernel(leat_activation f);
 
 /* Whether an elementwise function's derivative needs no more than its value. */
 bool leat_unary_from_value(int kernel);

@@ -209,9 +209,9 @@ static const leat_real *before_activation(leat_call *c, leat_activation act)
         return g;
     int64_t count = leat_shape_count(&c->out[0].shape);
     leat_real *before = leat_call_scratch(c, (size_t)count * sizeof *before);
+    leat_activation_op f = leat_activation_op_of(act);
     if (before)
-        leat_unary_backward(leat_tape_pool(c->tape), leat_activation_kernel(act), (leat_constants){ 0 }, y, y, g,
-                            before, count);
+        leat_unary_backward(leat_tape_pool(c->tape), f.unary, f.k, y, y, g, before, count);
     return before;
 }
 
@@ -268,7 +268,7 @@ const leat_op leat_op_linear = {
 /* An activation is fused if its derivative can do without its input, which is not kept. */
 leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act)
 {
-    int kernel = leat_activation_kernel(act);
+    int kernel = leat_activation_op_of(act).unary;
     leat_activation fused = kernel >= 0 && leat_unary_from_value(kernel) ? act : LEAT_IDENTITY;
     leat_var y = leat_apply(&leat_op_linear, &fused, sizeof fused, 3, (leat_var[]){ x, w, bias }, NULL);
     return fused == act ? y : leat_activate(y, act);

@@ -3,13 +3,9 @@
 
 static leat_var activation_forward(leat_module *m, leat_var x, leat_var context);
 
-static const leat_module_type types[] = {
-    [LEAT_IDENTITY] = { .name = "identity", .forward = activation_forward },
-    [LEAT_RELU] = { .name = "relu", .forward = activation_forward },
-    [LEAT_TANH] = { .name = "tanh", .forward = activation_forward },
-    [LEAT_SIGMOID] = { .name = "sigmoid", .forward = activation_forward },
-    [LEAT_SOFTPLUS] = { .name = "softplus", .forward = activation_forward },
-};
+#define TYPE_ROW(NAME, op, constant) [LEAT_##NAME] = { .name = #op, .forward = activation_forward },
+static const leat_module_type types[] = { [LEAT_IDENTITY] = { .name = "identity", .forward = activation_forward },
+                                          LEAT_ACTIVATIONS(TYPE_ROW) };
 enum { TYPES = sizeof types / sizeof *types };
 
 bool leat_is_activation(const leat_module *m, leat_activation *f)

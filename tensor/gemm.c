@@ -94,12 +94,9 @@ static void multiply(const product *p, int64_t i0, int64_t m, int64_t j0, int64_
 
 static void activate(const product *p, leat_real *c, int64_t n)
 {
-    static const int op[] = { [LEAT_RELU] = LEAT_UNARY_relu,
-                              [LEAT_TANH] = LEAT_UNARY_tanh,
-                              [LEAT_SIGMOID] = LEAT_UNARY_sigmoid,
-                              [LEAT_SOFTPLUS] = LEAT_UNARY_softplus };
-    if (p->activation != LEAT_IDENTITY)
-        p->kernels->unary[op[p->activation]].forward(c, c, n, (leat_constants){ 0 });
+    leat_activation_op f = leat_activation_op_of(p->activation);
+    if (f.unary >= 0)
+        p->kernels->unary[f.unary].forward(c, c, n, f.k);
 }
 
 static void straight_columns(const product *p, int64_t i0, int64_t m, int64_t j0, int64_t n, leat_real *scratch)

@@ -186,7 +186,21 @@ LEAT_API void leat_parallel_for(leat_pool *p, int64_t n, int64_t grain, leat_ran
  * unless the environment's LEAT_ISA names another; a name that this machine cannot run is ignored. */
 LEAT_API const char *leat_isa(void);
 
-typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_RELU, LEAT_TANH, LEAT_SIGMOID, LEAT_SOFTPLUS } leat_activation;
+/* The activations: LEAT_<NAME> is the elementwise op of that name (elementwise.h), with the constant given where it has
+ * one, and the layer. */
+#define LEAT_ACTIVATIONS(ACTIVATION)                                                                                   \
+    ACTIVATION(RELU, relu, 0)                                                                                          \
+    ACTIVATION(TANH, tanh, 0)                                                                                          \
+    ACTIVATION(SIGMOID, sigmoid, 0)                                                                                    \
+    ACTIVATION(SOFTPLUS, softplus, 0)                                                                                  \
+    ACTIVATION(LEAKY_RELU, leaky_relu, 0.01)                                                                           \
+    ACTIVATION(SILU, silu, 0)                                                                                          \
+    ACTIVATION(GELU_TANH, gelu_tanh, 0)                                                                                \
+    ACTIVATION(LOG_SIGMOID, log_sigmoid, 0)
+
+#define LEAT_ENUM_ROW(NAME, ...) LEAT_##NAME,
+typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_ACTIVATIONS(LEAT_ENUM_ROW) } leat_activation;
+#undef LEAT_ENUM_ROW
 
 /*
  * C = act(op(A) op(B) + bias), or with `accumulate` C += op(A) op(B), where op(A) is [m, k] and op(B) is [k, n].

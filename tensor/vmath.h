@@ -188,10 +188,56 @@ SIMD_INLINE vec v_softplus(vec x)
     return v_add(v_max(x, v_set(0)), v_log1p_unit(v_exp(v_neg(v_abs(x)))));
 }
 
+/* -1, 0 or 1; of NaN 0, as PyTorch's sgn. */
+SIMD_INLINE vec v_sign(vec x)
+{
+    return v_select(v_gt(x, v_set(0)), v_set(1), v_select(v_lt(x, v_set(0)), v_set(-1), v_set(0)));
+}
+
+/* Unlike v_max and v_min, NaN if either is. */
+SIMD_INLINE vec v_maximum(vec a, vec b)
+{
+    return v_select(v_eq(a, a), v_max(a, b), a);
+}
+SIMD_INLINE vec v_minimum(vec a, vec b)
+{
+    return v_select(v_eq(a, a), v_min(a, b), a);
+}
+
+/* Of the gradient of min(a, b), what a gets: 1 where a < b, 1/2 where they are equal, 1 where one is NaN, else 0. */
+SIMD_INLINE vec v_share_of_less(vec a, vec b)
+{
+    return v_select(v_gt(a, b), v_set(0), v_select(v_eq(a, b), v_set((vreal)0.5), v_set(1)));
+}
+
 /* Not max(x, 0), because NaN must pass. */
 SIMD_INLINE vec v_relu(vec x)
 {
     return v_max(v_set(0), x); /* x where it is NaN */
+}
+
+/* d/dx x sigmoid(x) = s (1 + x (1 - s)) */
+SIMD_INLINE vec v_silu_slope(vec x)
+{
+    vec s = v_sigmoid(x);
+    return v_mul(s, v_fma(x, v_sub(v_set(1), s), v_set(1)));
+}
+
+/* 2 sqrt(2 / pi) (x + 0.044715 x^3): x/2 (1 + tanh(u)) = x sigmoid(2u), which loses nothing at negative x. There is no
+ * need of a larger square, which might overflow. */
+SIMD_INLINE vec v_gelu_tanh_argument(vec x)
+{
+    vec square = v_min(v_set(10000), v_mul(x, x));
+    return v_mul(x, v_fma(v_set((vreal)0.07135481627159957), square, v_set((vreal)1.5957691216057308)));
+}
+
+/* s + x s (1 - s) 2u' */
+SIMD_INLINE vec v_gelu_tanh_slope(vec x)
+{
+    vec square = v_min(v_set(10000), v_mul(x, x));
+    vec inner = v_fma(v_set((vreal)0.2140644488147987), square, v_set((vreal)1.5957691216057308));
+    vec s = v_sigmoid(v_gelu_tanh_argument(x));
+    return v_fma(v_mul(x, v_mul(s, v_sub(v_set(1), s))), inner, s);
 }
 
 #endif

@@ -91,7 +91,7 @@ static const struct {
     const char *name;
     int reads;
 } unary[] = {
-#define ROW(name, value, derivative, reads) { #name, READS_##reads },
+#define ROW(name, draws, parameters, value, derivative, reads) { #name, READS_##reads },
     LEAT_UNARY_LIST(ROW)
 #undef ROW
 };
