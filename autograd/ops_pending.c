@@ -11,7 +11,6 @@ static leat_code refuse(leat_call *c)
     leat_var leat_##op parameters { return leat_apply(&leat_op_##op, NULL, 0, 1, &x, NULL); }
 
 /* clang-format off */
-PENDING(bmm, (leat_var a, leat_var b), a)
 PENDING(tril, (leat_var x, int diagonal), x)
 PENDING(triu, (leat_var x, int diagonal), x)
 PENDING(solve_triangular, (leat_var a, leat_var b, bool upper, bool transpose, bool unit), a)
@@ -26,7 +25,6 @@ PENDING(log_softmax, (leat_var x, int axis), x)
 PENDING(cumsum, (leat_var x, int axis), x)
 PENDING(flip, (leat_var x, int n, const int *axes), x)
 PENDING(searchsorted, (leat_var sorted, leat_var values, bool right), sorted)
-PENDING(permute, (leat_var x, const int *order), x)
 PENDING(pad, (leat_var x, int axis, int64_t before, int64_t after, double value), x)
 PENDING(repeat, (leat_var x, const int64_t *times), x)
 PENDING(gather, (leat_var x, int axis, leat_var index), x)
