@@ -1,5 +1,6 @@
 /* Base distributions: the densities that a flow maps data to. Log-densities are sums over features of one row. */
 #include "flow.h"
+#include "../nn/parts.h"
 
 static const leat_base_type *type_of(const leat_base *b)
 {
@@ -55,7 +56,7 @@ static leat_var normal_sample(leat_base *b, leat_tape *t, int64_t n, double temp
 }
 
 static const leat_base_type normal_type = {
-    .module = { .name = "normal" },
+    .module = { .name = "normal", .write = leat_part_write_nothing },
     .log_prob = normal_log_prob,
     .sample = normal_sample,
 };
@@ -95,7 +96,7 @@ static void diagonal_visit(leat_module *m, leat_visitor *v)
 }
 
 static const leat_base_type diagonal_normal_type = {
-    .module = { .name = "diagonal normal", .visit = diagonal_visit },
+    .module = { .name = "diagonal normal", .visit = diagonal_visit, .write = leat_part_write_nothing },
     .log_prob = diagonal_log_prob,
     .sample = diagonal_sample,
 };
@@ -136,7 +137,7 @@ static leat_var logistic_sample(leat_base *b, leat_tape *t, int64_t n, double te
 }
 
 static const leat_base_type logistic_type = {
-    .module = { .name = "logistic" },
+    .module = { .name = "logistic", .write = leat_part_write_nothing },
     .log_prob = logistic_log_prob,
     .sample = logistic_sample,
 };

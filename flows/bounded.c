@@ -1,5 +1,6 @@
 /* The layer that closes a net of scales: tanh, times a learned number for each feature if asked for. */
 #include "flow.h"
+#include "../nn/parts.h"
 
 #include <stdio.h>
 
@@ -41,8 +42,16 @@ static void bounded_describe(const leat_module *m, char *text, size_t size)
     snprintf(text, size, "%lld%s", (long long)b->columns, b->scale ? ", learned" : "");
 }
 
+static void bounded_write(const leat_module *m, leat_part_writer *w)
+{
+    const bounded *b = (const bounded *)m;
+    leat_part_put_int(w, "columns", b->columns);
+    leat_part_put_bool(w, "learned", b->scale != NULL);
+}
+
 static const leat_module_type bounded_type = {
     .name = "bounded scale",
+    .write = bounded_write,
     .forward = bounded_forward,
     .visit = bounded_visit,
     .describe = bounded_describe,

@@ -3,6 +3,7 @@
  * out and puts them back, the conditioner is any module from kept features to parameters, the bijector any scalar map.
  */
 #include "flow.h"
+#include "../nn/parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +115,18 @@ static void coupling_describe(const leat_module *m, char *text, size_t size)
     snprintf(text, size, "%s, keeps %lld, moves %lld", c->e.name, (long long)c->mask.kept, (long long)c->mask.moved);
 }
 
+/* {"elementwise":{"type":"affine"},"snet":[..],"tnet":[..]}; the mask is among the tensors */
+static void coupling_write(const leat_module *m, leat_part_writer *w)
+{
+    const coupling *c = (const coupling *)m;
+    leat_json_key(&w->json, "elementwise");
+    leat_elementwise_write(w, m, &c->e);
+    for (int g = 0; g < (c->one_net ? 1 : c->groups); g++) {
+        leat_json_key(&w->json, c->nets[g]->scope.name);
+        leat_part_write(w, c->nets[g]);
+    }
+}
+
 static void coupling_trace_moved(const leat_transform *t, int64_t dim, bool *moved)
 {
     const coupling *c = (const coupling *)t;
@@ -128,7 +141,11 @@ static const leat_mask *coupling_mask(const leat_transform *t)
 }
 
 static const leat_transform_type coupling_type = {
-    .module = { .name = "coupling", .visit = coupling_visit, .loaded = coupling_loaded, .describe = coupling_describe },
+    .module = { .name = "coupling",
+                .visit = coupling_visit,
+                .loaded = coupling_loaded,
+                .describe = coupling_describe,
+                .write = coupling_write },
     .forward = coupling_forward,
     .inverse = coupling_inverse,
     .trace_moved = coupling_trace_moved,

@@ -21,6 +21,9 @@ leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s
 /* How many of the tape's random numbers a draw of one row takes. */
 int64_t leat_flow_numbers_per_row(const leat_flow *f);
 
+/* A bijector as JSON, for files; refused if it is not the library's. `owner` is where it stands. */
+void leat_elementwise_write(struct leat_part_writer *w, const leat_module *owner, const leat_elementwise *e);
+
 /* Zeros of shape [batch], for a transform that keeps volume. */
 leat_var leat_zero_logdet(leat_var x);
 

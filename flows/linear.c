@@ -1,5 +1,6 @@
 /* Linear bijections: permutations, reversal, and the learned diagonal scale. */
 #include "flow.h"
+#include "../nn/parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -102,14 +103,17 @@ static void permutation_trace_moved(const leat_transform *t, int64_t dim, bool *
 }
 
 static const leat_transform_type permutation_type = {
-    .module = { .name = "permutation", .visit = permutation_visit, .loaded = permutation_loaded },
+    .module = { .name = "permutation",
+                .visit = permutation_visit,
+                .loaded = permutation_loaded,
+                .write = leat_part_write_nothing },
     .forward = permutation_forward,
     .inverse = permutation_inverse,
     .trace_moved = permutation_trace_moved,
 };
 
 static const leat_transform_type reverse_type = {
-    .module = { .name = "reverse" },
+    .module = { .name = "reverse", .write = leat_part_write_nothing },
     .forward = permutation_forward,
     .inverse = permutation_inverse,
     .trace_moved = permutation_trace_moved,
@@ -204,7 +208,7 @@ static void scale_visit(leat_module *m, leat_visitor *v)
 }
 
 static const leat_transform_type scale_type = {
-    .module = { .name = "diagonal scale", .visit = scale_visit },
+    .module = { .name = "diagonal scale", .visit = scale_visit, .write = leat_part_write_nothing },
     .forward = scale_forward,
     .inverse = scale_inverse,
 };

@@ -1,11 +1,15 @@
 /* Activations as layers, one type for each. */
 #include "layers.h"
+#include "parts.h"
 
 static leat_var activation_forward(leat_module *m, leat_var x, leat_var context);
 
-#define TYPE_ROW(NAME, op, constant) [LEAT_##NAME] = { .name = #op, .forward = activation_forward },
-static const leat_module_type types[] = { [LEAT_IDENTITY] = { .name = "identity", .forward = activation_forward },
-                                          LEAT_ACTIVATIONS(TYPE_ROW) };
+#define TYPE_ROW(NAME, op, constant)                                                                                   \
+    [LEAT_##NAME] = { .name = #op, .forward = activation_forward, .write = leat_part_write_nothing },
+static const leat_module_type types[] = {
+    [LEAT_IDENTITY] = { .name = "identity", .forward = activation_forward, .write = leat_part_write_nothing },
+    LEAT_ACTIVATIONS(TYPE_ROW)
+};
 enum { TYPES = sizeof types / sizeof *types };
 
 bool leat_is_activation(const leat_module *m, leat_activation *f)

@@ -1,5 +1,6 @@
 /* The linear layer, y = x w^T + b. Both start as PyTorch's do, U(-1/sqrt(in), 1/sqrt(in)). */
 #include "layers.h"
+#include "parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -45,8 +46,16 @@ static void linear_describe(const leat_module *m, char *text, size_t size)
     snprintf(text, size, "%lld -> %lld", (long long)l->in, (long long)l->out);
 }
 
+static void linear_write(const leat_module *m, leat_part_writer *w)
+{
+    const linear *l = (const linear *)m;
+    leat_part_put_int(w, "in", l->in);
+    leat_part_put_int(w, "out", l->out);
+}
+
 static const leat_module_type linear_type = {
     .name = "linear",
+    .write = linear_write,
     .forward = linear_forward,
     .visit = linear_visit,
     .describe = linear_describe,

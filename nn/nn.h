@@ -139,6 +139,8 @@ typedef struct leat_visitor {
     void (*leave)(struct leat_visitor *v, leat_module *m);
 } leat_visitor;
 
+struct leat_part_writer;
+
 typedef struct leat_module_type {
     const char *name;
     /* x and an optional context, absent ({0}) for most; NULL for modules that are no functions */
@@ -149,6 +151,9 @@ typedef struct leat_module_type {
     leat_code (*loaded)(leat_module *m, leat_status *s);
     /* a few words for leat_summary: "2 -> 128"; may be NULL */
     void (*describe)(const leat_module *m, char *text, size_t size);
+    /* the library's own parts: the options that rebuild the module, for files that describe themselves (nn/parts.h);
+     * NULL: such files refuse it */
+    void (*write)(const leat_module *m, struct leat_part_writer *w);
 } leat_module_type;
 
 /* First member of every module. Zeroed memory from the model's arena, then leat_module_init. */

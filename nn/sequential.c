@@ -1,5 +1,6 @@
 /* Children one after the other. A linear layer and the activation behind it run as one op, with the same result. */
 #include "layers.h"
+#include "parts.h"
 
 #include <string.h>
 
@@ -33,8 +34,18 @@ static void sequential_visit(leat_module *m, leat_visitor *v)
         leat_visit(v, s->children[i]);
 }
 
+static void sequential_write(const leat_module *m, leat_part_writer *w)
+{
+    const sequential *s = (const sequential *)m;
+    leat_json_open(&w->json, '[');
+    for (int i = 0; i < s->count; i++)
+        leat_part_write(w, s->children[i]);
+    leat_json_close(&w->json, ']');
+}
+
 static const leat_module_type sequential_type = {
     .name = "sequential",
+    .write = sequential_write,
     .forward = sequential_forward,
     .visit = sequential_visit,
 };

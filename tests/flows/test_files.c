@@ -1,0 +1,383 @@
+/* Files that describe themselves: what is saved comes back as it was, and what makes no sense is refused by name. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "support.h"
+
+static char folder[] = "/tmp/leat-flows-XXXXXX", path[100];
+
+static void make_folder(void)
+{
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+}
+
+static void drop_folder(void)
+{
+    unlink(path);
+    cr_assert_eq(rmdir(folder), 0);
+}
+
+TestSuite(files, .init = make_folder, .fini = drop_folder);
+
+/* ---- there and back ---------------------------------------------------------------------------------------------- */
+
+static leat_flow *paper(leat_model *m)
+{
+    leat_nice_opts o = leat_nice_paper(4);
+    memset(o.hidden, 0, sizeof o.hidden);
+    o.hidden[0] = 9;
+    return leat_nice_new(m, &o);
+}
+
+static leat_flow *conditional_realnvp(leat_model *m)
+{
+    return leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 4,
+                                                     .couplings = 3,
+                                                     .hidden = { 9, 5 },
+                                                     .hidden_t = { 3 },
+                                                     .context = 2,
+                                                     .scale = LEAT_SCALE_LEARNED,
+                                                     .base = LEAT_LOGISTIC });
+}
+
+static leat_flow *one_net_realnvp(leat_model *m)
+{
+    return leat_realnvp_new(
+        m, &(leat_realnvp_opts){ .dim = 4, .couplings = 2, .hidden = { 9 }, .one_net = true, .masks = LEAT_HALVES });
+}
+
+static leat_flow *free_realnvp(leat_model *m)
+{
+    return leat_realnvp_new(
+        m, &(leat_realnvp_opts){ .dim = 4, .couplings = 2, .hidden = { 9 }, .scale = LEAT_SCALE_FREE });
+}
+
+/* Every other part, and conditioners of every activation. */
+static leat_flow *mixed(leat_model *m)
+{
+    leat_flow *flow = leat_flow_new(m, leat_diagonal_normal(m, 4));
+    for (int f = 0; f <= LEAT_SOFTPLUS; f++) {
+        leat_mask mask = leat_mask_of(m, 4, (leat_real[]){ 1, (leat_real)(f % 2), 0, (leat_real)(f % 2) });
+        leat_module *net = leat_sequential(m);
+        leat_sequential_add(net, leat_mlp(m, mask.kept, (int64_t[]){ 6, 0 }, 5, (leat_activation)f));
+        leat_sequential_add(net, leat_linear_layer(m, 5, mask.moved));
+        leat_flow_add(flow, leat_coupling(m, mask, leat_additive, net));
+        leat_flow_add(flow, leat_permutation(m, 4, NULL));
+    }
+    leat_flow_add(flow, leat_reverse(m, 4));
+    leat_flow_add(flow, leat_diagonal_scale(m, 4));
+    return flow;
+}
+
+static leat_flow *bare(leat_model *m)
+{
+    return leat_flow_new(m, leat_normal(m, 4));
+}
+
+static leat_flow *(*const flows[])(leat_model *) = { paper, conditional_realnvp, one_net_realnvp, free_realnvp, mixed,
+                                                     bare };
+
+static leat_flow *load(const char *from, leat_flow_file *info)
+{
+    leat_status s = { 0 };
+    leat_flow *flow = leat_flow_load(from, &(leat_flow_load_opts){ .model = { .seed = 99, .threads = 1 } }, info, &s);
+    cr_assert_not_null(flow, "%s", s.message);
+    cr_assert_eq(s.code, LEAT_OK);
+    return flow;
+}
+
+static void expect_same(leat_flow *a, leat_flow *b)
+{
+    cr_assert_eq(leat_model_hash(leat_flow_model(a)), leat_model_hash(leat_flow_model(b)));
+    cr_assert_eq(leat_flow_context(a), leat_flow_context(b));
+    cr_assert_eq(leat_flow_length(a), leat_flow_length(b));
+    leat_flow *both[2] = { a, b };
+    double scores[2][7];
+    leat_tensor x = test_normal(1, 7, leat_flow_dim(a), 1), c = { 0 };
+    if (leat_flow_context(a))
+        c = test_normal(2, 7, leat_flow_context(a), 1);
+    for (int k = 0; k < 2; k++) {
+        leat_tape *tape = test_tape(leat_flow_model(both[k]));
+        cr_assert_eq(leat_flow_score_given(both[k], tape, x, c, scores[k]), LEAT_OK, "%s", leat_tape_errmsg(tape));
+    }
+    cr_assert_eq(memcmp(scores[0], scores[1], sizeof scores[0]), 0);
+}
+
+Test(files, come_back_as_they_were)
+{
+    for (size_t i = 0; i < sizeof flows / sizeof *flows; i++) {
+        leat_model *m = test_model(i);
+        leat_flow *flow = flows[i](m), *back;
+        randomize(m, 0.5);
+        leat_status s = { 0 };
+        leat_flow_file info;
+        cr_assert_eq(leat_flow_save(flow, path, 0, NULL, &s), LEAT_OK, "flow %zu: %s", i, s.message);
+        back = load(path, &info);
+        cr_assert(info.described && info.note[0] == '\0' && info.metadata_count == 0);
+        expect_same(flow, back);
+        leat_arena *a = test_arena();
+        cr_assert_str_eq(leat_flow_describe(flow, a, &s), leat_flow_describe(back, a, &s));
+        leat_model_free(leat_flow_model(back));
+        leat_model_free(m);
+    }
+}
+
+Test(files, description_of_a_small_flow)
+{
+    leat_model *m = test_model(0);
+    leat_flow *flow = leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 2, .couplings = 1, .hidden = { 3 } });
+    leat_status s = { 0 };
+    cr_assert_str_eq(leat_flow_describe(flow, test_arena(), &s),
+                     "{\"format\":1,\"dim\":2,\"context\":0,\"base\":\"normal\",\"layers\":[{\"type\":\"coupling\","
+                     "\"elementwise\":\"affine\","
+                     "\"snet\":[{\"type\":\"linear\",\"in\":1,\"out\":3},\"relu\","
+                     "{\"type\":\"linear\",\"in\":3,\"out\":1},\"tanh\"],"
+                     "\"tnet\":[{\"type\":\"linear\",\"in\":1,\"out\":3},\"relu\","
+                     "{\"type\":\"linear\",\"in\":3,\"out\":1}]}]}");
+    leat_model_free(m);
+}
+
+Test(files, other_metadata_is_handed_back)
+{
+    leat_model *m = test_model(0);
+    leat_flow *flow = one_net_realnvp(m), *back;
+    const char *pairs[][2] = { { "epochs", "12" }, { "data", "moons \"two\"" } };
+    leat_flow_file info;
+    leat_status s = { 0 };
+    cr_assert_eq(leat_flow_save(flow, path, 2, pairs, &s), LEAT_OK, "%s", s.message);
+    back = load(path, &info);
+    cr_assert_eq(info.metadata_count, 2);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_str_eq(info.metadata[i][0], pairs[i][0]);
+        cr_assert_str_eq(info.metadata[i][1], pairs[i][1]);
+    }
+    leat_model_free(leat_flow_model(back));
+    pairs[1][0] = "leat.flow";
+    cr_assert_neq(leat_flow_save(flow, path, 2, pairs, &s), LEAT_OK);
+    assert_contains(s.message, "key");
+    leat_model_free(m);
+}
+
+/* ---- what a file cannot hold ------------------------------------------------------------------------------------- */
+
+static leat_pair own_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
+{
+    (void)t, (void)call;
+    return (leat_pair){ x, leat_sum_features(leat_zeros_like(x)) };
+}
+
+static const leat_transform_type own_type = { .module = { .name = "my own" },
+                                              .forward = own_forward,
+                                              .inverse = own_forward };
+
+static leat_var own_layer_forward(leat_module *m, leat_var x, leat_var context)
+{
+    (void)m, (void)context;
+    return x;
+}
+
+static const leat_module_type own_layer_type = { .name = "my layer", .forward = own_layer_forward };
+
+static void expect_unsaved(leat_flow *flow, const char *where, const char *what)
+{
+    leat_status s = { 0 };
+    cr_assert_eq(leat_flow_save(flow, path, 0, NULL, &s), LEAT_EARG);
+    assert_contains(s.message, path);
+    assert_contains(s.message, where);
+    assert_contains(s.message, what);
+    cr_assert_neq(access(path, F_OK), 0);
+    cr_assert_null(strchr(s.message, '\n'));
+    leat_model_free(leat_flow_model(flow));
+}
+
+Test(files, parts_of_ones_own_are_refused)
+{
+    leat_model *m = test_model(0);
+    leat_flow *flow = bare(m);
+    leat_flow_add(flow, leat_reverse(m, 4));
+    leat_flow_add(flow, leat_module_new(m, &own_type.module, sizeof(leat_transform)));
+    expect_unsaved(flow, "layers.1", "'my own'");
+
+    flow = bare(m = test_model(0));
+    leat_mask mask = leat_mask_halves(m, 4, 0);
+    leat_flow_add(flow, leat_coupling(m, mask, test_affine, test_net(m, &mask, 0, 2)));
+    expect_unsaved(flow, "layers.0", "'affine'"); /* of the name of the library's, and another */
+
+    flow = bare(m = test_model(0));
+    leat_module *net = leat_mlp(m, 2, (int64_t[]){ 3, 0 }, 2, LEAT_RELU);
+    leat_sequential_add(net, leat_module_new(m, &own_layer_type, sizeof(leat_module)));
+    leat_flow_add(flow, leat_coupling(m, leat_mask_halves(m, 4, 0), leat_additive, net));
+    expect_unsaved(flow, "layers.0.net.3", "'my layer'");
+
+    flow = bare(m = test_model(0));
+    leat_linear_layer(m, 2, 2);
+    expect_unsaved(flow, "outside the flow", "'linear'");
+}
+
+Test(files, failed_models_are_not_saved)
+{
+    leat_model *m = test_model(0);
+    leat_status s = { 0 }, other = { 0 };
+    leat_flow *flow = bare(m);
+    leat_flow_add(flow, leat_reverse(m, 0));
+    cr_assert_eq(leat_flow_save(flow, path, 0, NULL, &s), LEAT_EARG);
+    cr_assert_eq(leat_flow_save(NULL, path, 0, NULL, &other), LEAT_ESTATE);
+    assert_contains(other.message, path);
+    cr_assert_neq(access(path, F_OK), 0);
+    leat_model_free(m);
+}
+
+/* ---- descriptions that make no sense ----------------------------------------------------------------------------- */
+
+#define LAYER "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"linear\",\"in\":1,\"out\":1}]}"
+#define TOP   "{\"format\":1,\"dim\":2,\"context\":0,\"base\":\"normal\",\"layers\":["
+
+static const struct {
+    const char *text, *says;
+} wrong[] = {
+    { "", "leat.flow" },
+    { "nonsense", "leat.flow" },
+    { "[]", "does not describe" },
+    { "{}", "does not describe" },
+    { "{\"format\":\"1\"}", "does not describe" },
+    { "{\"format\":2,\"dim\":2}", "format 2, of a later version" },
+    { "{\"format\":1}", "'dim'" },
+    { "{\"format\":1,\"dim\":0,\"context\":0}", "'dim'" },
+    { "{\"format\":1,\"dim\":2000000000,\"context\":0,\"base\":\"normal\",\"layers\":[\"reverse\"]}", "2000000000" },
+    { "{\"format\":1,\"dim\":2,\"context\":-1}", "'context'" },
+    { "{\"format\":1,\"dim\":2,\"context\":0,\"base\":\"normal\"}", "no list of layers" },
+    { "{\"format\":1,\"dim\":2,\"context\":0,\"layers\":[]}", "base: a part without a type" },
+    { "{\"format\":1,\"dim\":2,\"context\":0,\"base\":\"cauchy\",\"layers\":[]}", "does not know the base 'cauchy'" },
+    { TOP "\"reverse\",\"twist\"]}", "layers.1: this version does not know the transform 'twist'" },
+    { TOP "3]}", "layers.0: a part without a type" },
+    { TOP "{\"type\":\"coupling\"}]}", "layers.0: a part without a type" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"odd\"}]}", "bijector 'odd'" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":{\"type\":\"affine\"},\"net\":[]}]}", "constants of 'affine'" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"affine\",\"snet\":[]}]}", "layers.0: a part without a type" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[\"lstm\"]}]}", "the part 'lstm'" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"linear\",\"in\":1}}]}", "'out'" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"linear\",\"in\":1,\"out\":-1}}]}",
+      "'out'" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"linear\",\"in\":2147483648,"
+          "\"out\":2147483648}]}]}",
+      "no memory could hold 'weight'" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"linear\",\"in\":1048576,"
+          "\"out\":1048576}]}]}",
+      "the flow's is [1048576,1048576]" },
+    { TOP "]}", "'layers.0.mask' is not in the model" },
+    { TOP "\"permutation\"]}", "no tensor 'layers.0.order'" },
+    { TOP LAYER "," LAYER "]}", "no tensor 'layers.1.mask'" },
+    { TOP LAYER ",\"diagonal scale\"]}", "layers.1.log_scale" },
+    { "{\"format\":1,\"dim\":3,\"context\":0,\"base\":\"normal\",\"layers\":[" LAYER "]}", "3 features" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"linear\",\"in\":1,\"out\":4}]}]}",
+      "'layers.0.net.0.weight' is [1,1]; the flow's is [4,1]" },
+};
+
+/* The tensors of one additive coupling of two features. */
+static void write_file(const char *description)
+{
+    static leat_real mask[2] = { 0, 1 }, weight[1] = { (leat_real)0.5 }, bias[1] = { 1 };
+    leat_safetensors_entry entries[] = { { "layers.0.mask", { mask, LEAT_SHAPE(2) } },
+                                         { "layers.0.net.0.weight", { weight, LEAT_SHAPE(1, 1) } },
+                                         { "layers.0.net.0.bias", { bias, LEAT_SHAPE(1) } } };
+    const char *pair[1][2] = { { "leat.flow", description } };
+    leat_safetensors f = { .count = 3, .entries = entries, .metadata_count = 1, .metadata = pair };
+    leat_status s = { 0 };
+    cr_assert_eq(leat_safetensors_write(path, &f, &s), LEAT_OK, "%s", s.message);
+}
+
+static void expect_refused(const char *says)
+{
+    leat_status s = { 0 };
+    cr_assert_null(leat_flow_load(path, NULL, NULL, &s), "accepted, not \"%s\"", says);
+    cr_assert_neq(s.code, LEAT_OK);
+    assert_contains(s.message, path);
+    assert_contains(s.message, says);
+}
+
+Test(files, wrong_descriptions_are_refused)
+{
+    write_file(TOP LAYER "]}");
+    leat_model_free(leat_flow_model(load(path, NULL)));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        write_file(wrong[i].text);
+        expect_refused(wrong[i].says);
+    }
+}
+
+/* Any byte of the description changed: refused or read, never worse. */
+Test(files, mutated_descriptions)
+{
+    static const char text[] = TOP LAYER "]}", bytes[] = "\"0{]9,:-";
+    int refused = 0;
+    for (size_t at = 0; at + 1 < sizeof text; at++) {
+        for (size_t b = 0; b + 1 < sizeof bytes; b++) {
+            char changed[sizeof text];
+            memcpy(changed, text, sizeof text);
+            changed[at] = bytes[b];
+            write_file(changed);
+            leat_status s = { 0 };
+            leat_flow *flow = leat_flow_load(path, &(leat_flow_load_opts){ .model = { .threads = 1 } }, NULL, &s);
+            cr_assert_eq(flow == NULL, s.code != LEAT_OK, "%s", changed);
+            refused += flow == NULL;
+            if (flow)
+                leat_model_free(leat_flow_model(flow));
+        }
+    }
+    cr_assert_gt(refused, 500);
+}
+
+Test(files, truncated_files_are_refused)
+{
+    leat_arena *a = test_arena();
+    leat_status s = { 0 };
+    char *bytes;
+    size_t size;
+    write_file(TOP LAYER "]}");
+    cr_assert_eq(leat_file_read(path, a, &bytes, &size, &s), LEAT_OK);
+    for (size_t n = 0; n < size; n += n < 16 ? 1 : 7) {
+        cr_assert_eq(leat_file_write(path, bytes, n, &s), LEAT_OK);
+        expect_refused("");
+    }
+}
+
+Test(files, missing_file)
+{
+    expect_refused("");
+}
+
+/* Out of memory at the n-th request, for every n. */
+typedef struct meter {
+    int left;
+} meter;
+
+static void *metered(void *user, size_t bytes)
+{
+    meter *m = user;
+    return m->left-- > 0 ? malloc(bytes) : NULL;
+}
+
+static void give_back(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+Test(files, out_of_memory)
+{
+    write_file(TOP LAYER "]}");
+    leat_flow *flow = NULL;
+    int n = 0;
+    for (; !flow && n < 1000; n++) {
+        meter left = { n };
+        leat_allocator allocator = { metered, give_back, &left };
+        leat_status s = { 0 };
+        leat_flow_load_opts o = { .model = { .threads = 1, .allocator = &allocator } };
+        flow = leat_flow_load(path, &o, NULL, &s);
+        cr_assert(flow || s.code == LEAT_ENOMEM, "%d: %s", n, s.message);
+        if (flow)
+            leat_model_free(leat_flow_model(flow));
+    }
+    cr_assert(flow && n > 5, "%d", n);
+}

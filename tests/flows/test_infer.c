@@ -1,0 +1,248 @@
+/* Flows from a PyTorch state_dict alone, by names and shapes, and which flows such a program could load. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "support.h"
+
+static char folder[] = "/tmp/leat-infer-XXXXXX", path[100];
+
+static void make_folder(void)
+{
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/state.safetensors", folder);
+}
+
+static void drop_folder(void)
+{
+    unlink(path);
+    cr_assert_eq(rmdir(folder), 0);
+}
+
+TestSuite(infer, .init = make_folder, .fini = drop_folder);
+
+static leat_flow *load(const char *from, leat_flow_load_opts o, leat_flow_file *info)
+{
+    leat_status s = { 0 };
+    o.model.threads = 1;
+    leat_flow *flow = leat_flow_load(from, &o, info, &s);
+    cr_assert_not_null(flow, "%s", s.message);
+    cr_assert_not(info->described);
+    return flow;
+}
+
+/* ---- PyTorch's files --------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *state, *expected, *note;
+    int length;
+} fixtures[] = {
+    { "nice_odd", "nice_odd_expected", "NICE of 6 couplings", 6 },
+    { "realnvp_odd", "realnvp_odd_expected", "RealNVP of 6 couplings", 6 },
+    { "nice", "nice_expected", "NICE of 4 couplings", 4 },
+};
+
+Test(infer, pytorch_state_dicts)
+{
+    for (size_t i = 0; i < sizeof fixtures / sizeof *fixtures; i++) {
+        char from[1000];
+        snprintf(from, sizeof from, LEAT_FIXTURES "/flows/%s.safetensors", fixtures[i].state);
+        leat_flow_file info;
+        leat_flow *flow = load(from, (leat_flow_load_opts){ 0 }, &info);
+        leat_safetensors f = fixture(fixtures[i].expected);
+        cr_assert_eq(leat_flow_length(flow), fixtures[i].length);
+        assert_contains(info.note, fixtures[i].note);
+        assert_contains(info.note, "ReLU");
+        assert_contains(info.note, "standard normal base");
+        leat_tape *tape = test_tape(leat_flow_model(flow));
+        leat_var log_prob = leat_flow_log_prob(flow, leat_const(tape, fixture_get(&f, "x")));
+        assert_tape(tape);
+        assert_near(leat_value(log_prob), fixture_get(&f, "log_prob"), CLOSE, 1, "log_prob");
+        leat_model_free(leat_flow_model(flow));
+    }
+}
+
+/* ---- leat's own, saved without a description --------------------------------------------------------------------- */
+
+static const leat_realnvp_opts forms[] = {
+    { .dim = 2 },
+    { .dim = 7, .couplings = 3, .hidden = { 5, 6, 7 }, .hidden_t = { 4 }, .masks = LEAT_HALVES },
+    { .dim = 3, .couplings = 2, .hidden = { 5 }, .context = 4 },
+    { .dim = 3, .couplings = 2, .hidden = { 5 }, .scale = LEAT_SCALE_LEARNED },
+    { .dim = 3, .couplings = 2, .hidden = { 5 }, .scale = LEAT_SCALE_FREE, .base = LEAT_LOGISTIC },
+};
+
+static const char *const says[] = { "s = tanh(snet)", "s = tanh(snet)", "s = tanh(snet)", "s = scale * tanh(snet)",
+                                    "standard logistic base, s = snet" };
+
+static void save_state(leat_flow *flow)
+{
+    leat_status s = { 0 };
+    cr_assert_eq(leat_save(leat_flow_model(flow), path, 0, NULL, &s), LEAT_OK, "%s", s.message);
+}
+
+static void expect_same_scores(leat_flow *a, leat_flow *b)
+{
+    leat_flow *both[2] = { a, b };
+    double scores[2][9];
+    leat_tensor c = leat_flow_context(a) ? test_normal(2, 9, leat_flow_context(a), 1) : (leat_tensor){ 0 };
+    for (int k = 0; k < 2; k++) {
+        leat_tape *tape = test_tape(leat_flow_model(both[k]));
+        leat_code code = leat_flow_score_given(both[k], tape, test_normal(1, 9, leat_flow_dim(a), 1), c, scores[k]);
+        cr_assert_eq(code, LEAT_OK, "%s", leat_tape_errmsg(tape));
+    }
+    cr_assert_eq(memcmp(scores[0], scores[1], sizeof scores[0]), 0);
+    cr_assert_eq(leat_model_hash(leat_flow_model(a)), leat_model_hash(leat_flow_model(b)));
+}
+
+Test(infer, realnvp_of_every_form)
+{
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        leat_model *m = test_model(i);
+        leat_flow *flow = leat_realnvp_new(m, &forms[i]);
+        leat_flow_file info;
+        randomize(m, 0.4);
+        save_state(flow);
+        /* a learned scale is found, whatever is asked for */
+        leat_scale_map scale = forms[i].scale == LEAT_SCALE_FREE ? LEAT_SCALE_FREE : LEAT_SCALE_TANH;
+        leat_flow *back = load(path, (leat_flow_load_opts){ .scale = scale, .base = forms[i].base }, &info);
+        assert_contains(info.note, says[i]);
+        expect_same_scores(flow, back);
+        leat_model_free(leat_flow_model(back));
+        leat_model_free(m);
+    }
+}
+
+Test(infer, nice_with_another_activation)
+{
+    leat_model *m = test_model(1);
+    leat_flow *flow = leat_flow_new(m, leat_normal(m, 3));
+    for (int i = 0; i < 2; i++) {
+        leat_mask mask = leat_mask_alternating(m, 3, i);
+        leat_flow_add(flow, leat_coupling(m, mask, leat_additive, test_net(m, &mask, 0, 1)));
+    }
+    randomize(m, 0.4);
+    save_state(flow);
+    leat_flow_file info;
+    leat_flow *back = load(path, (leat_flow_load_opts){ .activation = LEAT_TANH }, &info);
+    assert_contains(info.note, "tanh between linear layers");
+    cr_assert_null(strstr(info.note, "snet"));
+    expect_same_scores(flow, back);
+    leat_model_free(leat_flow_model(back));
+    leat_model_free(m);
+}
+
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
+
+typedef struct named {
+    const char *name;
+    int rank;
+    int64_t size[2];
+} named;
+
+#define MASK(n)                                                                                                        \
+    {                                                                                                                  \
+        "layers." #n ".mask", 1,                                                                                       \
+        {                                                                                                              \
+            2                                                                                                          \
+        }                                                                                                              \
+    }
+#define W(n, a, b)                                                                                                     \
+    { n ".weight", 2, { a, b } },                                                                                      \
+    {                                                                                                                  \
+        n ".bias", 1,                                                                                                  \
+        {                                                                                                              \
+            a                                                                                                          \
+        }                                                                                                              \
+    }
+
+static const struct {
+    named tensors[8];
+    const char *says;
+} wrong[] = {
+    { { { "weight", 1, { 2 } } }, "does not describe its model" },
+    { { MASK(0) }, "does not describe its model" },
+    { { W("layers.0.net.0", 1, 1) }, "does not describe its model" },
+    { { { "layers.0.mask", 2, { 1, 2 } }, W("layers.0.net.0", 1, 1) }, "layers.0: the mask" },
+    { { MASK(0), { "layers.0.net.0.weight", 1, { 1 } } }, "net.0.weight is not a matrix" },
+    { { MASK(0), W("layers.0.net.0", 3, 1), W("layers.0.net.2", 1, 4) }, "net.2 takes 4 numbers, and 3 come in" },
+    { { MASK(0), W("layers.0.net.0", 3, 1) }, "layers.0: net gives 3 numbers for 1 moved" },
+    { { MASK(0), W("layers.0.net.0", 1, 0) }, "0 numbers of 1 kept" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), MASK(1) }, "layers.1: there is no net.0.weight" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), MASK(1), W("layers.1.net.0", 1, 2) }, "layers.1: net.0 takes 2" },
+    { { MASK(0), W("layers.0.snet.0", 1, 1) }, "there is no tnet.0.weight" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), { "extra", 1, { 2 } } }, "'extra' is not in the model" },
+    { { MASK(0), { "layers.0.net.0.weight", 2, { 1, 1 } } }, "no 'layers.0.net.0.bias'" },
+};
+
+Test(infer, other_tensors_are_refused)
+{
+    static leat_real numbers[16] = { 1, 0 };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        leat_safetensors_entry entries[8];
+        leat_safetensors f = { .entries = entries };
+        for (; f.count < 8 && wrong[i].tensors[f.count].name; f.count++) {
+            const named *t = &wrong[i].tensors[f.count];
+            entries[f.count] = (leat_safetensors_entry){ t->name, { numbers, leat_shape_of(t->rank, t->size) } };
+        }
+        leat_status s = { 0 };
+        cr_assert_eq(leat_safetensors_write(path, &f, &s), LEAT_OK, "%s", s.message);
+        cr_assert_null(leat_flow_load(path, NULL, NULL, &s), "%zu is accepted", i);
+        assert_contains(s.message, path);
+        assert_contains(s.message, wrong[i].says);
+    }
+}
+
+Test(infer, masks_of_a_half_are_refused)
+{
+    leat_real half[2] = { 1, (leat_real)0.5 };
+    leat_safetensors_entry entries[] = { { "layers.0.mask", { half, LEAT_SHAPE(2) } },
+                                         { "layers.0.net.0.weight", { half, LEAT_SHAPE(1, 1) } },
+                                         { "layers.0.net.0.bias", { half, LEAT_SHAPE(1) } } };
+    leat_status s = { 0 };
+    cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 3, .entries = entries }, &s), LEAT_OK);
+    cr_assert_null(leat_flow_load(path, NULL, NULL, &s));
+    cr_assert_eq(s.code, LEAT_EFORMAT);
+    assert_contains(s.message, "ones (kept) and zeros (moved)");
+}
+
+/* ---- plain flows ------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    leat_realnvp_opts opts;
+    const char *reason; /* NULL: plain */
+} realnvps[] = {
+    { { .dim = 2 }, NULL },
+    { { .dim = 5, .couplings = 3, .hidden = { 4, 3, 2 }, .hidden_t = { 7 }, .masks = LEAT_HALVES }, NULL },
+    { { .dim = 2, .scale = LEAT_SCALE_LEARNED }, "layers.0.snet.5.scale" },
+    { { .dim = 2, .scale = LEAT_SCALE_FREE }, "layers.0.snet.5 is missing" },
+    { { .dim = 2, .one_net = true }, "layers.0.net" },
+    { { .dim = 2, .base = LEAT_LOGISTIC }, "base is 'logistic'" },
+    { { .dim = 2, .context = 3 }, "a context of 3 features" },
+};
+
+static void expect_plain(leat_flow *flow, const char *reason)
+{
+    char text[100];
+    assert_model(leat_flow_model(flow));
+    cr_assert_eq(leat_flow_is_plain(flow, text, sizeof text), reason == NULL, "%s", text);
+    cr_assert_str_eq(text, reason ? reason : "");
+    leat_model_free(leat_flow_model(flow));
+}
+
+Test(infer, plain_flows)
+{
+    for (size_t i = 0; i < sizeof realnvps / sizeof *realnvps; i++)
+        expect_plain(leat_realnvp_new(test_model(0), &realnvps[i].opts), realnvps[i].reason);
+    expect_plain(leat_nice_new(test_model(0), &(leat_nice_opts){ .dim = 3 }), NULL);
+    expect_plain(leat_nice_new(test_model(0), &(leat_nice_opts){ .dim = 3, .couplings = 2, .scale = true }),
+                 "layers.2 is 'diagonal scale'");
+    leat_model *m = test_model(0);
+    leat_flow *flow = leat_flow_new(m, leat_diagonal_normal(m, 3));
+    expect_plain(flow, "base.loc");
+    m = test_model(0);
+    flow = leat_flow_new(m, leat_normal(m, 3));
+    leat_mask mask = leat_mask_halves(m, 3, 0);
+    leat_flow_add(flow, leat_coupling(m, mask, leat_additive, test_net(m, &mask, 0, 1)));
+    expect_plain(flow, "layers.0.net.1 is 'tanh'");
+    cr_assert_not(leat_flow_is_plain(NULL, NULL, 0));
+}
