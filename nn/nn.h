@@ -392,7 +392,7 @@ LEAT_API leat_tensor leat_ema_values(const leat_ema *e);
 LEAT_API double leat_clip_grad_norm(leat_model *m, double most);
 /* Every number into -most .. most, infinities too; NaN stays. A negative bound is LEAT_EARG on the model. */
 LEAT_API void leat_clip_grad_value(leat_model *m, double most);
-LEAT_API void leat_zero_grad(leat_model *m);                    /* marks all gradients as empty */
+LEAT_API void leat_zero_grad(leat_model *m); /* marks all gradients as empty */
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
 
