@@ -294,10 +294,12 @@ LEAT_API leat_code leat_optim_step(leat_optim *o);
 LEAT_API const leat_status *leat_optim_status(const leat_optim *o);
 LEAT_API void leat_optim_set_lr(leat_optim *o, double lr); /* for all that has no group of its own */
 LEAT_API double leat_optim_lr(const leat_optim *o);
-/* Multiplies every learning rate, groups' too; 1 at first. What schedules set. */
+/* Multiplies every learning rate, groups' too; 1 at first. What schedules set. A learning rate or factor that is
+ * negative or not finite is refused by the step, LEAT_EARG, and the gradients stay. */
 LEAT_API void leat_optim_set_factor(leat_optim *o, double factor);
 
-/* Own numbers for the parameters below a module, as PyTorch's parameter groups; the last call for a parameter counts. */
+/* Own numbers for the parameters below a module, as PyTorch's parameter groups; the last call for a parameter counts,
+ * NULL takes its own numbers away. Numbers that make no sense are LEAT_EARG on the model. */
 typedef struct leat_group {
     double lr;           /* 0: the optimiser's */
     double weight_decay; /* 0: the optimiser's; below 0: none */
@@ -308,7 +310,7 @@ typedef struct leat_sgd_opts {
     double lr;
     double weight_decay; /* L2, added to the gradient */
     double momentum;
-    bool nesterov;
+    bool nesterov; /* needs a momentum */
 } leat_sgd_opts;
 LEAT_API leat_optim *leat_sgd_new(leat_model *m, const leat_sgd_opts *o);
 
@@ -316,7 +318,7 @@ LEAT_API leat_optim *leat_sgd_new(leat_model *m, const leat_sgd_opts *o);
  * regularization", 2019. AdaMax: Adam's paper, section 7.1 (lr 0: 2e-3). */
 typedef struct leat_adam_opts {
     double lr;
-    double beta1, beta2; /* 0: 0.9, 0.999 */
+    double beta1, beta2; /* below 1; 0: 0.9, 0.999 */
     double eps;          /* 0: 1e-8 */
     double weight_decay; /* Adam, AdaMax: L2, added to the gradient; AdamW: p -= lr weight_decay p (no default here) */
 } leat_adam_opts;
@@ -327,16 +329,19 @@ LEAT_API leat_optim *leat_adamax_new(leat_model *m, const leat_adam_opts *o);
 /* Tieleman & Hinton 2012, with PyTorch's order: g / (sqrt(mean square) + eps). */
 typedef struct leat_rmsprop_opts {
     double lr;    /* 0: 1e-2 */
-    double alpha; /* 0: 0.99 */
+    double alpha; /* of the mean square, below 1; 0: 0.99 */
     double eps;   /* 0: 1e-8 */
     double weight_decay, momentum;
     bool centered;
 } leat_rmsprop_opts;
 LEAT_API leat_optim *leat_rmsprop_new(leat_model *m, const leat_rmsprop_opts *o);
 
-/* What an optimiser remembers, to be saved and restored: a flat array for each kind of moment, and each parameter's
- * count of steps. Restoring writes into the tensors and sets the counts; what follows has the bits of an optimiser that
- * never stopped. */
+/* What an optimiser remembers, to be saved and restored: a flat array for each kind of moment under PyTorch's name, and
+ * each parameter's count of steps. Restoring writes into the tensors and sets the counts; what follows has the bits of
+ * an optimiser that never stopped. The arrays are laid out like the parameters, in order of creation, each at the next
+ * multiple of 16 numbers (a parameter's place is its `offset`). Learning rates, factor and groups are the program's to
+ * set again. There is no slot i: an absent tensor and name; `name` may be NULL. A negative count is LEAT_EARG on the
+ * model. */
 LEAT_API int leat_optim_slots(const leat_optim *o);
 LEAT_API leat_tensor leat_optim_slot(const leat_optim *o, int i, const char **name); /* [numbers]: "exp_avg", ... */
 LEAT_API int64_t leat_optim_steps(const leat_optim *o, const leat_param *p);
@@ -361,6 +366,9 @@ typedef enum leat_schedule_kind {
     LEAT_TIMES,        /* the product of both (ChainedScheduler) */
 } leat_schedule_kind;
 
+/* Powers are by repeated squaring. Of `steps` below 1, LEAT_WARMUP, LEAT_COSINE and LEAT_THEN are at their ends at once,
+ * and LEAT_STEP takes 1. A step below 0 is 0. */
+
 typedef struct leat_schedule {
     leat_schedule_kind kind;
     int64_t steps;
@@ -373,20 +381,23 @@ LEAT_API double leat_schedule_at(const leat_schedule *s, int64_t step); /* NULL:
 /* ---- averages of weights ----------------------------------------------------------------------------------------- */
 
 /* The exponential moving average of all parameters, average += (1 - decay) (p - average), beginning with the values at
- * creation. swap exchanges parameters and average: once to evaluate with the average, once more to go on. */
+ * creation; decay is in 0 .. 1. swap exchanges parameters and average: once to evaluate with the average, once more to
+ * go on; an update between the two is LEAT_ESTATE on the model. */
 typedef struct leat_ema leat_ema;
 LEAT_API leat_ema *leat_ema_new(leat_model *m, double decay);
 LEAT_API void leat_ema_update(leat_ema *e);
 LEAT_API void leat_ema_swap(leat_ema *e);
-LEAT_API leat_tensor leat_ema_values(const leat_ema *e); /* flat, to be saved and restored */
+/* The average, flat as an optimiser's slots are, to be saved and restored; the parameters while they are swapped. */
+LEAT_API leat_tensor leat_ema_values(const leat_ema *e);
 
 /* ---- gradients as a whole ---------------------------------------------------------------------------------------- */
 
 /* The 2-norm of all gradients together, accumulated in double; if it is above `most`, gradients are scaled by
  * most / (norm + 1e-6). Returns the norm before. */
 LEAT_API double leat_clip_grad_norm(leat_model *m, double most);
-LEAT_API void leat_clip_grad_value(leat_model *m, double most); /* every number into -most .. most */
-LEAT_API void leat_zero_grad(leat_model *m);                    /* marks all gradients as empty */
+/* Every number into -most .. most, infinities too; NaN stays. A negative bound is LEAT_EARG on the model. */
+LEAT_API void leat_clip_grad_value(leat_model *m, double most);
+LEAT_API void leat_zero_grad(leat_model *m); /* marks all gradients as empty */
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
 
