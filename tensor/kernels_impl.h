@@ -10,6 +10,9 @@
 #include "elementary.h"
 #include "simd.h"
 #include "vmath.h"
+#include "vmath_erf.h"
+#include "vmath_pow.h"
+#include "vmath_trig.h"
 #include "gemm_kernel.h"
 #include "kernels_optim.h"
 

@@ -123,6 +123,10 @@ SIMD_INLINE vmask m_not(vmask a)
 {
     return SIMD_F(xor)(a, SIMD_TO_FLOAT(_mm256_set1_epi32(-1)));
 }
+SIMD_INLINE bool m_any(vmask a)
+{
+    return SIMD_F(movemask)(a) != 0;
+}
 SIMD_INLINE vec v_select(vmask m, vec a, vec b)
 {
     return SIMD_F(blendv)(b, a, m);
@@ -284,6 +288,10 @@ SIMD_INLINE vmask m_or(vmask a, vmask b)
 SIMD_INLINE vmask m_not(vmask a)
 {
     return !a;
+}
+SIMD_INLINE bool m_any(vmask a)
+{
+    return a;
 }
 SIMD_INLINE vec v_select(vmask m, vec a, vec b)
 {

@@ -80,6 +80,10 @@ SIMD_INLINE vmask m_not(vmask a)
 {
     return (vmask)~a;
 }
+SIMD_INLINE bool m_any(vmask a)
+{
+    return a != 0;
+}
 SIMD_INLINE vec v_select(vmask m, vec a, vec b)
 {
     return SIMD_F(mask_blend)(m, b, a);

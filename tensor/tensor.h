@@ -194,6 +194,8 @@ LEAT_API const char *leat_isa(void);
     ACTIVATION(SIGMOID, sigmoid, 0)                                                                                    \
     ACTIVATION(SOFTPLUS, softplus, 0)                                                                                  \
     ACTIVATION(LEAKY_RELU, leaky_relu, 0.01)                                                                           \
+    ACTIVATION(ELU, elu, 1)                                                                                            \
+    ACTIVATION(GELU, gelu, 0)                                                                                          \
     ACTIVATION(SILU, silu, 0)                                                                                          \
     ACTIVATION(GELU_TANH, gelu_tanh, 0)                                                                                \
     ACTIVATION(LOG_SIGMOID, log_sigmoid, 0)
