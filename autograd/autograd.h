@@ -198,10 +198,11 @@ typedef struct leat_index {
     OP(where, (leat_var cond, leat_var a, leat_var b)) \
     \
     /* ---- matrices ---- \
-     * Matrix product, [m, k] x [k, n] -> [m, n]. A matrix b takes any a [.., k] -> [.., n]; with a of rank 1 the result \
-     * is [n]. The order of summation is leat_gemm's. */ \
+     * Matrix product, torch.matmul: [m, k] x [k, n] -> [m, n]. A matrix b takes any a [.., k] -> [.., n], with a of rank \
+     * 1 -> [n]; a vector b [k] any a [.., k] -> [..]; of higher rank it is bmm. The order of summation is leat_gemm's. */ \
     OP(matmul, (leat_var a, leat_var b)) \
-    /* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast. */ \
+    /* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast; the \
+     * gradient of a matrix that serves several products is summed over them in row-major order, as one long product. */ \
     OP(bmm, (leat_var a, leat_var b)) \
     /* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */ \
     OP(linear, (leat_var x, leat_var w, leat_var bias, leat_activation act)) \
@@ -304,6 +305,7 @@ LEAT_OPS(LEAT_DECLARE_OP)
 #undef LEAT_DECLARE_OP
 
 LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b); /* a or b [k, m], [n, k] instead */
+LEAT_API leat_var leat_bmm_t(leat_var a, leat_var b, bool trans_a, bool trans_b);    /* likewise: q k^T without a copy */
 LEAT_API leat_var leat_sum_features(leat_var x); /* over all axes but the first: [batch, ..] -> [batch] */
 LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
 LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep);

@@ -21,13 +21,12 @@ typedef struct attention {
     leat_attention_opts o;
 } attention;
 
-/* [batch, length, features] -> [batch, heads, length, width], or for keys [batch, heads, width, length]. */
-static leat_var heads_of(const attention *a, leat_var x, bool keys)
+/* [batch, length, features] -> [batch, heads, length, width] */
+static leat_var heads_of(const attention *a, leat_var x)
 {
-    static const int straight[] = { 0, 2, 1, 3 }, turned[] = { 0, 2, 3, 1 };
     int64_t heads = a->o.heads;
     leat_shape cut = LEAT_SHAPE(leat_var_size(x, 0), leat_var_size(x, 1), heads, a->o.features / heads);
-    return leat_permute(leat_reshape(x, cut), keys ? turned : straight);
+    return leat_transpose(leat_reshape(x, cut), 1, 2);
 }
 
 /* Places later than i get no weight in row i: their scores become so low that their exponentials are 0. Not -inf, which
@@ -54,12 +53,12 @@ static leat_var attention_forward(leat_module *m, leat_var x, leat_var context)
                               leat_shape_print(&shape, text));
     leat_var part[3], joint = leat_linear(x, leat_use(t, a->weight), leat_use(t, a->bias), LEAT_IDENTITY);
     leat_split(joint, -1, features, 3, part);
-    leat_var q = leat_mul_scalar(heads_of(a, part[0], false), 1 / sqrt((double)(features / a->o.heads)));
-    leat_var scores = leat_bmm(q, heads_of(a, part[1], true));
+    leat_var q = leat_mul_scalar(heads_of(a, part[0]), 1 / sqrt((double)(features / a->o.heads)));
+    leat_var scores = leat_bmm_t(q, heads_of(a, part[1]), false, true);
     leat_var weights = leat_softmax(a->o.causal ? hide_later(scores) : scores, -1);
     if (a->o.dropout > 0)
         weights = leat_dropout(weights, a->o.dropout);
-    leat_var y = leat_permute(leat_bmm(weights, heads_of(a, part[2], false)), (int[]){ 0, 2, 1, 3 });
+    leat_var y = leat_transpose(leat_bmm(weights, heads_of(a, part[2])), 1, 2);
     return leat_forward(a->out, leat_reshape(y, shape));
 }
 

@@ -210,6 +210,11 @@ typedef struct leat_gemm_args {
  * failure. */
 LEAT_API leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g);
 
+/* `count` products of one kind: number i takes A from a + a_at[i] and B from b + b_at[i], and its C stands behind that
+ * of number i - 1, m * ldc further on. The bits are those of leat_gemm for each. */
+LEAT_API leat_code leat_gemm_batch(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g, int64_t count,
+                                   const int64_t *a_at, const int64_t *b_at);
+
 /* The sum of n contiguous numbers: 16 interleaved double accumulators folded pairwise (8 + 8, 4 + 4, 2 + 2, 1 + 1), in
  * blocks of 4096 whose sums are added in order. */
 LEAT_API double leat_sum_contiguous(const leat_real *x, int64_t n);

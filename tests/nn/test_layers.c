@@ -303,8 +303,8 @@ Test(layers, weight_norm_starts_as_its_directions)
     cr_assert(v && g);
     leat_tensor x = make_data(&arena, LEAT_SHAPE(3, 19), 1);
     leat_var y = leat_forward(linear, leat_const(tape, x));
-    leat_var want = leat_linear(leat_const(tape, x), leat_use(tape, v), leat_use(tape, leat_find_param(model, "1.bias")),
-                                LEAT_IDENTITY);
+    leat_var want = leat_linear(leat_const(tape, x), leat_use(tape, v),
+                                leat_use(tape, leat_find_param(model, "1.bias")), LEAT_IDENTITY);
     check_close("start", leat_value(y).data, leat_value(want), layer_tolerance);
     for (int i = 0; i < 5; i++) {
         double squares = 0;

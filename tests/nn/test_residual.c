@@ -115,8 +115,8 @@ Test(residual, round_trip_and_summary)
 {
     leat_residual_opts o = { .in = 2, .hidden = 3, .out = 1, .context = 1, .blocks = 1, .batch_norm = true };
     leat_model *other = leat_model_new(&(leat_model_opts){ .seed = 5 });
-    check_round_trip(leat_residual_mlp(model, &o), leat_residual_mlp(other, &o),
-                     make_data(&arena, LEAT_SHAPE(4, 2), 1), make_data(&arena, LEAT_SHAPE(4, 1), 2));
+    check_round_trip(leat_residual_mlp(model, &o), leat_residual_mlp(other, &o), make_data(&arena, LEAT_SHAPE(4, 2), 1),
+                     make_data(&arena, LEAT_SHAPE(4, 1), 2));
     leat_model_free(other);
     char *text = leat_summary(model, &arena);
     cr_assert_str_eq(text,
