@@ -17,8 +17,9 @@ static leat_index indices_of(const embedding *e, leat_var x)
     int64_t *at = value.data ? leat_tape_alloc(x.tape, (size_t)n * sizeof *at) : NULL;
     for (int64_t i = 0; at && i < n; i++) {
         double number = (double)value.data[i];
-        at[i] = number >= 0 && number < (double)e->count ? (int64_t)number : -1;
-        if ((double)at[i] != number) {
+        bool inside = number >= 0 && number < (double)e->count;
+        at[i] = inside ? (int64_t)number : 0;
+        if (!inside || (double)at[i] != number) {
             leat_tape_fail(x.tape, LEAT_EARG, "embedding: number %lld is %g, not one of 0 .. %lld", (long long)i,
                            number, (long long)e->count - 1);
             at = NULL;

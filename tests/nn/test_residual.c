@@ -202,9 +202,9 @@ Test(residual, inputs_that_do_not_fit)
         const char *text;
     } wrong[] = {
         { 0, 4, 2, LEAT_ESHAPE, "net: residual_mlp [5,4]: the layer takes 3 features" },
-        { 0, 3, 0, LEAT_ESTATE, "net: residual_mlp [5,3] needs a context" },
+        { 0, 3, 0, LEAT_ESTATE, "net: residual_mlp needs a context" },
         { 0, 3, 1, LEAT_ESHAPE, "net: residual_mlp: a context of 1 features, not 2" },
-        { 1, 3, 2, LEAT_ESTATE, "without: residual_mlp [5,3] takes no context" },
+        { 1, 3, 2, LEAT_ESTATE, "without: residual_mlp takes no context" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         leat_var x = leat_full(tape, LEAT_SHAPE(5, wrong[i].features), 1), c = { 0 };
