@@ -223,6 +223,9 @@ typedef struct leat_index {
     OP(prod, (leat_var x, int n, const int *axes, bool keep)) \
     /* sum (x - mean)^2 / max(count - correction, 0); PyTorch's default correction is 1. */ \
     OP(variance, (leat_var x, int n, const int *axes, bool keep, double correction)) \
+    /* (x - mean) / sqrt(variance + eps) along the last axis: layer norm without its weight. variance = \
+     * sum (x - mean)^2 / count. */ \
+    OP(standardize, (leat_var x, double eps)) \
     \
     /* ---- along one axis ---- \
      * exp(x) / sum exp(x), and its logarithm, without overflow. Rows of -inf give NaN, as in PyTorch. */ \

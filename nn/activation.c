@@ -23,6 +23,11 @@ bool leat_is_activation(const leat_module *m, leat_activation *f)
     return false;
 }
 
+bool leat_activation_exists(leat_activation f)
+{
+    return (int)f >= 0 && (int)f < TYPES;
+}
+
 static leat_var activation_forward(leat_module *m, leat_var x, leat_var context)
 {
     leat_activation f = LEAT_IDENTITY;
@@ -34,7 +39,7 @@ static leat_var activation_forward(leat_module *m, leat_var x, leat_var context)
 
 leat_module *leat_activation_layer(leat_model *m, leat_activation f)
 {
-    if ((int)f < 0 || (int)f >= TYPES) {
+    if (!leat_activation_exists(f)) {
         leat_model_fail(m, LEAT_EARG, "there is no activation number %d", (int)f);
         return NULL;
     }
