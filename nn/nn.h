@@ -425,6 +425,8 @@ LEAT_API leat_batches *leat_batches_new(leat_model *m, leat_tensor data, const l
 /* The next batch of the epoch, valid until the next call; false at its end, and then begins the next epoch. */
 LEAT_API bool leat_batches_next(leat_batches *b, leat_tensor *batch);
 LEAT_API int64_t leat_batches_per_epoch(const leat_batches *b);
+/* Goes to a batch (from 0) of an epoch (from 0), as if all before it had been asked for: to go on where a run stopped. */
+LEAT_API void leat_batches_seek(leat_batches *b, int64_t epoch, int64_t batch);
 LEAT_API leat_index leat_batches_rows(const leat_batches *b); /* which rows the current batch holds */
 
 /* ---- state dict -------------------------------------------------------------------------------------------------- */
