@@ -276,7 +276,8 @@ LEAT_API leat_module *leat_residual_mlp(leat_model *m, const leat_residual_opts 
  * units have degrees 1 .. features-1 in turn; with a context (or one feature) 0 .. features-1, and those of degree 0
  * see the context alone: without them the first output of the order could not depend on it. So layers at least
  * features - 1 wide, with a context features, let everything through that may pass. The context must come if, and only
- * if, `context` is not 0. A file's masks may be others, of zeros and ones, as long as no output sees its own feature or a later one.
+ * if, `context` is not 0. A file's masks may be others, of zeros and ones, as long as no output sees its own feature or
+ * a later one.
  */
 typedef struct leat_made_opts {
     int64_t features, outputs, context; /* outputs: for each feature, 0: 1 */

@@ -173,4 +173,27 @@ static inline void check_round_trip(leat_module *from, leat_module *to, leat_ten
     check_bits(out[0].data, out[1].data, leat_shape_count(&out[0].shape), "after loading");
 }
 
+/* Whichever call for memory fails: LEAT_ENOMEM on model or tape, and everything is given back. */
+static inline void check_out_of_memory(leat_module *(*build)(leat_model *m), leat_shape x, int64_t context)
+{
+    for (int64_t limit = 0; limit < 300; limit++) {
+        ledger l;
+        ledger_init(&l, limit);
+        leat_model *m = leat_model_new(&(leat_model_opts){ .threads = 1, .allocator = &l.allocator });
+        leat_module *net = build(m);
+        leat_tape *t = leat_model_tape(m, NULL);
+        leat_code code = leat_model_code(m);
+        if (t && !code) {
+            leat_var c = context ? leat_full(t, LEAT_SHAPE(x.size[0], context), 1) : (leat_var){ 0 };
+            code = leat_backward(leat_mean(leat_forward_with(net, leat_full(t, x, 1), c)));
+        }
+        leat_model_free(m);
+        cr_assert_eq(l.blocks, 0);
+        if (t && !code)
+            return;
+        cr_assert(!t || code == LEAT_ENOMEM, "call %lld: code %d", (long long)limit, code);
+    }
+    cr_assert(false, "it never succeeds");
+}
+
 #endif

@@ -222,3 +222,13 @@ Test(attention, inputs_that_do_not_fit)
     cr_assert(!leat_ok(leat_forward_with(net, x, x)));
     cr_assert_str_eq(leat_tape_errmsg(tape), "net: attention takes no context");
 }
+
+static leat_module *build_large(leat_model *m)
+{
+    return leat_attention(m, &(leat_attention_opts){ .features = 300, .heads = 3, .causal = true, .dropout = 0.5 });
+}
+
+Test(attention, out_of_memory_is_a_status)
+{
+    check_out_of_memory(build_large, LEAT_SHAPE(4, 30, 300), 0);
+}

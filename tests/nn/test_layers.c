@@ -470,3 +470,18 @@ Test(layers, the_same_bits_on_any_number_of_threads)
     }
     cr_assert_eq(hash[0], hash[1]);
 }
+
+static leat_module *build_large(leat_model *m)
+{
+    leat_module *net = leat_sequential(m);
+    leat_sequential_add(net, leat_embedding(m, 1000, 300));
+    leat_sequential_add(net, leat_layer_norm(m, 300, NULL));
+    leat_sequential_add(net, leat_weight_norm_linear(m, 300, 400));
+    leat_sequential_add(net, leat_batch_norm(m, 400, NULL));
+    return net;
+}
+
+Test(layers, out_of_memory_is_a_status)
+{
+    check_out_of_memory(build_large, LEAT_SHAPE(900), 0);
+}

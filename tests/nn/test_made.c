@@ -293,3 +293,13 @@ Test(made, inputs_that_do_not_fit)
     leat_forward_with(net, leat_full(tape, LEAT_SHAPE(4, 3), 1), leat_full(tape, LEAT_SHAPE(5, 2), 1));
     cr_assert(starts_with(leat_tape_errmsg(tape), "net.net: concat [4,3] x [5,2]"), "%s", leat_tape_errmsg(tape));
 }
+
+static leat_module *build_large(leat_model *m)
+{
+    return leat_made(m, &(leat_made_opts){ .features = 300, .outputs = 3, .context = 50, .hidden = { 400, 500 } });
+}
+
+Test(made, out_of_memory_is_a_status)
+{
+    check_out_of_memory(build_large, LEAT_SHAPE(20, 300), 50);
+}

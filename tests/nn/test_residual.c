@@ -217,24 +217,13 @@ Test(residual, inputs_that_do_not_fit)
     }
 }
 
+static leat_module *build_large(leat_model *m)
+{
+    return leat_residual_mlp(
+        m, &(leat_residual_opts){ .in = 900, .hidden = 300, .out = 400, .context = 50, .batch_norm = true });
+}
+
 Test(residual, out_of_memory_is_a_status)
 {
-    for (int64_t limit = 0;; limit++) {
-        ledger l;
-        ledger_init(&l, limit);
-        leat_model *m = leat_model_new(&(leat_model_opts){ .threads = 1, .allocator = &l.allocator });
-        leat_module *net = leat_residual_mlp(m, &(leat_residual_opts){ .in = 900, .hidden = 300, .out = 400 });
-        leat_tape *t = leat_model_tape(m, NULL);
-        leat_code code = leat_model_code(m);
-        if (t && !code) {
-            leat_var y = leat_forward(net, leat_full(t, LEAT_SHAPE(20, 900), 1));
-            code = leat_backward(leat_mean(y));
-        }
-        leat_model_free(m);
-        cr_assert_eq(l.blocks, 0);
-        if (t && !code)
-            break;
-        cr_assert(!t || code == LEAT_ENOMEM);
-        cr_assert_lt(limit, 200);
-    }
+    check_out_of_memory(build_large, LEAT_SHAPE(20, 900), 50);
 }
