@@ -27,8 +27,10 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *f)
 {
-    fputs("Usage: leat COMMAND ...\n\nNormalizing flows over tables of numbers (.csv or .npy; \"-\" is standard input or "
-          "output).\n\nCommands:\n", f);
+    fputs(
+        "Usage: leat COMMAND ...\n\nNormalizing flows over tables of numbers (.csv or .npy; \"-\" is standard input or "
+        "output).\n\nCommands:\n",
+        f);
     for (int i = 0; i < COMMANDS; i++) {
         fprintf(f, "  %-7s %-29s  %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
     }

@@ -21,7 +21,8 @@ static const app_option table[] = {
 
 static const app_program program = {
     .name = "leat check",
-    .summary = "Checks a model: round trips both ways, log-determinants against each other and the Jacobian, every layer.",
+    .summary =
+        "Checks a model: round trips both ways, log-determinants against each other and the Jacobian, every layer.",
     APP_TABLE(table),
     .arguments = "MODEL [DATA]",
     .min_arguments = 1,

@@ -17,8 +17,10 @@ int app_leat_export(int argc, char **argv);
 #define APP_TRAINED_OPTIONS(type, field)                                                                               \
     { "threads", APP_INTEGER(type, field.threads), "0", .max = 1024,                                                   \
       .help = "0: the cores this process may use; no result depends on it" },                                          \
-    { "scale-map", APP_CHOICE(type, field.scale), "tanh", .words = "tanh|learned|none",                                \
-      .help = "how a PyTorch state_dict of RealNVP bounds its log-scales" }
+    {                                                                                                                  \
+        "scale-map", APP_CHOICE(type, field.scale), "tanh",                                                            \
+            .words = "tanh|learned|none", .help = "how a PyTorch state_dict of RealNVP bounds its log-scales"          \
+    }
 
 /* Ends output on standard output: 0, or 1 with a line on standard error when it could not be written. A closed pipe is
  * no failure. */

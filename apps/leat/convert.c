@@ -29,13 +29,15 @@ static const app_program import_program = {
 };
 
 static const app_option export_table[] = {
-    { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o', .help = "the state_dict, as safetensors" },
+    { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
+      .help = "the state_dict, as safetensors" },
     APP_TRAINED_OPTIONS(settings, open),
 };
 
 static const app_program export_program = {
     .name = "leat export",
-    .summary = "Writes the tensors of a NICE or RealNVP for PyTorch: load_state_dict(safetensors.torch.load_file(FILE)).",
+    .summary =
+        "Writes the tensors of a NICE or RealNVP for PyTorch: load_state_dict(safetensors.torch.load_file(FILE)).",
     APP_TABLE(export_table),
     .arguments = "MODEL",
     .min_arguments = 1,

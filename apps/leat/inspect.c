@@ -5,11 +5,13 @@
  * are the numbers in matrices.
  */
 #include "../common/options.h"
-#include "../common/text.h"
 #include "commands.h"
 #include "trained.h"
 
+#include "../../tensor/json.h"
+
 #include <stdio.h>
+#include <string.h>
 
 typedef struct settings {
     app_trained_opts open;
@@ -86,83 +88,120 @@ static void print_tree(app_trained *m)
 
 typedef struct listing {
     leat_visitor visitor;
-    app_text *out;
-    const char *separator;
+    leat_json_writer *json;
 } listing;
 
-static void add_string(app_text *out, const char *text)
+static void put_tensor(listing *l, const char *name, const leat_shape *shape, bool trained)
 {
-    app_text_add(out, "\"", 1);
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c == '"' || *c == '\\') {
-            app_text_format(out, "\\%c", *c);
-        } else if (*c < 0x20) {
-            app_text_format(out, "\\u%04x", *c);
-        } else {
-            app_text_add(out, c, 1);
-        }
-    }
-    app_text_add(out, "\"", 1);
-}
-
-static void add_tensor(listing *l, const char *name, const leat_shape *shape, bool trained)
-{
-    app_text_format(l->out, "%s\n    {\"name\": ", l->separator);
-    add_string(l->out, name);
-    app_text_format(l->out, ", \"trained\": %s, \"shape\": [", trained ? "true" : "false");
+    leat_json_open(l->json, '{');
+    leat_json_key(l->json, "name");
+    leat_json_put_text(l->json, name);
+    leat_json_key(l->json, "trained");
+    leat_json_put_bool(l->json, trained);
+    leat_json_key(l->json, "shape");
+    leat_json_open(l->json, '[');
     for (int i = 0; i < shape->rank; i++) {
-        app_text_format(l->out, i ? ", %lld" : "%lld", (long long)shape->size[i]);
+        leat_json_put_int(l->json, shape->size[i]);
     }
-    app_text_format(l->out, "]}");
-    l->separator = ",";
+    leat_json_close(l->json, ']');
+    leat_json_close(l->json, '}');
 }
 
-static void add_param(leat_visitor *v, leat_module *owner, leat_param *p)
+static void put_param(leat_visitor *v, leat_module *owner, leat_param *p)
 {
     char path[512];
 
     (void)owner;
-    add_tensor((listing *)v, leat_param_path(p, path, sizeof path), &p->leaf.shape, true);
+    put_tensor((listing *)v, leat_param_path(p, path, sizeof path), &p->leaf.shape, true);
 }
 
-static void add_buffer(leat_visitor *v, leat_module *owner, leat_buffer *b)
+static void put_buffer(leat_visitor *v, leat_module *owner, leat_buffer *b)
 {
     char place[400], path[512];
 
     leat_scope_path(&owner->scope, place, sizeof place);
     snprintf(path, sizeof path, "%s%s%s", place, place[0] ? "." : "", b->name);
-    add_tensor((listing *)v, path, &b->value.shape, false);
+    put_tensor((listing *)v, path, &b->value.shape, false);
 }
 
-static void add_names(app_text *out, const char *key, const char *const *names, int64_t count)
+static void put_int(leat_json_writer *w, const char *key, int64_t value)
 {
-    app_text_format(out, "  \"%s\": ", key);
-    for (int64_t i = 0; names && i < count; i++) {
-        app_text_format(out, i ? ", " : "[");
-        add_string(out, names[i]);
+    leat_json_key(w, key);
+    leat_json_put_int(w, value);
+}
+
+static void put_names(leat_json_writer *w, const char *key, const char *const *names, int64_t count)
+{
+    leat_json_key(w, key);
+    if (!names) {
+        leat_json_put_null(w);
+        return;
     }
-    app_text_format(out, names ? "],\n" : "null,\n");
+    leat_json_open(w, '[');
+    for (int64_t i = 0; i < count; i++) {
+        leat_json_put_text(w, names[i]);
+    }
+    leat_json_close(w, ']');
+}
+
+/* A value that is JSON already. */
+static void put_value(leat_json_writer *w, const leat_json *v)
+{
+    bool object = v && v->kind == LEAT_JSON_OBJECT;
+
+    if (!v || v->kind == LEAT_JSON_NULL) {
+        leat_json_put_null(w);
+    } else if (v->kind == LEAT_JSON_BOOL) {
+        leat_json_put_bool(w, v->boolean);
+    } else if (v->kind == LEAT_JSON_STRING) {
+        leat_json_put_text(w, v->text);
+    } else if (v->kind == LEAT_JSON_NUMBER && v->is_integer) {
+        leat_json_put_int(w, v->integer);
+    } else if (v->kind == LEAT_JSON_NUMBER) {
+        leat_json_put_number(w, v->number);
+    } else {
+        leat_json_open(w, object ? '{' : '[');
+        for (const leat_json *i = v->first; i; i = i->next) {
+            if (object) {
+                leat_json_key(w, i->key);
+            }
+            put_value(w, i);
+        }
+        leat_json_close(w, object ? '}' : ']');
+    }
 }
 
 static leat_code print_json(app_trained *m)
 {
-    app_text out = app_text_new(&m->arena);
-    listing l = { .visitor = { .param = add_param, .buffer = add_buffer }, .out = &out, .separator = "" };
+    leat_json_writer w = leat_json_writer_new(&m->arena);
+    listing l = { .visitor = { .param = put_param, .buffer = put_buffer }, .json = &w };
+    leat_json *record = NULL;
+    char *text;
+    size_t size;
 
-    app_text_format(&out, "{\n  \"dim\": %lld,\n  \"context\": %lld,\n  \"layers\": %d,\n",
-                    (long long)leat_flow_dim(m->flow), (long long)leat_flow_context(m->flow), leat_flow_length(m->flow));
-    add_names(&out, "columns", m->columns, leat_flow_dim(m->flow));
-    add_names(&out, "context_columns", m->conditions, leat_flow_context(m->flow));
-    app_text_format(&out, "  \"parameters\": %lld,\n", (long long)leat_param_count(m->model));
-    app_text_format(&out, "  \"multiply_adds\": {\"density\": %lld, \"sample\": %lld},\n", (long long)cost(m),
-                    (long long)cost(m));
-    app_text_format(&out, "  \"training\": %s,\n  \"tensors\": [", m->record ? m->record : "null");
-    leat_visit_model(&l.visitor, m->model);
-    app_text_format(&out, "\n  ]\n}\n");
-    if (out.failed) {
-        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory");
+    if (m->record) {
+        leat_json_read(m->record, strlen(m->record), m->path, 0, &m->arena, &record, NULL);
     }
-    fputs(out.bytes, stdout);
+    leat_json_open(&w, '{');
+    put_int(&w, "dim", leat_flow_dim(m->flow));
+    put_int(&w, "context", leat_flow_context(m->flow));
+    put_int(&w, "layers", leat_flow_length(m->flow));
+    put_names(&w, "columns", m->columns, leat_flow_dim(m->flow));
+    put_names(&w, "context_columns", m->conditions, leat_flow_context(m->flow));
+    put_int(&w, "parameters", leat_param_count(m->model));
+    put_int(&w, "multiply_adds_of_density", cost(m));
+    put_int(&w, "multiply_adds_of_sample", cost(m));
+    leat_json_key(&w, "training");
+    put_value(&w, record);
+    leat_json_key(&w, "tensors");
+    leat_json_open(&w, '[');
+    leat_visit_model(&l.visitor, m->model);
+    leat_json_close(&w, ']');
+    leat_json_close(&w, '}');
+    if (leat_json_finish(&w, &text, &size, &m->status)) {
+        return m->status.code;
+    }
+    puts(text);
     return LEAT_OK;
 }
 

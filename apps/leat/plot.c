@@ -21,8 +21,9 @@ static const app_option table[] = {
 
 static const app_program program = {
     .name = "leat plot",
-    .summary = "Draws a model. Of two features: the density with contours, samples, and how a grid of the latent space\n"
-               "bends through the layers; of more: each feature and each pair of the first seven, samples over data.",
+    .summary =
+        "Draws a model. Of two features: the density with contours, samples, and how a grid of the latent space\n"
+        "bends through the layers; of more: each feature and each pair of the first seven, samples over data.",
     APP_TABLE(table),
     .arguments = "MODEL [DATA]",
     .min_arguments = 1,

@@ -105,7 +105,8 @@ static bool split(app_rows *r, leat_tensor block)
             return false;
         }
         for (int64_t i = 0; i < r->count; i++) {
-            memcpy(parts[k]->data + i * width[k], block.data + i * all + begin[k], (size_t)width[k] * sizeof(leat_real));
+            memcpy(parts[k]->data + i * width[k], block.data + i * all + begin[k],
+                   (size_t)width[k] * sizeof(leat_real));
         }
         parts[k]->shape = LEAT_SHAPE(r->count, width[k]);
     }

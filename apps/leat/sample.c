@@ -41,8 +41,8 @@ static const app_program program = {
     .max_arguments = 1,
 };
 
-static leat_code draw(app_trained *m, const settings *o, int64_t first, int64_t n, leat_tensor context, leat_real *block,
-                      leat_table_writer *w)
+static leat_code draw(app_trained *m, const settings *o, int64_t first, int64_t n, leat_tensor context,
+                      leat_real *block, leat_table_writer *w)
 {
     leat_tensor rows = { block, LEAT_SHAPE(n, leat_flow_dim(m->flow)) };
 
@@ -95,8 +95,9 @@ static leat_code run(app_trained *m, const settings *o)
     leat_table_writer *w;
 
     if (conditional != (o->context != NULL)) {
-        return leat_fail(&m->status, LEAT_EARG, conditional ? "%s: a conditional flow: --context says given what"
-                                                            : "%s: no conditional flow, it takes no --context",
+        return leat_fail(&m->status, LEAT_EARG,
+                         conditional ? "%s: a conditional flow: --context says given what"
+                                     : "%s: no conditional flow, it takes no --context",
                          m->path);
     }
     if (!block) {

@@ -1,6 +1,8 @@
 /* Opening a trained flow. */
 #include "trained.h"
 
+#include "../../tensor/json.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,26 @@ static const char *find(const leat_flow_file *f, const char *key)
         }
     }
     return NULL;
+}
+
+/* A list of texts in JSON, if there is one of that many. */
+static const char *const *read_names(const char *text, int64_t count, leat_arena *a)
+{
+    leat_json *list;
+    const char **names = leat_arena_alloc(a, (size_t)count * sizeof *names);
+    int64_t i = 0;
+
+    if (!text || count == 0 || !names || leat_json_read(text, strlen(text), "columns", 0, a, &list, NULL) ||
+        list->kind != LEAT_JSON_ARRAY || list->count != count) {
+        return NULL;
+    }
+    for (const leat_json *v = list->first; v; v = v->next) {
+        names[i] = leat_json_text(v);
+        if (!names[i++]) {
+            return NULL;
+        }
+    }
+    return names;
 }
 
 /* ---- PyTorch's own files ----------------------------------------------------------------------------------------- */
@@ -68,8 +90,8 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
     if (file.note[0]) {
         fprintf(stderr, "%s: %s: %s\n", program, path, file.note);
     }
-    m->columns = app_names_read(find(&file, "columns"), leat_flow_dim(m->flow), &m->arena);
-    m->conditions = app_names_read(find(&file, "context_columns"), leat_flow_context(m->flow), &m->arena);
+    m->columns = read_names(find(&file, "columns"), leat_flow_dim(m->flow), &m->arena);
+    m->conditions = read_names(find(&file, "context_columns"), leat_flow_context(m->flow), &m->arena);
     m->record = find(&file, "training");
     return LEAT_OK;
 }
