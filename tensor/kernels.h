@@ -117,6 +117,9 @@ typedef struct leat_kernels {
      * m = beta1 m + rest1 g; v = beta2 v + rest2 g g; p -= lr correction1 m / (sqrt(v) correction2 + eps). */
     leat_step_kernel *step[LEAT_STEP_COUNT];
 
+    /* What ops do to whole rows; see rows.h. */
+    const struct leat_row_kernels *rows;
+
     /* One packed block of a matrix product; see gemm_kernel.h. */
     const struct leat_gemm_kernel *gemm;
 } leat_kernels;
