@@ -11,9 +11,6 @@ static leat_code refuse(leat_call *c)
     leat_var leat_##op parameters { return leat_apply(&leat_op_##op, NULL, 0, 1, &x, NULL); }
 
 /* clang-format off */
-PENDING(solve_triangular, (leat_var a, leat_var b, bool upper, bool transpose, bool unit), a)
-PENDING(slogdet, (leat_var a, leat_var *sign), a)
-PENDING(inverse, (leat_var a), a)
 PENDING(amax, (leat_var x, int n, const int *axes, bool keep), x)
 PENDING(amin, (leat_var x, int n, const int *axes, bool keep), x)
 PENDING(prod, (leat_var x, int n, const int *axes, bool keep), x)

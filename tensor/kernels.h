@@ -98,6 +98,8 @@ typedef struct leat_kernels {
     void (*fill)(leat_real *y, int64_t n, leat_real value);
     /* y += x */
     void (*accumulate)(leat_real *y, const leat_real *x, int64_t n);
+    /* y = fma(-a, x, y), in double in both precisions */
+    void (*subtract_scaled)(double *y, double a, const double *x, int64_t n);
     /* y = cond != 0 ? a : b; strides as in leat_binary_kernel */
     void (*where)(const leat_real *cond, int sc, const leat_real *a, int sa, const leat_real *b, int sb, leat_real *y,
                   int64_t n);

@@ -160,6 +160,16 @@ static void accumulate(leat_real *y, const leat_real *x, int64_t n)
         v_store_part(y + i, v_add(v_load_part(y + i, n - i), v_load_part(x + i, n - i)), n - i);
 }
 
+static void subtract_scaled(double *y, double a, const double *x, int64_t n)
+{
+    const dvec factor = d_set(a);
+    int64_t i = 0;
+    for (; i <= n - DL; i += DL)
+        d_store(y + i, d_fnma(factor, d_load(x + i), d_load(y + i)));
+    for (; i < n; i++)
+        y[i] = fma(-a, x[i], y[i]);
+}
+
 static void where(const leat_real *cond, int sc, const leat_real *a, int sa, const leat_real *b, int sb, leat_real *y,
                   int64_t n)
 {
@@ -289,6 +299,7 @@ const leat_kernels LEAT_SIMD_KERNELS = {
     .comparison = { LEAT_COMPARISON_LIST(COMPARISON_ROW) },
     .fill = fill,
     .accumulate = accumulate,
+    .subtract_scaled = subtract_scaled,
     .where = where,
     .sum = sum,
     .sum_rows = sum_rows,

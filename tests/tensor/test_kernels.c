@@ -308,6 +308,24 @@ Test(kernels, sum_rows)
     }
 }
 
+Test(kernels, subtract_scaled)
+{
+    double x[40], y[41], want[41];
+    leat_rng r = leat_rng_new(13, 1);
+    for (int64_t n = 0; n <= 40; n++) {
+        for (EACH_SET(k)) {
+            for (int i = 0; i < 40; i++)
+                x[i] = leat_rng_normal(&r);
+            for (int i = 0; i < 41; i++) {
+                y[i] = leat_rng_normal(&r);
+                want[i] = i < n ? fma(-0.37, x[i], y[i]) : y[i];
+            }
+            k->subtract_scaled(y, 0.37, x, n);
+            cr_assert_eq(memcmp(y, want, sizeof y), 0, "%s, %d numbers", k->isa, (int)n);
+        }
+    }
+}
+
 Test(kernels, max)
 {
     finite_numbers(&a, 3);
@@ -382,10 +400,15 @@ Test(kernels, every_table_is_full)
             cr_assert(k->unary[op].forward && k->unary[op].backward);
         for (int op = 0; op < LEAT_BINARY_COUNT; op++)
             cr_assert(k->binary[op].forward && k->binary[op].backward_a && k->binary[op].backward_b);
+<<<<<<< HEAD
         cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp);
         for (int step = 0; step < LEAT_STEP_COUNT; step++)
             cr_assert(k->step[step]);
         cr_assert(k->gemm);
+=======
+        cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp && k->adam);
+        cr_assert(k->gemm && k->subtract_scaled);
+>>>>>>> matrix
     }
     cr_assert_eq(leat_kernels_all()[0], &leat_kernels_ref);
 }
