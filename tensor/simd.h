@@ -164,7 +164,6 @@ SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return _mm256_add_pd(a, b);
 }
-<<<<<<< HEAD
 SIMD_INLINE dvec d_sub(dvec a, dvec b)
 {
     return _mm256_sub_pd(a, b);
@@ -172,7 +171,7 @@ SIMD_INLINE dvec d_sub(dvec a, dvec b)
 SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
 {
     return _mm256_fmadd_pd(a, b, c);
-=======
+}
 SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
 {
     return _mm256_fnmadd_pd(a, b, c);
@@ -180,7 +179,6 @@ SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
 SIMD_INLINE dvec d_load(const double *p)
 {
     return _mm256_loadu_pd(p);
->>>>>>> matrix
 }
 SIMD_INLINE void d_store(double *p, dvec a)
 {
@@ -368,7 +366,6 @@ SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return a + b;
 }
-<<<<<<< HEAD
 SIMD_INLINE dvec d_sub(dvec a, dvec b)
 {
     return a - b;
@@ -376,7 +373,7 @@ SIMD_INLINE dvec d_sub(dvec a, dvec b)
 SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
 {
     return fma(a, b, c);
-=======
+}
 SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
 {
     return fma(-a, b, c);
@@ -384,7 +381,6 @@ SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
 SIMD_INLINE dvec d_load(const double *p)
 {
     return *p;
->>>>>>> matrix
 }
 SIMD_INLINE void d_store(double *p, dvec a)
 {

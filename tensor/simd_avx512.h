@@ -121,7 +121,6 @@ SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return _mm512_add_pd(a, b);
 }
-<<<<<<< HEAD
 SIMD_INLINE dvec d_sub(dvec a, dvec b)
 {
     return _mm512_sub_pd(a, b);
@@ -129,7 +128,7 @@ SIMD_INLINE dvec d_sub(dvec a, dvec b)
 SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
 {
     return _mm512_fmadd_pd(a, b, c);
-=======
+}
 SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
 {
     return _mm512_fnmadd_pd(a, b, c);
@@ -137,7 +136,6 @@ SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
 SIMD_INLINE dvec d_load(const double *p)
 {
     return _mm512_loadu_pd(p);
->>>>>>> matrix
 }
 SIMD_INLINE void d_store(double *p, dvec a)
 {

@@ -1,5 +1,4 @@
 /* What pictures of a flow share: the samples, and the ranges of axes. */
-#include "../common/plot.h"
 #include "draw.h"
 
 #include <math.h>

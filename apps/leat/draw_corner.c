@@ -2,7 +2,6 @@
  * The picture of a flow of any other number of features: a corner plot. On the diagonal the distribution of each feature
  * alone, as a histogram's outline; below it every pair, samples against data. The first features are shown.
  */
-#include "../common/plot.h"
 #include "draw.h"
 
 #include <math.h>

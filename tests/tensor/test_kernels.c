@@ -400,15 +400,10 @@ Test(kernels, every_table_is_full)
             cr_assert(k->unary[op].forward && k->unary[op].backward);
         for (int op = 0; op < LEAT_BINARY_COUNT; op++)
             cr_assert(k->binary[op].forward && k->binary[op].backward_a && k->binary[op].backward_b);
-<<<<<<< HEAD
         cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp);
         for (int step = 0; step < LEAT_STEP_COUNT; step++)
             cr_assert(k->step[step]);
-        cr_assert(k->gemm);
-=======
-        cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp && k->adam);
         cr_assert(k->gemm && k->subtract_scaled);
->>>>>>> matrix
     }
     cr_assert_eq(leat_kernels_all()[0], &leat_kernels_ref);
 }
