@@ -165,16 +165,17 @@ static void reflect(const qr *q, int64_t j, int64_t from)
     }
 }
 
-/* Column j becomes v, and R[j][j] = -sign(a[j][j]) |column| is known by its sign. */
+/* Column j becomes v, and R[j][j] = -sign(a[j][j]) |column| is known by its sign. A column with nothing below the
+ * diagonal stays as it is. */
 static void make_reflection(const qr *q, int64_t j)
 {
-    double squares = 0, *top = q->a + j * q->cols + j;
-    for (int64_t i = j; i < q->rows; i++)
-        squares = fma(q->a[i * q->cols + j], q->a[i * q->cols + j], squares);
-    double norm = sqrt(squares), first = *top;
-    q->sign[j] = first < 0 ? 1 : -1;
+    double below = 0, *top = q->a + j * q->cols + j, first = *top;
+    for (int64_t i = j + 1; i < q->rows; i++)
+        below = fma(q->a[i * q->cols + j], q->a[i * q->cols + j], below);
+    double norm = sqrt(fma(first, first, below));
+    q->sign[j] = (first < 0) == (below > 0) ? 1 : -1;
     *top = first - q->sign[j] * norm;
-    q->tau[j] = norm > 0 ? 1 / (norm * (norm + fabs(first))) : 0; /* 2 / v^T v */
+    q->tau[j] = below > 0 ? 1 / (norm * (norm + fabs(first))) : 0; /* 2 / v^T v */
 }
 
 /* Q diag(sign) in place of the reflections: their product, from the last to the first, times diag(sign). */

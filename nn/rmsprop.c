@@ -33,7 +33,7 @@ leat_optim *leat_rmsprop_new(leat_model *m, const leat_rmsprop_opts *o)
 {
     leat_rmsprop_opts given = o ? *o : (leat_rmsprop_opts){ 0 };
     if (!(given.alpha >= 0 && given.alpha < 1)) {
-        leat_model_fail(m, LEAT_EARG, "rmsprop: alpha is %g, and must be below 1", given.alpha);
+        leat_model_fail(m, LEAT_EARG, "rmsprop: alpha is %g, and must be from 0 to below 1", given.alpha);
         return NULL;
     }
     return leat_optim_new(m, &types[given.centered][given.momentum != 0],

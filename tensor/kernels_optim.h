@@ -107,7 +107,7 @@ SIMD_INLINE vec step_ema(vec p, vec g, vec *s, const leat_step_constants *k)
     return v_fma(v_set(k->rest1), v_sub(g, p), p);
 }
 
-#define OPTIM_KERNEL(name, states)                                                                                      \
+#define OPTIM_KERNEL(name, states)                                                                                     \
     static void step_##name##_kernel(leat_real *p, const leat_real *g, leat_real *const *state, int64_t n,             \
                                      const leat_step_constants *constants)                                             \
     {                                                                                                                  \

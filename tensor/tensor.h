@@ -186,7 +186,23 @@ LEAT_API void leat_parallel_for(leat_pool *p, int64_t n, int64_t grain, leat_ran
  * unless the environment's LEAT_ISA names another; a name that this machine cannot run is ignored. */
 LEAT_API const char *leat_isa(void);
 
-typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_RELU, LEAT_TANH, LEAT_SIGMOID, LEAT_SOFTPLUS } leat_activation;
+/* The activations: LEAT_<NAME> is the elementwise op of that name (elementwise.h), with the constant given where it has
+ * one, and the layer. */
+#define LEAT_ACTIVATIONS(ACTIVATION)                                                                                   \
+    ACTIVATION(RELU, relu, 0)                                                                                          \
+    ACTIVATION(TANH, tanh, 0)                                                                                          \
+    ACTIVATION(SIGMOID, sigmoid, 0)                                                                                    \
+    ACTIVATION(SOFTPLUS, softplus, 0)                                                                                  \
+    ACTIVATION(LEAKY_RELU, leaky_relu, 0.01)                                                                           \
+    ACTIVATION(ELU, elu, 1)                                                                                            \
+    ACTIVATION(GELU, gelu, 0)                                                                                          \
+    ACTIVATION(SILU, silu, 0)                                                                                          \
+    ACTIVATION(GELU_TANH, gelu_tanh, 0)                                                                                \
+    ACTIVATION(LOG_SIGMOID, log_sigmoid, 0)
+
+#define LEAT_ENUM_ROW(NAME, ...) LEAT_##NAME,
+typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_ACTIVATIONS(LEAT_ENUM_ROW) } leat_activation;
+#undef LEAT_ENUM_ROW
 
 /*
  * C = act(op(A) op(B) + bias), or with `accumulate` C += op(A) op(B), where op(A) is [m, k] and op(B) is [k, n].
@@ -209,6 +225,11 @@ typedef struct leat_gemm_args {
 /* `scratch` gives room for packing and is left as it was found. The pool may be NULL. LEAT_ENOMEM is the only
  * failure. */
 LEAT_API leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g);
+
+/* `count` products of one kind: number i takes A from a + a_at[i] and B from b + b_at[i], and its C stands behind that
+ * of number i - 1, m * ldc further on. The bits are those of leat_gemm for each. */
+LEAT_API leat_code leat_gemm_batch(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g, int64_t count,
+                                   const int64_t *a_at, const int64_t *b_at);
 
 /* The sum of n contiguous numbers: 16 interleaved double accumulators folded pairwise (8 + 8, 4 + 4, 2 + 2, 1 + 1), in
  * blocks of 4096 whose sums are added in order. */

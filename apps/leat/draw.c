@@ -1,5 +1,4 @@
 /* What pictures of a flow share: the samples, and the ranges of axes. */
-#include "../common/plot.h"
 #include "draw.h"
 
 #include <math.h>
@@ -52,8 +51,10 @@ leat_code app_draw(app_trained *m, const app_drawing *d)
         return m->status.code;
     }
     if (leat_flow_context(m->flow) > 0) {
-        return leat_fail(&m->status, LEAT_EARG, "%s: a conditional flow has a picture for each context: draw from it "
-                         "with leat sample, and plot those", m->path);
+        return leat_fail(&m->status, LEAT_EARG,
+                         "%s: a conditional flow has a picture for each context: draw from it "
+                         "with leat sample, and plot those",
+                         m->path);
     }
     if (leat_flow_draw(m->flow, m->tape, d->samples, 1, samples.data)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "%s: drawing samples: %s", m->path,

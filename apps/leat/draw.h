@@ -2,12 +2,13 @@
 #ifndef APPS_LEAT_DRAW_H
 #define APPS_LEAT_DRAW_H
 
+#include "../common/plot.h"
 #include "trained.h"
 
 typedef struct app_drawing {
-    const char *out; /* .png or .svg */
+    const char *out;  /* .png or .svg */
     leat_tensor data; /* [rows, dim], or data NULL */
-    int64_t samples; /* how many to draw from the flow */
+    int64_t samples;  /* how many to draw from the flow */
 } app_drawing;
 
 /* Of two features: the density with contours that hold known shares of it, samples beside the data, and how a regular

@@ -2,7 +2,6 @@
  * The picture of a flow of any other number of features: a corner plot. On the diagonal the distribution of each feature
  * alone, as a histogram's outline; below it every pair, samples against data. The first features are shown.
  */
-#include "../common/plot.h"
 #include "draw.h"
 
 #include <math.h>
@@ -66,7 +65,8 @@ static leat_code add_panel(corner *c, int row, int column, app_panel *panel)
         if (!t.data) {
             continue;
         }
-        series[count] = (app_series){ .points = t, .x = column, .y = row, .size = 1, .color = k ? from_data : from_flow };
+        series[count] =
+            (app_series){ .points = t, .x = column, .y = row, .size = 1, .color = k ? from_data : from_flow };
         if (row == column) {
             series[count].points = histogram(c, &t, row);
             series[count].x = series[count].y = 0;
@@ -80,8 +80,13 @@ static leat_code add_panel(corner *c, int row, int column, app_panel *panel)
         count++;
     }
     *panel = (app_panel){ .left = column * PANEL, .top = row * PANEL };
-    panel->plot = (app_plot){ .width = PANEL, .height = PANEL, .small = true, .series = series, .series_count = count,
-                              .x = c->range[column], .x_label = row == c->features - 1 ? label_of(c, column) : NULL,
+    panel->plot = (app_plot){ .width = PANEL,
+                              .height = PANEL,
+                              .small = true,
+                              .series = series,
+                              .series_count = count,
+                              .x = c->range[column],
+                              .x_label = row == c->features - 1 ? label_of(c, column) : NULL,
                               .y_label = column == 0 && row > 0 ? label_of(c, row) : NULL };
     if (row != column) {
         panel->plot.y = c->range[row];

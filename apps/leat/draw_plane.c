@@ -73,7 +73,8 @@ static leat_code evaluate(plane *p)
         points.data[2 * i + 1] = (leat_real)(p->y.low + (p->y.high - p->y.low) * row / CELLS);
     }
     if (leat_flow_score(m->flow, m->tape, points, density)) {
-        return leat_fail(&m->status, leat_tape_code(m->tape), "%s: the density: %s", m->path, leat_tape_errmsg(m->tape));
+        return leat_fail(&m->status, leat_tape_code(m->tape), "%s: the density: %s", m->path,
+                         leat_tape_errmsg(m->tape));
     }
     for (int64_t i = 0; i < n; i++) {
         density[i] = exp(density[i]);
@@ -176,7 +177,8 @@ static leat_code draw_frames(plane *p, app_panel panels[FRAMES])
                                               : "data";
 
         panels[k] = (app_panel){ .left = 2 * SIDE * k / FRAMES, .top = SIDE };
-        panels[k].plot = (app_plot){ .title = title, .width = 2 * SIDE / FRAMES, .height = 2 * SIDE / FRAMES, .small = true };
+        panels[k].plot =
+            (app_plot){ .title = title, .width = 2 * SIDE / FRAMES, .height = 2 * SIDE / FRAMES, .small = true };
         if (bend(m, grid, undone, &bent) || frame(m, bent, &panels[k].plot)) {
             return m->status.code;
         }
@@ -205,11 +207,21 @@ leat_code app_draw_plane(app_trained *m, const app_drawing *d, leat_tensor sampl
     p.contours[CONTOURS] = (app_series){ .label = "data", .points = p.shown, .size = 1.5, .color = dots };
     both[0] = (app_series){ .label = "samples", .points = samples, .size = 2 };
     both[1] = (app_series){ .label = "data", .points = p.shown, .size = 2 };
-    panels[0].plot = (app_plot){ .title = "density", .heat = &p.heat, .x = p.x, .y = p.y,
-                                 .series = p.contours, .series_count = CONTOURS + (p.shown.data ? 1 : 0),
-                                 .x_label = x_label, .y_label = y_label };
+    panels[0].plot = (app_plot){ .title = "density",
+                                 .heat = &p.heat,
+                                 .x = p.x,
+                                 .y = p.y,
+                                 .series = p.contours,
+                                 .series_count = CONTOURS + (p.shown.data ? 1 : 0),
+                                 .x_label = x_label,
+                                 .y_label = y_label };
     panels[1].left = SIDE;
-    panels[1].plot = (app_plot){ .title = "samples", .x = p.x, .y = p.y, .series = both,
-                                 .series_count = p.shown.data ? 2 : 1, .x_label = x_label, .y_label = y_label };
+    panels[1].plot = (app_plot){ .title = "samples",
+                                 .x = p.x,
+                                 .y = p.y,
+                                 .series = both,
+                                 .series_count = p.shown.data ? 2 : 1,
+                                 .x_label = x_label,
+                                 .y_label = y_label };
     return app_page_write(d->out, 2 * SIDE, SIDE + 2 * SIDE / FRAMES, panels, 2 + FRAMES, &m->status);
 }

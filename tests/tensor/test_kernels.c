@@ -91,7 +91,7 @@ static const struct {
     const char *name;
     int reads;
 } unary[] = {
-#define ROW(name, value, derivative, reads) { #name, READS_##reads },
+#define ROW(name, draws, parameters, value, derivative, reads) { #name, READS_##reads },
     LEAT_UNARY_LIST(ROW)
 #undef ROW
 };
@@ -247,86 +247,6 @@ Test(kernels, fill_accumulate_where)
     }
 }
 
-static leat_real real(double x)
-{
-    return (leat_real)x;
-}
-
-static leat_real *const *arrays(guarded *state, leat_real **out)
-{
-    for (int i = 0; i < LEAT_STEP_STATES; i++)
-        out[i] = in(&state[i]);
-    return out;
-}
-
-Test(kernels, steps_of_optimisers_agree)
-{
-    const leat_step_constants k1 = { .lr = real(0.01),
-                                     .weight_decay = real(0.1),
-                                     .momentum = real(0.7),
-                                     .eps = real(1e-8),
-                                     .beta1 = real(0.9),
-                                     .beta2 = real(0.999),
-                                     .rest1 = real(0.1),
-                                     .rest2 = real(0.001),
-                                     .correction1 = real(10),
-                                     .correction2 = real(31.6),
-                                     .shrink = real(0.001) };
-    static guarded state[LEAT_STEP_STATES], p_got, state_got[LEAT_STEP_STATES];
-    leat_real *want[LEAT_STEP_STATES], *got[LEAT_STEP_STATES];
-    randomize(&g, 12);
-    for (int step = 0; step < LEAT_STEP_COUNT; step++) {
-        for (int s = 0; s < SIZES; s++) {
-            const int64_t n = size_of(s);
-            for (EACH_SET(k)) {
-                randomize(&expected, 13);
-                for (int j = 0; j < LEAT_STEP_STATES; j++)
-                    randomize(&state[j], (uint64_t)(14 + j));
-                for (int64_t i = 0; i < n; i++) { /* the mean square, wherever it stands */
-                    in(&state[0])[i] = (leat_real)fabs((double)in(&state[0])[i]);
-                    in(&state[1])[i] = (leat_real)fabs((double)in(&state[1])[i]);
-                }
-                p_got = expected;
-                memcpy(state_got, state, sizeof state);
-                leat_kernels_ref.step[step](in(&expected), in(&g), arrays(state, want), n, &k1);
-                k->step[step](in(&p_got), in(&g), arrays(state_got, got), n, &k1);
-                compare(k->isa, "p", n, &expected, &p_got);
-                for (int j = 0; j < LEAT_STEP_STATES; j++)
-                    compare(k->isa, "state", n, &state[j], &state_got[j]);
-            }
-        }
-    }
-}
-
-/* Three steps against the textbook, in double: p 1, gradients 0.5, -0.25, 2. */
-Test(kernels, adam_is_adam)
-{
-    static const double gradients[] = { 0.5, -0.25, 2 };
-    const double lr = 0.1, beta1 = 0.9, beta2 = 0.999, eps = 1e-3, decay = 0.01;
-    const double tolerance = sizeof(leat_real) == 8 ? 1e-15 : 1e-6;
-    double p = 1, m = 0, v = 0;
-    leat_real rp = 1, rm = 0, rv = 0;
-    for (int t = 1; t <= 3; t++) {
-        double gradient = gradients[t - 1] + decay * p;
-        double correction1 = 1 - pow(beta1, t), correction2 = 1 - pow(beta2, t);
-        m = beta1 * m + (1 - beta1) * gradient;
-        v = beta2 * v + (1 - beta2) * gradient * gradient;
-        p -= lr * (m / correction1) / (sqrt(v / correction2) + eps);
-        const leat_real rg = (leat_real)gradients[t - 1];
-        const leat_step_constants k = { .lr = real(lr),
-                                        .beta1 = real(beta1),
-                                        .beta2 = real(beta2),
-                                        .eps = real(eps),
-                                        .weight_decay = real(decay),
-                                        .rest1 = real(1 - beta1),
-                                        .rest2 = real(1 - beta2),
-                                        .correction1 = real(1 / correction1),
-                                        .correction2 = real(1 / sqrt(correction2)) };
-        leat_kernels_get()->step[LEAT_STEP_adam](&rp, &rg, (leat_real *[]){ &rm, &rv, NULL }, 1, &k);
-        cr_assert_float_eq((double)rp, p, tolerance, "step %d: %.17g, not %.17g", t, (double)rp, p);
-    }
-}
-
 /* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 /* The order of summation as tensor.h describes it. */
@@ -384,6 +304,24 @@ Test(kernels, sum_rows)
                 k->sum_rows(in(&a), rows[i], cols[j], 163, in(&got));
                 compare(k->isa, "sum_rows", rows[i] * cols[j], &expected, &got);
             }
+        }
+    }
+}
+
+Test(kernels, subtract_scaled)
+{
+    double x[40], y[41], want[41];
+    leat_rng r = leat_rng_new(13, 1);
+    for (int64_t n = 0; n <= 40; n++) {
+        for (EACH_SET(k)) {
+            for (int i = 0; i < 40; i++)
+                x[i] = leat_rng_normal(&r);
+            for (int i = 0; i < 41; i++) {
+                y[i] = leat_rng_normal(&r);
+                want[i] = i < n ? fma(-0.37, x[i], y[i]) : y[i];
+            }
+            k->subtract_scaled(y, 0.37, x, n);
+            cr_assert_eq(memcmp(y, want, sizeof y), 0, "%s, %d numbers", k->isa, (int)n);
         }
     }
 }
@@ -465,7 +403,7 @@ Test(kernels, every_table_is_full)
         cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp);
         for (int step = 0; step < LEAT_STEP_COUNT; step++)
             cr_assert(k->step[step]);
-        cr_assert(k->gemm);
+        cr_assert(k->gemm && k->subtract_scaled);
     }
     cr_assert_eq(leat_kernels_all()[0], &leat_kernels_ref);
 }
