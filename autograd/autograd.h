@@ -25,6 +25,7 @@
 #ifndef LEAT_AUTOGRAD_H
 #define LEAT_AUTOGRAD_H
 
+#include "../tensor/elementwise.h"
 #include "../tensor/tensor.h"
 
 #ifdef __cplusplus
@@ -159,28 +160,15 @@ LEAT_API void leat_clear_grads(leat_tape *t);
  * result. All fail with LEAT_ESHAPE when shapes do not fit, and LEAT_ENOMEM.
  */
 
-/* Arithmetic, broadcasting. */
-LEAT_API leat_var leat_add(leat_var a, leat_var b);
-LEAT_API leat_var leat_sub(leat_var a, leat_var b);
-LEAT_API leat_var leat_mul(leat_var a, leat_var b);
-LEAT_API leat_var leat_div(leat_var a, leat_var b);
-LEAT_API leat_var leat_neg(leat_var x);
-LEAT_API leat_var leat_add_scalar(leat_var x, double c);  /* x + c */
-LEAT_API leat_var leat_sub_scalar(leat_var x, double c);  /* x - c */
-LEAT_API leat_var leat_rsub_scalar(double c, leat_var x); /* c - x */
-LEAT_API leat_var leat_mul_scalar(leat_var x, double c);  /* x * c */
-LEAT_API leat_var leat_div_scalar(leat_var x, double c);  /* x / c */
-LEAT_API leat_var leat_rdiv_scalar(double c, leat_var x); /* c / x */
+/* The elementwise ops are those of tensor/elementwise.h, where a line says what each does. */
+#define LEAT_DECLARE_OP(name, draws, parameters, ...) LEAT_API leat_var leat_##name parameters;
+LEAT_UNARY_LIST(LEAT_DECLARE_OP)
+#undef LEAT_DECLARE_OP
+#define LEAT_DECLARE_OP(name, ...) LEAT_API leat_var leat_##name(leat_var a, leat_var b);
+LEAT_BINARY_LIST(LEAT_DECLARE_OP)
+LEAT_COMPARISON_LIST(LEAT_DECLARE_OP)
+#undef LEAT_DECLARE_OP
 
-/* Elementwise functions. */
-LEAT_API leat_var leat_exp(leat_var x);
-LEAT_API leat_var leat_log(leat_var x); /* log 0 = -inf, log of a negative number is NaN */
-LEAT_API leat_var leat_tanh(leat_var x);
-LEAT_API leat_var leat_sigmoid(leat_var x);  /* 1 / (1 + exp(-x)) */
-LEAT_API leat_var leat_softplus(leat_var x); /* log(1 + exp(x)), for any x without overflow */
-LEAT_API leat_var leat_relu(leat_var x);     /* max(x, 0); gradient 0 at 0; NaN stays NaN */
-LEAT_API leat_var leat_square(leat_var x);
-LEAT_API leat_var leat_sqrt(leat_var x);
 LEAT_API leat_var leat_activate(leat_var x, leat_activation f); /* one of them, by name */
 
 /* All other ops: each a line with its parameters, LEAT_API leat_var leat_<name>(<parameters>), under the comment that
@@ -198,10 +186,11 @@ typedef struct leat_index {
     OP(where, (leat_var cond, leat_var a, leat_var b)) \
     \
     /* ---- matrices ---- \
-     * Matrix product, [m, k] x [k, n] -> [m, n]. A matrix b takes any a [.., k] -> [.., n]; with a of rank 1 the result \
-     * is [n]. The order of summation is leat_gemm's. */ \
+     * Matrix product, torch.matmul: [m, k] x [k, n] -> [m, n]. A matrix b takes any a [.., k] -> [.., n], with a of rank \
+     * 1 -> [n]; a vector b [k] any a [.., k] -> [..]; of higher rank it is bmm. The order of summation is leat_gemm's. */ \
     OP(matmul, (leat_var a, leat_var b)) \
-    /* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast. */ \
+    /* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast; the \
+     * gradient of a matrix that serves several products is summed over them in row-major order, as one long product. */ \
     OP(bmm, (leat_var a, leat_var b)) \
     /* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */ \
     OP(linear, (leat_var x, leat_var w, leat_var bias, leat_activation act)) \
@@ -232,11 +221,18 @@ typedef struct leat_index {
     OP(amin, (leat_var x, int n, const int *axes, bool keep)) \
     /* Product; right with zeros among the factors. Over no elements 1. */ \
     OP(prod, (leat_var x, int n, const int *axes, bool keep)) \
-    /* sum (x - mean)^2 / max(count - correction, 0); PyTorch's default correction is 1. */ \
+    /* sum (x - mean)^2 / max(count - correction, 0), both sums in double; PyTorch's default correction is 1. A divisor \
+     * of 0 gives NaN where all are equal, else inf, and in the gradient NaN where x is the mean, else an infinity of the \
+     * sign of x - mean (PyTorch's sign varies). Over no elements NaN. */ \
     OP(variance, (leat_var x, int n, const int *axes, bool keep, double correction)) \
+    /* (x - mean) / sqrt(variance + eps) along the last axis: layer norm without its weight. variance = \
+     * sum (x - mean)^2 / count. */ \
+    OP(standardize, (leat_var x, double eps)) \
     \
     /* ---- along one axis ---- \
-     * exp(x) / sum exp(x), and its logarithm, without overflow. Rows of -inf give NaN, as in PyTorch. */ \
+     * A scalar has no axis (PyTorch takes 0 and -1). \
+     * exp(x) / sum exp(x), and its logarithm, without overflow. Rows of -inf, and such that hold inf or NaN, give NaN, \
+     * as in PyTorch. */ \
     OP(softmax, (leat_var x, int axis)) \
     OP(log_softmax, (leat_var x, int axis)) \
     /* y[.., j, ..] = x[.., 0, ..] + ... + x[.., j, ..], accumulated in double in that order. */ \
@@ -280,8 +276,9 @@ typedef struct leat_index {
     OP(scatter_add, (leat_var x, int axis, leat_var index, leat_var y)) \
     \
     /* ---- chance ---- \
-     * In training mode each element is 0 with probability p, else x / (1 - p), by the tape's random numbers; in \
-     * evaluation mode x itself. 0 <= p <= 1. */ \
+     * In training mode each element is 0 with probability p, else x / (1 - p), by as many of the tape's random numbers \
+     * as x has elements; p = 0, and evaluation mode, give x itself and take none. What is dropped is 0 whatever it was, \
+     * NaN too. LEAT_EARG unless 0 <= p <= 1. */ \
     OP(dropout, (leat_var x, double p)) \
     \
     /* ---- densities ---- \
@@ -301,6 +298,7 @@ LEAT_OPS(LEAT_DECLARE_OP)
 #undef LEAT_DECLARE_OP
 
 LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b); /* a or b [k, m], [n, k] instead */
+LEAT_API leat_var leat_bmm_t(leat_var a, leat_var b, bool trans_a, bool trans_b);    /* likewise: q k^T without a copy */
 LEAT_API leat_var leat_sum_features(leat_var x); /* over all axes but the first: [batch, ..] -> [batch] */
 LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
 LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep);

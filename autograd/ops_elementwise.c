@@ -1,26 +1,47 @@
 /*
  * The elementwise ops: those of tensor/elementwise.h, and where.
  *
- * Value and derivative stand there; a line here makes the op of it and says what numbers its gradient check draws, so
- * that no kink, pole or edge of its domain is near: any (N(0, 1)), away (from 0), positive.
- *
- * Everything is cut into runs for the kernels. Two inputs broadcast; their gradients are written at the output's shape,
- * and leat sums them down.
+ * The lists give value, derivative and what gradient checks draw; the macros here make the op and the public function
+ * of each line. Everything is cut into runs for the kernels. Two inputs broadcast; their gradients are written at the
+ * output's shape, and leat sums them down.
  */
 #include "ops.h"
 
 #include <math.h>
 
-typedef enum draws { any, away, positive } draws;
+/* ---- what gradient checks draw ----------------------------------------------------------------------------------- */
 
-static leat_tensor draw(leat_case *k, leat_shape shape, draws d)
+typedef leat_tensor draw_fn(leat_case *k, leat_shape shape, int input);
+
+static leat_tensor draw_any(leat_case *k, leat_shape shape, int input)
 {
-    if (d == any)
-        return leat_case_normal(k, shape);
-    leat_tensor x = leat_case_away(k, shape, 0.5, 2, d == positive);
+    (void)input;
+    return leat_case_normal(k, shape);
+}
+
+static leat_tensor draw_away(leat_case *k, leat_shape shape, int input)
+{
+    (void)input;
+    leat_tensor x = leat_case_away(k, shape, 0.5, 2, false);
     if (x.data &&
         leat_shape_count(&shape) > 0) /* one is positive, so that relu's gradient does not vanish altogether */
         x.data[0] = (leat_real)fabs((double)x.data[0]);
+    return x;
+}
+
+static leat_tensor draw_positive(leat_case *k, leat_shape shape, int input)
+{
+    (void)input;
+    return leat_case_away(k, shape, 0.5, 2, true);
+}
+
+/* -2, -1, 0 or 1, and a fraction: from 0.05 to 0.45 for the first input, from 0.55 to 0.95 for the second. The first
+ * number is between 0 and 1, so that not all are clamped. */
+static leat_tensor draw_apart(leat_case *k, leat_shape shape, int input)
+{
+    leat_tensor x = leat_case_away(k, shape, 0.05 + 0.5 * input, 0.45 + 0.5 * input, true);
+    for (int64_t i = 1; x.data && i < leat_shape_count(&shape); i++)
+        x.data[i] += (leat_real)(leat_rng_next(k->rng) % 4) - 2;
     return x;
 }
 
@@ -82,125 +103,81 @@ static const leat_shape unary_shapes[] = { { 0, { 0 } },         { 1, { 1 } },  
                                            { 2, { 0, 3 } },      { 2, { 2, 0 } },  { 2, { 5, 3 } },  { 3, { 3, 1, 5 } },
                                            { 4, { 2, 2, 3, 3 } } };
 
-static bool unary_sample(leat_case *k, int i, draws d)
+static bool unary_sample(leat_case *k, int i, draw_fn *draw, int constants)
 {
     if (i >= (int)(sizeof unary_shapes / sizeof *unary_shapes))
         return false;
-    static const leat_constants constants[] = { { (leat_real)1.25, 0 }, { (leat_real)-0.75, 0 }, { 3, 0 } };
+    static const leat_constants one[] = { { (leat_real)1.25, 0 }, { (leat_real)-0.75, 0 }, { 3, 0 } },
+                                ascending[] = { { -1, 1 }, { 0, 2 }, { (leat_real)-1.5, 1 } };
     k->n = 1;
-    k->in[0] = draw(k, unary_shapes[i], d);
-    k->attributes = &constants[i % 3];
-    k->attributes_size = sizeof constants[0];
+    k->in[0] = draw(k, unary_shapes[i], 0);
+    k->attributes = constants == 2 ? &ascending[i % 3] : &one[i % 3];
+    k->attributes_size = sizeof one[0];
     return true;
 }
 
-/* An op of the list alone, and one with its public function of one argument. */
-#define UNARY_OP(op, d)                                                                                                \
-    static void op##_forward(leat_call *c)                                                                             \
-    {                                                                                                                  \
-        unary_forward(c, LEAT_UNARY_##op);                                                                             \
-    }                                                                                                                  \
-    static void op##_backward(leat_call *c)                                                                            \
-    {                                                                                                                  \
-        unary_backward(c, LEAT_UNARY_##op);                                                                            \
-    }                                                                                                                  \
-    static bool op##_sample(leat_case *k, int i)                                                                       \
-    {                                                                                                                  \
-        return unary_sample(k, i, d);                                                                                  \
-    }                                                                                                                  \
-    const leat_op leat_op_##op = { .name = #op,                                                                        \
-                                   .inputs = 1,                                                                        \
-                                   .shape = unary_shape,                                                               \
-                                   .forward = op##_forward,                                                            \
-                                   .backward = op##_backward,                                                          \
-                                   .sample = op##_sample };
+/* The parameters of a public function, given in whatever order: GIVEN((double c, leat_var x)) is { .c0 = c, .x = x }.
+ * CONSTANTS is how many of them are numbers. */
+typedef struct given {
+    leat_var x;
+    double c0, c1;
+} given;
 
-#define UNARY(op, d)                                                                                                   \
-    UNARY_OP(op, d)                                                                                                    \
-    leat_var leat_##op(leat_var x)                                                                                     \
+#define FIRST_leat_var               .x =
+#define FIRST_double                 .c0 =
+#define SECOND_double                .c1 =
+#define GIVEN_1(a)                   FIRST_##a
+#define GIVEN_2(a, b)                FIRST_##a, FIRST_##b
+#define GIVEN_3(a, b, c)             FIRST_##a, FIRST_##b, SECOND_##c
+#define FOURTH(a, b, c, fourth, ...) fourth
+#define GIVEN_OF(...)                FOURTH(__VA_ARGS__, GIVEN_3, GIVEN_2, GIVEN_1, )(__VA_ARGS__)
+#define GIVEN(parameters)            ((given){ GIVEN_OF parameters })
+#define CONSTANTS_OF(...)            FOURTH(__VA_ARGS__, 2, 1, 0, )
+#define CONSTANTS(parameters)        CONSTANTS_OF parameters
+
+/* Zeros without storage stay what they are. */
+static bool keeps_zeros(int kernel, given in)
+{
+    return leat_is_zeros(in.x) && (kernel == LEAT_UNARY_neg || (kernel == LEAT_UNARY_mul_scalar && isfinite(in.c0)));
+}
+
+static leat_var unary_apply(const leat_op *op, int kernel, given in)
+{
+    leat_constants k = { (leat_real)in.c0, (leat_real)in.c1 };
+    return keeps_zeros(kernel, in) ? in.x : leat_apply(op, &k, sizeof k, 1, &in.x, NULL);
+}
+
+#define UNARY(name_, draws, parameters, ...)                                                                           \
+    static void name_##_forward(leat_call *c)                                                                          \
     {                                                                                                                  \
-        return leat_apply(&leat_op_##op, NULL, 0, 1, &x, NULL);                                                        \
+        unary_forward(c, LEAT_UNARY_##name_);                                                                          \
+    }                                                                                                                  \
+    static void name_##_backward(leat_call *c)                                                                         \
+    {                                                                                                                  \
+        unary_backward(c, LEAT_UNARY_##name_);                                                                         \
+    }                                                                                                                  \
+    static bool name_##_sample(leat_case *k, int i)                                                                    \
+    {                                                                                                                  \
+        return unary_sample(k, i, draw_##draws, CONSTANTS(parameters));                                                \
+    }                                                                                                                  \
+    const leat_op leat_op_##name_ = { .name = #name_,                                                                  \
+                                      .inputs = 1,                                                                     \
+                                      .shape = unary_shape,                                                            \
+                                      .forward = name_##_forward,                                                      \
+                                      .backward = name_##_backward,                                                    \
+                                      .sample = name_##_sample };                                                      \
+    leat_var leat_##name_ parameters                                                                                   \
+    {                                                                                                                  \
+        return unary_apply(&leat_op_##name_, LEAT_UNARY_##name_, GIVEN(parameters));                                   \
     }
-
-UNARY(exp, any)
-UNARY(log, positive)
-UNARY(tanh, any)
-UNARY(sigmoid, any)
-UNARY(softplus, any)
-UNARY(relu, away)
-UNARY(square, any)
-UNARY(sqrt, positive)
-UNARY_OP(neg, any)
-UNARY_OP(add_scalar, any)
-UNARY_OP(mul_scalar, any)
-UNARY_OP(rsub_scalar, any)
-UNARY_OP(div_scalar, any)
-UNARY_OP(rdiv_scalar, away)
-
-static leat_var with_constant(const leat_op *op, leat_var x, double c)
-{
-    leat_constants k = { (leat_real)c, 0 };
-    return leat_apply(op, &k, sizeof k, 1, &x, NULL);
-}
-
-leat_var leat_neg(leat_var x)
-{
-    return leat_is_zeros(x) ? x : leat_apply(&leat_op_neg, NULL, 0, 1, &x, NULL);
-}
-
-leat_var leat_add_scalar(leat_var x, double c)
-{
-    return with_constant(&leat_op_add_scalar, x, c);
-}
-
-leat_var leat_sub_scalar(leat_var x, double c)
-{
-    return with_constant(&leat_op_add_scalar, x, -c);
-}
-
-leat_var leat_rsub_scalar(double c, leat_var x)
-{
-    return with_constant(&leat_op_rsub_scalar, x, c);
-}
-
-leat_var leat_mul_scalar(leat_var x, double c)
-{
-    return leat_is_zeros(x) && isfinite(c) ? x : with_constant(&leat_op_mul_scalar, x, c);
-}
-
-leat_var leat_div_scalar(leat_var x, double c)
-{
-    return with_constant(&leat_op_div_scalar, x, c);
-}
-
-leat_var leat_rdiv_scalar(double c, leat_var x)
-{
-    return with_constant(&leat_op_rdiv_scalar, x, c);
-}
+LEAT_UNARY_LIST(UNARY)
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
-
-int leat_activation_kernel(leat_activation f)
-{
-    switch (f) {
-    case LEAT_RELU:
-        return LEAT_UNARY_relu;
-    case LEAT_TANH:
-        return LEAT_UNARY_tanh;
-    case LEAT_SIGMOID:
-        return LEAT_UNARY_sigmoid;
-    case LEAT_SOFTPLUS:
-        return LEAT_UNARY_softplus;
-    case LEAT_IDENTITY:
-        break;
-    }
-    return -1;
-}
 
 bool leat_unary_from_value(int kernel)
 {
     enum { NONE, Y, X, XY };
-#define READS_ROW(op, value, derivative, reads) [LEAT_UNARY_##op] = reads,
+#define READS_ROW(op, draws, parameters, value, dx, reads) [LEAT_UNARY_##op] = reads,
     static const int reads[] = { LEAT_UNARY_LIST(READS_ROW) };
 #undef READS_ROW
     return reads[kernel] <= Y;
@@ -211,9 +188,9 @@ leat_var leat_activate(leat_var x, leat_activation f)
 #define OP_ROW(op, ...) [LEAT_UNARY_##op] = &leat_op_##op,
     static const leat_op *const ops[] = { LEAT_UNARY_LIST(OP_ROW) };
 #undef OP_ROW
-    int kernel = leat_activation_kernel(f);
-    if (kernel >= 0)
-        return leat_apply(ops[kernel], NULL, 0, 1, &x, NULL);
+    leat_activation_op op = leat_activation_op_of(f);
+    if (op.unary >= 0)
+        return leat_apply(ops[op.unary], &op.k, sizeof op.k, 1, &x, NULL);
     return f == LEAT_IDENTITY ? x : leat_tape_fail(x.tape, LEAT_EARG, "activate: there is no activation %d", (int)f);
 }
 
@@ -270,50 +247,15 @@ static const leat_shape binary_shapes[][2] = {
     { { 2, { 2, 1 } }, { 2, { 2, 0 } } },
 };
 
-static bool binary_sample(leat_case *k, int i, draws d)
+static bool binary_sample(leat_case *k, int i, draw_fn *draw)
 {
     if (i >= (int)(sizeof binary_shapes / sizeof *binary_shapes))
         return false;
     k->n = 2;
-    k->in[0] = draw(k, binary_shapes[i][0], d);
-    k->in[1] = draw(k, binary_shapes[i][1], d);
+    k->in[0] = draw(k, binary_shapes[i][0], 0);
+    k->in[1] = draw(k, binary_shapes[i][1], 1);
     return true;
 }
-
-#define BINARY_OP(op, d)                                                                                               \
-    static void op##_forward(leat_call *c)                                                                             \
-    {                                                                                                                  \
-        binary_job j = { c, &leat_kernels_get()->binary[LEAT_BINARY_##op] };                                           \
-        walk_inputs(c, binary_forward_run, &j);                                                                        \
-    }                                                                                                                  \
-    static void op##_backward(leat_call *c)                                                                            \
-    {                                                                                                                  \
-        binary_job j = { c, &leat_kernels_get()->binary[LEAT_BINARY_##op] };                                           \
-        walk_inputs(c, binary_backward_run, &j);                                                                       \
-    }                                                                                                                  \
-    static bool op##_sample(leat_case *k, int i)                                                                       \
-    {                                                                                                                  \
-        return binary_sample(k, i, d);                                                                                 \
-    }                                                                                                                  \
-    const leat_op leat_op_##op = { .name = #op,                                                                        \
-                                   .inputs = 2,                                                                        \
-                                   .flags = LEAT_OP_BROADCAST,                                                         \
-                                   .shape = binary_shape,                                                              \
-                                   .forward = op##_forward,                                                            \
-                                   .backward = op##_backward,                                                          \
-                                   .sample = op##_sample };
-
-#define BINARY(op, d)                                                                                                  \
-    BINARY_OP(op, d)                                                                                                   \
-    leat_var leat_##op(leat_var a, leat_var b)                                                                         \
-    {                                                                                                                  \
-        return leat_apply(&leat_op_##op, NULL, 0, 2, (leat_var[]){ a, b }, NULL);                                      \
-    }
-
-BINARY(mul, any)
-BINARY(div, away)
-BINARY_OP(add, any)
-BINARY_OP(sub, any)
 
 /* Whether `zeros` holds zeros without storage that do not change the shape of x in a sum with it. */
 static bool steps_over(leat_var zeros, leat_var x)
@@ -324,23 +266,83 @@ static bool steps_over(leat_var zeros, leat_var x)
     return leat_shape_broadcast(&shape, &other, &sum) && leat_shape_equal(&shape, &sum);
 }
 
-leat_var leat_add(leat_var a, leat_var b)
+static leat_var binary_apply(const leat_op *op, int kernel, leat_var a, leat_var b)
 {
-    if (steps_over(b, a))
+    bool sum = kernel == LEAT_BINARY_add, difference = kernel == LEAT_BINARY_sub;
+    if ((sum || difference) && steps_over(b, a))
         return a;
-    if (steps_over(a, b))
-        return b;
-    return leat_apply(&leat_op_add, NULL, 0, 2, (leat_var[]){ a, b }, NULL);
+    if ((sum || difference) && steps_over(a, b))
+        return sum ? b : leat_neg(b);
+    return leat_apply(op, NULL, 0, 2, (leat_var[]){ a, b }, NULL);
 }
 
-leat_var leat_sub(leat_var a, leat_var b)
+#define BINARY(name_, draws, ...)                                                                                      \
+    static void name_##_forward(leat_call *c)                                                                          \
+    {                                                                                                                  \
+        walk_inputs(c, binary_forward_run, &(binary_job){ c, &leat_kernels_get()->binary[LEAT_BINARY_##name_] });      \
+    }                                                                                                                  \
+    static void name_##_backward(leat_call *c)                                                                         \
+    {                                                                                                                  \
+        walk_inputs(c, binary_backward_run, &(binary_job){ c, &leat_kernels_get()->binary[LEAT_BINARY_##name_] });     \
+    }                                                                                                                  \
+    static bool name_##_sample(leat_case *k, int i)                                                                    \
+    {                                                                                                                  \
+        return binary_sample(k, i, draw_##draws);                                                                      \
+    }                                                                                                                  \
+    const leat_op leat_op_##name_ = { .name = #name_,                                                                  \
+                                      .inputs = 2,                                                                     \
+                                      .flags = LEAT_OP_BROADCAST,                                                      \
+                                      .shape = binary_shape,                                                           \
+                                      .forward = name_##_forward,                                                      \
+                                      .backward = name_##_backward,                                                    \
+                                      .sample = name_##_sample };                                                      \
+    leat_var leat_##name_(leat_var a, leat_var b)                                                                      \
+    {                                                                                                                  \
+        return binary_apply(&leat_op_##name_, LEAT_BINARY_##name_, a, b);                                              \
+    }
+LEAT_BINARY_LIST(BINARY)
+
+/* ---- comparisons ------------------------------------------------------------------------------------------------- */
+
+typedef struct comparison_job {
+    leat_real *out;
+    leat_binary_forward *kernel;
+} comparison_job;
+
+static void comparison_run(void *arg, const leat_run *r)
 {
-    if (steps_over(b, a))
-        return a;
-    if (steps_over(a, b))
-        return leat_neg(b);
-    return leat_apply(&leat_op_sub, NULL, 0, 2, (leat_var[]){ a, b }, NULL);
+    const comparison_job *j = arg;
+    j->kernel(r->in[0], r->step[0], r->in[1], r->step[1], j->out + r->out, r->n);
 }
+
+/* Some pairs are equal: small whole numbers. */
+static bool comparison_sample(leat_case *k, int i)
+{
+    if (!binary_sample(k, i, draw_any))
+        return false;
+    for (int j = 0; j < 2; j++)
+        for (int64_t at = 0; k->in[j].data && at < leat_shape_count(&k->in[j].shape); at++)
+            k->in[j].data[at] = (leat_real)rint((double)k->in[j].data[at]);
+    return true;
+}
+
+#define COMPARISON(name_, ...)                                                                                         \
+    static void name_##_forward(leat_call *c)                                                                          \
+    {                                                                                                                  \
+        walk_inputs(c, comparison_run,                                                                                 \
+                    &(comparison_job){ c->out[0].data, leat_kernels_get()->comparison[LEAT_COMPARISON_##name_] });     \
+    }                                                                                                                  \
+    const leat_op leat_op_##name_ = { .name = #name_,                                                                  \
+                                      .inputs = 2,                                                                     \
+                                      .no_grad = 3,                                                                    \
+                                      .shape = binary_shape,                                                           \
+                                      .forward = name_##_forward,                                                      \
+                                      .sample = comparison_sample };                                                   \
+    leat_var leat_##name_(leat_var a, leat_var b)                                                                      \
+    {                                                                                                                  \
+        return leat_apply(&leat_op_##name_, NULL, 0, 2, (leat_var[]){ a, b }, NULL);                                   \
+    }
+LEAT_COMPARISON_LIST(COMPARISON)
 
 /* ---- where ------------------------------------------------------------------------------------------------------- */
 

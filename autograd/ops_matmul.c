@@ -66,6 +66,8 @@ static matmul_parts parts_of(const leat_call *c)
 {
     const matmul_attributes *t = c->attributes;
     leat_extent a = leat_extent_at(&c->in[0].shape, -1), b = leat_extent_at(&c->in[1].shape, -1);
+    if (c->in[1].shape.rank == 1) /* a vector is a column */
+        b = (leat_extent){ b.size, 1, 1 };
     return (matmul_parts){
         .m = t->trans_a ? a.size : a.outer,
         .k = t->trans_a ? a.outer : a.size,
@@ -81,7 +83,7 @@ static leat_code matmul_shape(leat_call *c)
     const leat_shape *a = &c->in[0].shape, *b = &c->in[1].shape;
     if (t->trans_a ? a->rank != 2 : a->rank < 1)
         return leat_call_fail(c, LEAT_ESHAPE, "the first factor is no matrix");
-    if (b->rank != 2)
+    if (t->trans_b ? b->rank != 2 : b->rank < 1 || b->rank > 2)
         return leat_call_fail(c, LEAT_ESHAPE, "the second factor is no matrix");
     matmul_parts p = parts_of(c);
     int64_t k = b->size[t->trans_b ? 1 : 0];
@@ -92,6 +94,8 @@ static leat_code matmul_shape(leat_call *c)
     if (t->trans_a)
         c->out[0].shape.size[0] = p.m;
     c->out[0].shape.size[a->rank - 1] = p.n;
+    if (b->rank == 1)
+        c->out[0].shape.rank--;
     return LEAT_OK;
 }
 
@@ -122,15 +126,19 @@ static bool matmul_sample(leat_case *k, int i)
     static const matmul_attributes transposes[] = {
         { false, false }, { false, true }, { true, false }, { true, true }
     };
-    if (i > 4 * SAMPLES)
+    if (i > 4 * SAMPLES + 3)
         return false;
     const int64_t *size = samples[i / 4 % SAMPLES];
-    const matmul_attributes *t = &transposes[i % 4];
+    const matmul_attributes *t = &transposes[i < 4 * SAMPLES ? i % 4 : 0];
     k->n = 2;
     k->in[0] = leat_case_normal(k, t->trans_a ? LEAT_SHAPE(size[1], size[0]) : LEAT_SHAPE(size[0], size[1]));
     k->in[1] = leat_case_normal(k, t->trans_b ? LEAT_SHAPE(size[2], size[1]) : LEAT_SHAPE(size[1], size[2]));
-    if (i == 4 * SAMPLES)
+    if (i == 4 * SAMPLES || i == 4 * SAMPLES + 1)
         k->in[0] = leat_case_normal(k, LEAT_SHAPE(2, 3, size[1]));
+    if (i == 4 * SAMPLES + 2)
+        k->in[0] = leat_case_normal(k, LEAT_SHAPE(size[1]));
+    if (i > 4 * SAMPLES)
+        k->in[1] = leat_case_normal(k, LEAT_SHAPE(size[1]));
     k->attributes = t;
     k->attributes_size = sizeof *t;
     return true;
@@ -150,8 +158,26 @@ leat_var leat_matmul(leat_var a, leat_var b)
     return leat_matmul_t(a, b, false, false);
 }
 
+/* A vector times a batch of matrices: a row for each, whose axis goes again. */
+static leat_var vector_times_batch(leat_var a, leat_var b, bool trans_b)
+{
+    leat_shape row = leat_var_shape(a), out;
+    leat_var y = leat_bmm_t(leat_reshape(a, LEAT_SHAPE(1, row.size[0])), b, false, trans_b);
+    out = leat_var_shape(y);
+    if (leat_ok(y)) {
+        out.size[out.rank - 2] = out.size[out.rank - 1];
+        out.rank--;
+    }
+    return leat_reshape(y, out);
+}
+
 leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b)
 {
+    int rank_a = leat_var_shape(a).rank, rank_b = leat_var_shape(b).rank;
+    if (rank_b > 2 && rank_a == 1 && !trans_a)
+        return vector_times_batch(a, b, trans_b);
+    if (rank_b > 2 || (rank_a > 2 && trans_a))
+        return leat_bmm_t(a, b, trans_a, trans_b);
     matmul_attributes t = { trans_a, trans_b };
     return leat_apply(&leat_op_matmul, &t, sizeof t, 2, (leat_var[]){ a, b }, NULL);
 }
@@ -209,9 +235,9 @@ static const leat_real *before_activation(leat_call *c, leat_activation act)
         return g;
     int64_t count = leat_shape_count(&c->out[0].shape);
     leat_real *before = leat_call_scratch(c, (size_t)count * sizeof *before);
+    leat_activation_op f = leat_activation_op_of(act);
     if (before)
-        leat_unary_backward(leat_tape_pool(c->tape), leat_activation_kernel(act), (leat_constants){ 0 }, y, y, g,
-                            before, count);
+        leat_unary_backward(leat_tape_pool(c->tape), f.unary, f.k, y, y, g, before, count);
     return before;
 }
 
@@ -268,7 +294,7 @@ const leat_op leat_op_linear = {
 /* An activation is fused if its derivative can do without its input, which is not kept. */
 leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act)
 {
-    int kernel = leat_activation_kernel(act);
+    int kernel = leat_activation_op_of(act).unary;
     leat_activation fused = kernel >= 0 && leat_unary_from_value(kernel) ? act : LEAT_IDENTITY;
     leat_var y = leat_apply(&leat_op_linear, &fused, sizeof fused, 3, (leat_var[]){ x, w, bias }, NULL);
     return fused == act ? y : leat_activate(y, act);

@@ -1,4 +1,4 @@
-/* The ops that only arrange numbers: reshape, detach, broadcast_to, slice, concat. */
+/* The ops that only arrange numbers: reshape, detach, broadcast_to, slice, concat; and stack and split, made of them. */
 #include "ops.h"
 
 #include <assert.h>
@@ -315,4 +315,59 @@ leat_var leat_concat(int n, const leat_var *x, int axis)
     if (n > LEAT_MAX_INPUTS)
         return leat_tape_fail(x[0].tape, LEAT_EARG, "concat: %d inputs, at most %d", n, LEAT_MAX_INPUTS);
     return leat_apply(&leat_op_concat, &axis, sizeof axis, n, x, NULL);
+}
+
+/* A variable that has failed, or is of another step, goes to an op, which says so. */
+leat_var leat_stack(int n, const leat_var *x, int axis)
+{
+    assert(n > 0);
+    leat_shape shape = leat_var_shape(x[0]), with = { .rank = shape.rank + 1 };
+    leat_var with_axis[LEAT_MAX_INPUTS];
+    char text[2][LEAT_SHAPE_TEXT];
+    if (!leat_ok(x[0]))
+        return leat_reshape(x[0], shape);
+    if (n > LEAT_MAX_INPUTS)
+        return leat_tape_fail(x[0].tape, LEAT_EARG, "stack: %d inputs, at most %d", n, LEAT_MAX_INPUTS);
+    if (axis < -with.rank || axis >= with.rank || with.rank > LEAT_MAX_RANK)
+        return leat_tape_fail(x[0].tape, LEAT_ESHAPE, "stack %s: axis %d of a result of rank %d, at most %d",
+                              leat_shape_print(&shape, text[0]), axis, with.rank, LEAT_MAX_RANK);
+    axis = leat_axis(axis, with.rank);
+    for (int i = 0; i < with.rank; i++)
+        with.size[i] = i == axis ? 1 : shape.size[i < axis ? i : i - 1];
+    for (int i = 0; i < n; i++) {
+        leat_shape other = leat_var_shape(x[i]);
+        if (leat_ok(x[i]) && !leat_shape_equal(&other, &shape))
+            return leat_tape_fail(x[0].tape, LEAT_ESHAPE, "stack %s x %s: the shapes differ",
+                                  leat_shape_print(&shape, text[0]), leat_shape_print(&other, text[1]));
+        with_axis[i] = leat_reshape(x[i], with);
+    }
+    return leat_concat(n, with_axis, axis);
+}
+
+/* Refuses a split that does not make n pieces; of an empty axis there is one, empty. */
+static bool check_split(leat_var x, int axis, int64_t size, int n)
+{
+    leat_shape shape = leat_var_shape(x);
+    char text[LEAT_SHAPE_TEXT];
+    leat_shape_print(&shape, text);
+    if (axis < -shape.rank || axis >= shape.rank) {
+        leat_tape_fail(x.tape, LEAT_ESHAPE, "split %s: axis %d of a tensor of rank %d", text, axis, shape.rank);
+        return false;
+    }
+    int64_t whole = leat_var_size(x, axis), pieces = whole > 0 && size > 0 ? (whole - 1) / size + 1 : whole == 0;
+    if (size < 0 || pieces != n)
+        leat_tape_fail(x.tape, LEAT_ESHAPE, "split %s: %d pieces of %lld, but axis %d has the size %lld", text, n,
+                       (long long)size, axis, (long long)whole);
+    return size >= 0 && pieces == n;
+}
+
+void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pieces)
+{
+    bool refused = leat_ok(x) && !check_split(x, axis, size, n);
+    int64_t whole = leat_var_size(x, axis), at = 0;
+    for (int i = 0; i < n; i++) {
+        int64_t length = whole - at < size ? whole - at : size;
+        pieces[i] = refused ? (leat_var){ .tape = x.tape } : leat_slice(x, axis, at, length);
+        at += length;
+    }
 }

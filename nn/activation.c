@@ -4,12 +4,11 @@
 
 static leat_var activation_forward(leat_module *m, leat_var x, leat_var context);
 
+#define TYPE_ROW(NAME, op, constant)                                                                                   \
+    [LEAT_##NAME] = { .name = #op, .forward = activation_forward, .write = leat_part_write_nothing },
 static const leat_module_type types[] = {
     [LEAT_IDENTITY] = { .name = "identity", .forward = activation_forward, .write = leat_part_write_nothing },
-    [LEAT_RELU] = { .name = "relu", .forward = activation_forward, .write = leat_part_write_nothing },
-    [LEAT_TANH] = { .name = "tanh", .forward = activation_forward, .write = leat_part_write_nothing },
-    [LEAT_SIGMOID] = { .name = "sigmoid", .forward = activation_forward, .write = leat_part_write_nothing },
-    [LEAT_SOFTPLUS] = { .name = "softplus", .forward = activation_forward, .write = leat_part_write_nothing },
+    LEAT_ACTIVATIONS(TYPE_ROW)
 };
 enum { TYPES = sizeof types / sizeof *types };
 
@@ -24,6 +23,11 @@ bool leat_is_activation(const leat_module *m, leat_activation *f)
     return false;
 }
 
+bool leat_activation_exists(leat_activation f)
+{
+    return (int)f >= 0 && (int)f < TYPES;
+}
+
 static leat_var activation_forward(leat_module *m, leat_var x, leat_var context)
 {
     leat_activation f = LEAT_IDENTITY;
@@ -35,7 +39,7 @@ static leat_var activation_forward(leat_module *m, leat_var x, leat_var context)
 
 leat_module *leat_activation_layer(leat_model *m, leat_activation f)
 {
-    if ((int)f < 0 || (int)f >= TYPES) {
+    if (!leat_activation_exists(f)) {
         leat_model_fail(m, LEAT_EARG, "there is no activation number %d", (int)f);
         return NULL;
     }

@@ -48,6 +48,23 @@ int64_t leat_batches_per_epoch(const leat_batches *b)
     return full + (b->rows % b->opts.size && !b->opts.drop_last);
 }
 
+static void shuffle(leat_batches *b)
+{
+    leat_rng rng = leat_rng_new(b->opts.seed, b->opts.stream + b->epoch);
+    leat_rng_permutation(&rng, b->order, b->rows);
+}
+
+void leat_batches_seek(leat_batches *b, int64_t epoch, int64_t batch)
+{
+    if (!b)
+        return;
+    b->epoch = (uint64_t)epoch;
+    b->at = batch <= b->rows / b->opts.size ? batch * b->opts.size : b->rows;
+    b->count = 0;
+    if (b->at > 0 && !b->opts.in_order) /* at 0 it is done with the first batch */
+        shuffle(b);
+}
+
 bool leat_batches_next(leat_batches *b, leat_tensor *batch)
 {
     if (!b)
@@ -59,10 +76,8 @@ bool leat_batches_next(leat_batches *b, leat_tensor *batch)
         b->at = b->count = 0;
         return false;
     }
-    if (b->at == 0 && !b->opts.in_order) {
-        leat_rng rng = leat_rng_new(b->opts.seed, b->opts.stream + b->epoch);
-        leat_rng_permutation(&rng, b->order, b->rows);
-    }
+    if (b->at == 0 && !b->opts.in_order)
+        shuffle(b);
     *batch = b->data;
     batch->shape.size[0] = b->count;
     if (b->opts.in_order) {

@@ -1,5 +1,5 @@
 /*
- * The norm of all gradients, and scaling them down to a given one.
+ * The norm of all gradients and scaling them down to a given one; clipping of every number.
  *
  * The sum of squares of every run is made of blocks of 4096 numbers, 16 interleaved double accumulators each, folded
  * pairwise; the blocks' sums are added in order. So threads can share the blocks and the bits stay.
@@ -7,6 +7,8 @@
 #include "optim.h"
 
 #include <math.h>
+
+/* ---- by norm ----------------------------------------------------------------------------------------------------- */
 
 enum { LANES = 16 };
 
@@ -77,4 +79,36 @@ double leat_clip_grad_norm(leat_model *m, double most)
         leat_parallel_for(m->pool, run.end - run.begin, LEAT_OPTIM_GRAIN, scale_range, &w);
     }
     return norm;
+}
+
+/* ---- by value ---------------------------------------------------------------------------------------------------- */
+
+typedef struct clip_work {
+    leat_real *grads;
+    leat_real most;
+} clip_work;
+
+/* NaN stays: what is not a number is the optimiser's to refuse. */
+static void clip_range(void *arg, int64_t begin, int64_t end)
+{
+    const clip_work *w = arg;
+    for (int64_t i = begin; i < end; i++) {
+        leat_real g = w->grads[i] > w->most ? w->most : w->grads[i];
+        w->grads[i] = g < -w->most ? -w->most : g;
+    }
+}
+
+void leat_clip_grad_value(leat_model *m, double most)
+{
+    if (leat_model_seal(m))
+        return;
+    if (!(most >= 0)) {
+        leat_model_fail(m, LEAT_EARG, "leat_clip_grad_value: a bound of %g", most);
+        return;
+    }
+    leat_run run;
+    for (leat_param *p = m->params; leat_run_find(p, NULL, &run); p = run.after) {
+        clip_work w = { m->grads + run.begin, (leat_real)most };
+        leat_parallel_for(m->pool, run.end - run.begin, LEAT_OPTIM_GRAIN, clip_range, &w);
+    }
 }

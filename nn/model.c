@@ -198,18 +198,40 @@ static leat_code take_memory(leat_model *m)
     return LEAT_OK;
 }
 
+static leat_code fill_param(leat_model *m, const leat_param *p, leat_arena *scratch)
+{
+    leat_tensor value = { p->leaf.value, p->leaf.shape };
+    leat_rng rng = leat_rng_new(m->seed, (uint64_t)p->index);
+    if (!p->init.try_fill) {
+        p->init.fill(&rng, value, p->init.a, p->init.b);
+        return LEAT_OK;
+    }
+    char text[LEAT_NAME_SIZE];
+    leat_status s = { 0 };
+    leat_code code = p->init.try_fill(&(leat_init_job){ &rng, scratch, &s }, value, p->init.a, p->init.b);
+    leat_arena_reset(scratch);
+    return code ? leat_model_fail(m, code, "%.300s: %s", leat_param_path(p, text, sizeof text), s.message) : LEAT_OK;
+}
+
+static leat_code fill_params(leat_model *m)
+{
+    leat_arena scratch;
+    leat_arena_init(&scratch, m->arena.allocator);
+    for (leat_param *p = m->params; p && !m->status.code; p = p->next) {
+        p->leaf.value = m->values + p->offset;
+        p->leaf.grad = m->grads + p->offset;
+        fill_param(m, p, &scratch);
+    }
+    leat_arena_free(&scratch);
+    return m->status.code;
+}
+
 leat_code leat_model_seal(leat_model *m)
 {
     if (!m || m->sealed || m->status.code)
         return leat_model_code(m);
-    if (check_names(m) || take_memory(m))
+    if (check_names(m) || take_memory(m) || fill_params(m))
         return m->status.code;
-    for (leat_param *p = m->params; p; p = p->next) {
-        p->leaf.value = m->values + p->offset;
-        p->leaf.grad = m->grads + p->offset;
-        leat_rng rng = leat_rng_new(m->seed, (uint64_t)p->index);
-        p->init.fill(&rng, (leat_tensor){ p->leaf.value, p->leaf.shape }, p->init.a, p->init.b);
-    }
     m->sealed = true;
     return LEAT_OK;
 }

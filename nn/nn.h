@@ -80,10 +80,19 @@ LEAT_API char *leat_summary(leat_model *m, leat_arena *a);
 
 /* ---- parameters and buffers -------------------------------------------------------------------------------------- */
 
-/* How a parameter starts. fill writes all of `t`; a and b are the initialiser's own numbers. */
+/* What an initialiser that can fail gets: a random stream, memory that it need not give back, where to say why. */
+typedef struct leat_init_job {
+    leat_rng *rng;
+    leat_arena *scratch;
+    leat_status *status;
+} leat_init_job;
+
+/* How a parameter starts. fill writes all of `t`; a and b are the initialiser's own numbers. One that does not suit
+ * every shape, or needs memory, has try_fill in fill's place; when it fails, so does the model, with the status. */
 typedef struct leat_init {
     void (*fill)(leat_rng *rng, leat_tensor t, double a, double b);
     double a, b;
+    leat_code (*try_fill)(leat_init_job *job, leat_tensor t, double a, double b);
 } leat_init;
 
 LEAT_API leat_init leat_init_zeros(void);
@@ -92,8 +101,8 @@ LEAT_API leat_init leat_init_uniform(double low, double high);
 LEAT_API leat_init leat_init_normal(double mean, double sd);
 
 /* Xavier (Glorot & Bengio 2010) and Kaiming (He et al. 2015), PyTorch's: fan_in is the product of all sizes but the
- * first, fan_out of all but the second. Xavier: variance 2 gain^2 / (fan_in + fan_out). Kaiming: variance gain^2 / fan.
- * For ReLU the gain is sqrt(2), for tanh 5/3, for none 1; for leaky ReLU of slope a, sqrt(2 / (1 + a^2)). */
+ * first, fan_out of all but the second; a parameter of fewer than two axes is LEAT_ESHAPE. Xavier: variance
+ * 2 gain^2 / (fan_in + fan_out). Kaiming: variance gain^2 / fan. For ReLU the gain is sqrt(2), for tanh 5/3, for none 1; for leaky ReLU of slope a, sqrt(2 / (1 + a^2)). */
 typedef enum leat_fan { LEAT_FAN_IN = 0, LEAT_FAN_OUT } leat_fan;
 LEAT_API leat_init leat_init_xavier_uniform(double gain);
 LEAT_API leat_init leat_init_xavier_normal(double gain);
@@ -193,8 +202,8 @@ LEAT_API void leat_set_init(leat_module *m, const char *name, leat_init init);
 LEAT_API leat_module *leat_linear_layer(leat_model *m, int64_t in, int64_t out);
 LEAT_API leat_module *leat_activation_layer(leat_model *m, leat_activation f);
 
-/* Children one after the other, named "0", "1", ..., the activations counted as in PyTorch. A linear layer and the
- * activation behind it run as one op. A context is joined to x along the last axis first. */
+/* Children one after the other, named "0", "1", ..., the activations counted as in PyTorch. A linear layer of any kind
+ * and the activation behind it run as one op. A context is joined to x along the last axis first. */
 LEAT_API leat_module *leat_sequential(leat_model *m);
 LEAT_API void leat_sequential_add(leat_module *sequential, leat_module *child);
 
@@ -205,31 +214,37 @@ LEAT_API leat_module *leat_mlp(leat_model *m, int64_t in, const int64_t *hidden,
 
 /* x in training and evaluation alike. */
 LEAT_API leat_module *leat_identity_layer(leat_model *m);
-LEAT_API leat_module *leat_dropout_layer(leat_model *m, double p); /* leat_dropout */
+LEAT_API leat_module *leat_dropout_layer(leat_model *m, double p); /* leat_dropout, 0 <= p <= 1 */
 
-/* A table `weight` [count, features], N(0, 1) at first: x of whole numbers 0 .. count-1, [..] -> [.., features]. */
+/* A table `weight` [count, features], N(0, 1) at first: x of whole numbers 0 .. count-1, [..] -> [.., features]. Any
+ * other number is LEAT_EARG. x gets no gradient. */
 LEAT_API leat_module *leat_embedding(leat_model *m, int64_t count, int64_t features);
 
 typedef struct leat_norm_opts {
     double eps;      /* 0: 1e-5 */
-    double momentum; /* of batch norm's running statistics, 0: 0.1 */
+    double momentum; /* of batch norm's running statistics, 0: 0.1; at most 1 */
     bool no_affine;  /* without weight and bias */
 } leat_norm_opts;
 
-/* (x - mean) / sqrt(variance + eps) * weight + bias over the last axis (Ba et al. 2016); options may be NULL. */
+/* (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, which has `features` (Ba et al. 2016); weight
+ * starts as ones, bias as zeros; options may be NULL. PyTorch: nn.LayerNorm(features). */
 LEAT_API leat_module *leat_layer_norm(leat_model *m, int64_t features, const leat_norm_opts *o);
-/* The same over all axes but the last (Ioffe & Szegedy 2015). In training mode by the batch's own mean and variance,
- * which also move the buffers running_mean and running_var (unbiased) and count num_batches_tracked; in evaluation mode
- * by those. Training on a batch of one row is LEAT_ESHAPE. */
+/* The same over all axes but the last (Ioffe & Szegedy 2015); PyTorch: nn.BatchNorm1d, features last. In training mode
+ * by the batch's own mean and variance (sum (x - mean)^2 / count), which also move the buffers, running += momentum
+ * (of the batch - running), once for each forward pass: running_mean, running_var (of the batch: sum / (count - 1)) and
+ * num_batches_tracked, a count. A batch whose statistics are not finite leaves them as they were. In evaluation mode by
+ * running_mean and running_var, and nothing moves. Training on a batch of one row, or none, is LEAT_ESHAPE. */
 LEAT_API leat_module *leat_batch_norm(leat_model *m, int64_t features, const leat_norm_opts *o);
 
 /* weight = weight_g * weight_v / |weight_v|, norms of rows, for a linear layer of its own (Salimans & Kingma 2016);
- * parameters weight_g [out, 1], weight_v [out, in], bias [out], as PyTorch's weight_norm(nn.Linear(in, out)). */
+ * parameters weight_g [out, 1], weight_v [out, in], bias [out], as PyTorch's weight_norm(nn.Linear(in, out)). weight_g
+ * starts as the norms of weight_v, whatever initialiser that has. in is at least 1. */
 LEAT_API leat_module *leat_weight_norm_linear(leat_model *m, int64_t in, int64_t out);
 
 /* Self-attention, [batch, length, features] -> the same (Vaswani et al. 2017): PyTorch's nn.MultiheadAttention(features,
  * heads, batch_first=True) on q = k = v = x; parameters in_proj_weight [3 features, features], in_proj_bias,
- * out_proj.weight, out_proj.bias. heads divides features. With `causal`, place i sees places up to i. */
+ * out_proj.weight, out_proj.bias; in_proj_weight starts by Xavier, biases as zeros. heads divides features. With
+ * `causal`, place i sees places up to i: its gradient to later ones is exactly 0. */
 typedef struct leat_attention_opts {
     int64_t features;
     int heads; /* 0: 1 */
@@ -238,11 +253,12 @@ typedef struct leat_attention_opts {
 } leat_attention_opts;
 LEAT_API leat_module *leat_attention(leat_model *m, const leat_attention_opts *o);
 
-/* The residual network of nflows and RealNVP: initial_layer; for each block x + linear(act(linear(act(x)))), with batch
- * norm before the activations and dropout before the second linear layer if asked for; final_layer. The second layer of
- * a block starts at U(-1e-3, 1e-3). A context is joined to x for initial_layer, and gates each block's outcome:
- * glu(outcome, context_layer(context)). Names are nflows' ResidualNet's: initial_layer, blocks.N.linear_layers.0 and .1,
- * blocks.N.batch_norm_layers.0 and .1, blocks.N.context_layer, final_layer. */
+/* The residual network of nflows: initial_layer; for each block x + linear(act(linear(act(x)))), with batch norm (eps
+ * 1e-3) before the activations and dropout before the second linear layer if asked for; final_layer. The second layer
+ * of a block starts at U(-1e-3, 1e-3). A context is joined to x for initial_layer, and gates each block's outcome:
+ * outcome * sigmoid(context_layer(context)). It must come if, and only if, `context` is not 0. Names are nflows'
+ * ResidualNet's: initial_layer, blocks.N.linear_layers.0 and .1, blocks.N.batch_norm_layers.0 and .1,
+ * blocks.N.context_layer, final_layer. */
 typedef struct leat_residual_opts {
     int64_t in, hidden, out, context; /* context: features of it, 0 for none */
     int blocks;                       /* 0: 2 */
@@ -256,8 +272,12 @@ LEAT_API leat_module *leat_residual_mlp(leat_model *m, const leat_residual_opts 
  * MADE (Germain et al. 2015): an MLP [batch, features] -> [batch, outputs * features] of which output k of feature j,
  * column k * features + j, depends on the features before j in `order` alone, and on the context, which all may see.
  * Linear layers whose weights are multiplied by masks (buffers `mask`, from degrees); linear, activation, ..., as in a
- * sequential: net.0.weight, net.0.bias, net.0.mask, ... Hidden units have degrees 1 .. features-1 in turn, so the first
- * output of the order is a function of the context (and the bias) alone.
+ * sequential: net.0.weight, net.0.bias, net.0.mask, ... A feature's degree is its place in the order, from 1 on. Hidden
+ * units have degrees 1 .. features-1 in turn; with a context (or one feature) 0 .. features-1, and those of degree 0
+ * see the context alone: without them the first output of the order could not depend on it. So layers at least
+ * features - 1 wide, with a context features, let everything through that may pass. The context must come if, and only
+ * if, `context` is not 0. A file's masks may be others, of zeros and ones, as long as no output sees its own feature or
+ * a later one.
  */
 typedef struct leat_made_opts {
     int64_t features, outputs, context; /* outputs: for each feature, 0: 1 */
@@ -285,10 +305,12 @@ LEAT_API leat_code leat_optim_step(leat_optim *o);
 LEAT_API const leat_status *leat_optim_status(const leat_optim *o);
 LEAT_API void leat_optim_set_lr(leat_optim *o, double lr); /* for all that has no group of its own */
 LEAT_API double leat_optim_lr(const leat_optim *o);
-/* Multiplies every learning rate, groups' too; 1 at first. What schedules set. */
+/* Multiplies every learning rate, groups' too; 1 at first. What schedules set. A learning rate or factor that is
+ * negative or not finite is refused by the step, LEAT_EARG, and the gradients stay. */
 LEAT_API void leat_optim_set_factor(leat_optim *o, double factor);
 
-/* Own numbers for the parameters below a module, as PyTorch's parameter groups; the last call for a parameter counts. */
+/* Own numbers for the parameters below a module, as PyTorch's parameter groups; the last call for a parameter counts,
+ * NULL takes its own numbers away. Numbers that make no sense are LEAT_EARG on the model. */
 typedef struct leat_group {
     double lr;           /* 0: the optimiser's */
     double weight_decay; /* 0: the optimiser's; below 0: none */
@@ -299,7 +321,7 @@ typedef struct leat_sgd_opts {
     double lr;
     double weight_decay; /* L2, added to the gradient */
     double momentum;
-    bool nesterov;
+    bool nesterov; /* needs a momentum */
 } leat_sgd_opts;
 LEAT_API leat_optim *leat_sgd_new(leat_model *m, const leat_sgd_opts *o);
 
@@ -307,7 +329,7 @@ LEAT_API leat_optim *leat_sgd_new(leat_model *m, const leat_sgd_opts *o);
  * regularization", 2019. AdaMax: Adam's paper, section 7.1 (lr 0: 2e-3). */
 typedef struct leat_adam_opts {
     double lr;
-    double beta1, beta2; /* 0: 0.9, 0.999 */
+    double beta1, beta2; /* below 1; 0: 0.9, 0.999 */
     double eps;          /* 0: 1e-8 */
     double weight_decay; /* Adam, AdaMax: L2, added to the gradient; AdamW: p -= lr weight_decay p (no default here) */
 } leat_adam_opts;
@@ -318,16 +340,19 @@ LEAT_API leat_optim *leat_adamax_new(leat_model *m, const leat_adam_opts *o);
 /* Tieleman & Hinton 2012, with PyTorch's order: g / (sqrt(mean square) + eps). */
 typedef struct leat_rmsprop_opts {
     double lr;    /* 0: 1e-2 */
-    double alpha; /* 0: 0.99 */
+    double alpha; /* of the mean square, below 1; 0: 0.99 */
     double eps;   /* 0: 1e-8 */
     double weight_decay, momentum;
     bool centered;
 } leat_rmsprop_opts;
 LEAT_API leat_optim *leat_rmsprop_new(leat_model *m, const leat_rmsprop_opts *o);
 
-/* What an optimiser remembers, to be saved and restored: a flat array for each kind of moment, and each parameter's
- * count of steps. Restoring writes into the tensors and sets the counts; what follows has the bits of an optimiser that
- * never stopped. */
+/* What an optimiser remembers, to be saved and restored: a flat array for each kind of moment under PyTorch's name, and
+ * each parameter's count of steps. Restoring writes into the tensors and sets the counts; what follows has the bits of
+ * an optimiser that never stopped. The arrays are laid out like the parameters, in order of creation, each at the next
+ * multiple of 16 numbers (a parameter's place is its `offset`). Learning rates, factor and groups are the program's to
+ * set again. There is no slot i: an absent tensor and name; `name` may be NULL. A negative count is LEAT_EARG on the
+ * model. */
 LEAT_API int leat_optim_slots(const leat_optim *o);
 LEAT_API leat_tensor leat_optim_slot(const leat_optim *o, int i, const char **name); /* [numbers]: "exp_avg", ... */
 LEAT_API int64_t leat_optim_steps(const leat_optim *o, const leat_param *p);
@@ -352,6 +377,9 @@ typedef enum leat_schedule_kind {
     LEAT_TIMES,        /* the product of both (ChainedScheduler) */
 } leat_schedule_kind;
 
+/* Powers are by repeated squaring. Of `steps` below 1, LEAT_WARMUP, LEAT_COSINE and LEAT_THEN are at their ends at once,
+ * and LEAT_STEP takes 1. A step below 0 is 0. */
+
 typedef struct leat_schedule {
     leat_schedule_kind kind;
     int64_t steps;
@@ -364,19 +392,22 @@ LEAT_API double leat_schedule_at(const leat_schedule *s, int64_t step); /* NULL:
 /* ---- averages of weights ----------------------------------------------------------------------------------------- */
 
 /* The exponential moving average of all parameters, average += (1 - decay) (p - average), beginning with the values at
- * creation. swap exchanges parameters and average: once to evaluate with the average, once more to go on. */
+ * creation; decay is in 0 .. 1. swap exchanges parameters and average: once to evaluate with the average, once more to
+ * go on; an update between the two is LEAT_ESTATE on the model. */
 typedef struct leat_ema leat_ema;
 LEAT_API leat_ema *leat_ema_new(leat_model *m, double decay);
 LEAT_API void leat_ema_update(leat_ema *e);
 LEAT_API void leat_ema_swap(leat_ema *e);
-LEAT_API leat_tensor leat_ema_values(const leat_ema *e); /* flat, to be saved and restored */
+/* The average, flat as an optimiser's slots are, to be saved and restored; the parameters while they are swapped. */
+LEAT_API leat_tensor leat_ema_values(const leat_ema *e);
 
 /* ---- gradients as a whole ---------------------------------------------------------------------------------------- */
 
 /* The 2-norm of all gradients together, accumulated in double; if it is above `most`, gradients are scaled by
  * most / (norm + 1e-6). Returns the norm before. */
 LEAT_API double leat_clip_grad_norm(leat_model *m, double most);
-LEAT_API void leat_clip_grad_value(leat_model *m, double most); /* every number into -most .. most */
+/* Every number into -most .. most, infinities too; NaN stays. A negative bound is LEAT_EARG on the model. */
+LEAT_API void leat_clip_grad_value(leat_model *m, double most);
 LEAT_API void leat_zero_grad(leat_model *m); /* marks all gradients as empty */
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
@@ -395,6 +426,8 @@ LEAT_API leat_batches *leat_batches_new(leat_model *m, leat_tensor data, const l
 /* The next batch of the epoch, valid until the next call; false at its end, and then begins the next epoch. */
 LEAT_API bool leat_batches_next(leat_batches *b, leat_tensor *batch);
 LEAT_API int64_t leat_batches_per_epoch(const leat_batches *b);
+/* Goes to a batch (from 0) of an epoch (from 0), as if all before it had been asked for: to go on where a run stopped. */
+LEAT_API void leat_batches_seek(leat_batches *b, int64_t epoch, int64_t batch);
 LEAT_API leat_index leat_batches_rows(const leat_batches *b); /* which rows the current batch holds */
 
 /* ---- state dict -------------------------------------------------------------------------------------------------- */

@@ -1,45 +1,36 @@
-/* Gradient descent, p -= lr (g + weight_decay p). */
+/*
+ * Gradient descent, p -= lr (g + weight_decay p), with momentum as PyTorch has it: b = momentum b + g takes the place
+ * of g, or, with Nesterov's, g + momentum b.
+ */
 #include "optim.h"
 
-typedef struct sgd {
-    leat_optim optim;
-    double weight_decay;
-} sgd;
-
-typedef struct sgd_work {
-    leat_real *p;
-    const leat_real *g;
-    leat_real lr, weight_decay;
-} sgd_work;
-
-/* Product and sum are rounded apart, which needs no fma and is the same everywhere. */
-static void sgd_range(void *arg, int64_t begin, int64_t end)
+static leat_step_constants constants(const leat_optim_options *o, const leat_optim_moment *at)
 {
-    const sgd_work *w = arg;
-    for (int64_t i = begin; i < end; i++) {
-        leat_real g = w->g[i] + w->weight_decay * w->p[i];
-        w->p[i] -= w->lr * g;
-    }
+    return (leat_step_constants){
+        .lr = (leat_real)at->lr,
+        .weight_decay = (leat_real)at->weight_decay,
+        .momentum = (leat_real)o->momentum,
+    };
 }
 
-static void update(leat_optim *o, const leat_run *run)
-{
-    const leat_model *m = o->model;
-    sgd_work w = { m->values + run->begin, m->grads + run->begin, (leat_real)(o->lr * o->factor),
-                   (leat_real)((const sgd *)o)->weight_decay };
-    leat_parallel_for(m->pool, run->end - run->begin, LEAT_OPTIM_GRAIN, sgd_range, &w);
-}
+static const leat_optim_type plain = { "sgd", LEAT_STEP_sgd, { NULL }, constants };
+static const leat_optim_type momentum = { "sgd", LEAT_STEP_sgd_momentum, { "momentum_buffer" }, constants };
+static const leat_optim_type nesterov = { "sgd", LEAT_STEP_sgd_nesterov, { "momentum_buffer" }, constants };
 
 leat_optim *leat_sgd_new(leat_model *m, const leat_sgd_opts *o)
 {
-    leat_sgd_opts opts = o ? *o : (leat_sgd_opts){ 0 };
-    opts.lr = opts.lr != 0 ? opts.lr : 1e-3;
-    if (leat_model_seal(m) || !leat_check_option(m, "sgd", "lr", opts.lr) ||
-        !leat_check_option(m, "sgd", "weight_decay", opts.weight_decay))
+    leat_sgd_opts given = o ? *o : (leat_sgd_opts){ 0 };
+    if (given.nesterov && given.momentum == 0) {
+        leat_model_fail(m, LEAT_EARG, "sgd: nesterov needs a momentum");
         return NULL;
-    sgd *s = leat_optim_new(m, sizeof *s, opts.lr, update);
-    if (!s)
-        return NULL;
-    s->weight_decay = opts.weight_decay;
-    return &s->optim;
+    }
+    return leat_optim_new(m,
+                          given.nesterov        ? &nesterov
+                          : given.momentum != 0 ? &momentum
+                                                : &plain,
+                          &(leat_optim_options){
+                              .lr = leat_option_or(given.lr, 1e-3),
+                              .weight_decay = given.weight_decay,
+                              .momentum = given.momentum,
+                          });
 }

@@ -32,6 +32,45 @@ double leat_log1p64(double x)
     return v_log(y) + (x - (y - 1)) / y; /* the second term mends the rounding of 1 + x */
 }
 
+/* Taylor's series of sin r and cos r for |r| <= pi/4, where what follows is below a quarter of a unit in the last place;
+ * the terms behind the first, over r^3 and r^4. */
+static double sin_tail(double z)
+{
+    static const double c[] = { 1. / 355687428096000, -1. / 1307674368000, 1. / 6227020800, -1. / 39916800,
+                                1. / 362880,          -1. / 5040,          1. / 120,        -1. / 6 };
+    double q = c[0];
+    for (int i = 1; i < 8; i++)
+        q = fma(q, z, c[i]);
+    return q;
+}
+
+static double cos_tail(double z)
+{
+    static const double c[] = { 1. / 20922789888000, -1. / 87178291200, 1. / 479001600, -1. / 3628800,
+                                1. / 40320,          -1. / 720,         1. / 24 };
+    double q = c[0];
+    for (int i = 1; i < 7; i++)
+        q = fma(q, z, c[i]);
+    return q;
+}
+
+/* x = n pi/2 + r + w with |r| <= pi/4 and w what rounding took from r. */
+double leat_cos64(double x)
+{
+    double n = rint(x * 0x1.45f306dc9c883p-1);
+    double exact = fma(-n, 0x1.921fb54442d18p+0, x); /* the high half of pi/2; no rounding where r is small */
+    double r = fma(-n, 0x1.1a62633145c07p-54, exact);
+    double w = fma(-n, 0x1.1a62633145c07p-54, exact - r), z = r * r;
+    double quadrant = n - 4 * floor(n / 4), y;
+    if (quadrant == 1 || quadrant == 3) { /* sin(r + w) = sin r + w cos r */
+        y = r + fma(r * z, sin_tail(z), fma(-0.5 * z, w, w));
+    } else { /* cos(r + w) = cos r - w sin r; 1 - z/2 rounds, and what it lost is added to the rest */
+        double half = 0.5 * z, first = 1 - half;
+        y = first + (fma(z * z, cos_tail(z), fma(-r, w, (1 - first) - half)));
+    }
+    return quadrant == 1 || quadrant == 2 ? -y : y;
+}
+
 typedef struct ratio {
     double top[8], bottom[8];
 } ratio;

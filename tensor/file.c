@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef PATH_MAX
-#define PATH_MAX 4096
+#ifdef PATH_MAX
+_Static_assert(LEAT_PATH >= PATH_MAX, "realpath needs that much room");
 #endif
 
 enum { FIRST_READ = 64 << 10, LARGEST_STEP = 1 << 30, MOST_NAMES = 10000 };
@@ -95,18 +95,15 @@ leat_code leat_file_read(const char *path, leat_arena *a, char **bytes, size_t *
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-static bool write_parts(int fd, const leat_bytes *parts, int64_t count)
+static bool write_bytes(int fd, const char *at, size_t left)
 {
-    for (int64_t i = 0; i < count; i++) {
-        const char *at = parts[i].data;
-        for (size_t left = parts[i].size; left > 0;) {
-            ssize_t n = write(fd, at, left < LARGEST_STEP ? left : LARGEST_STEP);
-            if (n < 0 && errno != EINTR)
-                return false;
-            if (n > 0) {
-                at += n;
-                left -= (size_t)n;
-            }
+    while (left > 0) {
+        ssize_t n = write(fd, at, left < LARGEST_STEP ? left : LARGEST_STEP);
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0) {
+            at += n;
+            left -= (size_t)n;
         }
     }
     return true;
@@ -120,11 +117,11 @@ static size_t folder_length(const char *path)
 
 /* Opens a new file beside `path`. Its name tells processes apart; the counter tells threads apart, and passes over what
  * a killed process left behind. */
-static int open_temporary(const char *path, mode_t mode, char name[PATH_MAX])
+static int open_temporary(const char *path, mode_t mode, char name[LEAT_PATH])
 {
     for (int i = 0; i < MOST_NAMES; i++) {
-        int length = snprintf(name, PATH_MAX, "%.*s.leat-%ld-%d", (int)folder_length(path), path, (long)getpid(), i);
-        if (length >= PATH_MAX) {
+        int length = snprintf(name, LEAT_PATH, "%.*s.leat-%ld-%d", (int)folder_length(path), path, (long)getpid(), i);
+        if (length >= LEAT_PATH) {
             errno = ENAMETOOLONG;
             return -1;
         }
@@ -138,7 +135,7 @@ static int open_temporary(const char *path, mode_t mode, char name[PATH_MAX])
 /* Makes the rename last. The new file is in place by now, so a system that cannot do this is no failure. */
 static void sync_folder(const char *path)
 {
-    char folder[PATH_MAX];
+    char folder[LEAT_PATH];
     snprintf(folder, sizeof folder, "%.*s.", (int)folder_length(path), path);
     int fd = open(folder, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
@@ -159,58 +156,87 @@ static bool finish(int fd, bool sync)
     return close(fd) == 0 || errno == EINTR;
 }
 
-static bool replace(const char *path, const struct stat *old, const leat_bytes *parts, int64_t count)
+static leat_code give_up(leat_file_out *f, leat_status *s)
 {
-    char name[PATH_MAX];
-    int fd = open_temporary(path, old ? old->st_mode & 0777 : 0666, name);
-    if (fd < 0)
-        return false;
-
-    bool written = (!old || fchmod(fd, old->st_mode & 0777) == 0) && write_parts(fd, parts, count);
-    int cause = errno;
-    bool finished = finish(fd, written);
-    if (written && finished && rename(name, path) == 0) {
-        sync_folder(path);
-        return true;
-    }
-    if (!written)
-        errno = cause;
-    cause = errno;
-    unlink(name);
-    errno = cause;
-    return false;
+    leat_code code = refuse(s, f->path, "write");
+    leat_file_cancel(f);
+    return code;
 }
 
-static bool write_through(const char *path, const leat_bytes *parts, int64_t count)
+leat_code leat_file_begin(leat_file_out *f, const char *path, leat_status *s)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool written = write_parts(fd, parts, count);
-    int cause = errno;
-    bool finished = finish(fd, false);
-    if (!written)
-        errno = cause;
-    return written && finished;
+    struct stat st;
+    const struct stat *old = NULL;
+
+    *f = (leat_file_out){ .path = path, .fd = -1 };
+    if (!realpath(path, f->target)) {
+        if (errno != ENOENT)
+            return refuse(s, path, "write");
+        snprintf(f->target, sizeof f->target, "%s", path);
+    } else if (stat(f->target, &st) != 0) {
+        return refuse(s, path, "write");
+    } else if (!S_ISREG(st.st_mode)) {
+        f->fd = open(f->target, O_WRONLY | O_CLOEXEC); /* of a folder the system says that it is one */
+        return f->fd >= 0 ? LEAT_OK : refuse(s, path, "write");
+    } else if (access(f->target, W_OK) != 0) {
+        return refuse(s, path, "write");
+    } else {
+        old = &st;
+    }
+    f->fd = open_temporary(f->target, old ? old->st_mode & 0777 : 0666, f->temporary);
+    if (f->fd < 0)
+        return refuse(s, path, "write");
+    f->replaces = true;
+    return old && fchmod(f->fd, old->st_mode & 0777) != 0 ? give_up(f, s) : LEAT_OK;
+}
+
+leat_code leat_file_put(leat_file_out *f, const void *bytes, size_t size, leat_status *s)
+{
+    return write_bytes(f->fd, bytes, size) ? LEAT_OK : refuse(s, f->path, "write");
+}
+
+leat_code leat_file_rewind(leat_file_out *f, leat_status *s)
+{
+    return lseek(f->fd, 0, SEEK_SET) == 0 ? LEAT_OK : refuse(s, f->path, "write");
+}
+
+leat_code leat_file_commit(leat_file_out *f, leat_status *s)
+{
+    bool finished = finish(f->fd, f->replaces);
+
+    f->fd = -1;
+    if (!finished || (f->replaces && rename(f->temporary, f->target) != 0))
+        return give_up(f, s);
+    if (f->replaces)
+        sync_folder(f->target);
+    return LEAT_OK;
+}
+
+void leat_file_cancel(leat_file_out *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    if (f->replaces)
+        unlink(f->temporary);
+    f->fd = -1;
+    f->replaces = false;
 }
 
 leat_code leat_file_write_parts(const char *path, const leat_bytes *parts, int64_t count, leat_status *s)
 {
-    char target[PATH_MAX];
-    struct stat old;
-    bool done = false;
+    leat_file_out f;
+    leat_code code = leat_file_begin(&f, path, s);
 
-    if (!realpath(path, target)) {
-        if (errno != ENOENT)
-            return refuse(s, path, "write");
-        done = replace(path, NULL, parts, count);
-    } else if (stat(target, &old) == 0) {
-        if (S_ISREG(old.st_mode))
-            done = access(target, W_OK) == 0 && replace(target, &old, parts, count);
-        else
-            done = write_through(target, parts, count); /* of a folder the system says that it is one */
+    if (code)
+        return code;
+    for (int64_t i = 0; i < count; i++) {
+        code = leat_file_put(&f, parts[i].data, parts[i].size, s);
+        if (code) {
+            leat_file_cancel(&f);
+            return code;
+        }
     }
-    return done ? LEAT_OK : refuse(s, path, "write");
+    return leat_file_commit(&f, s);
 }
 
 leat_code leat_file_write(const char *path, const void *bytes, size_t size, leat_status *s)

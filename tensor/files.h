@@ -11,6 +11,22 @@ typedef struct leat_bytes {
     size_t size;
 } leat_bytes;
 
+/* A file that is written piece by piece and takes the place of `path` at the end, or never. To what is no regular file
+ * (a pipe, /dev/stdout) the pieces go as they come. `path` must last as long as this. */
+#define LEAT_PATH 4096
+typedef struct leat_file_out {
+    const char *path;
+    int fd;
+    bool replaces; /* by way of a temporary file */
+    char target[LEAT_PATH], temporary[LEAT_PATH];
+} leat_file_out;
+
+leat_code leat_file_begin(leat_file_out *f, const char *path, leat_status *s);
+leat_code leat_file_put(leat_file_out *f, const void *bytes, size_t size, leat_status *s);
+leat_code leat_file_rewind(leat_file_out *f, leat_status *s); /* what is put next goes over the first bytes */
+leat_code leat_file_commit(leat_file_out *f, leat_status *s); /* after a failure there is nothing to cancel */
+void leat_file_cancel(leat_file_out *f);
+
 /* leat_file_write for bytes that lie in several places. */
 leat_code leat_file_write_parts(const char *path, const leat_bytes *parts, int64_t count, leat_status *s);
 

@@ -94,12 +94,9 @@ static void multiply(const product *p, int64_t i0, int64_t m, int64_t j0, int64_
 
 static void activate(const product *p, leat_real *c, int64_t n)
 {
-    static const int op[] = { [LEAT_RELU] = LEAT_UNARY_relu,
-                              [LEAT_TANH] = LEAT_UNARY_tanh,
-                              [LEAT_SIGMOID] = LEAT_UNARY_sigmoid,
-                              [LEAT_SOFTPLUS] = LEAT_UNARY_softplus };
-    if (p->activation != LEAT_IDENTITY)
-        p->kernels->unary[op[p->activation]].forward(c, c, n, (leat_constants){ 0 });
+    leat_activation_op f = leat_activation_op_of(p->activation);
+    if (f.unary >= 0)
+        p->kernels->unary[f.unary].forward(c, c, n, f.k);
 }
 
 static void straight_columns(const product *p, int64_t i0, int64_t m, int64_t j0, int64_t n, leat_real *scratch)
@@ -225,20 +222,27 @@ static void choose_grid(product *p, int threads)
 
 /* ---- entry points ------------------------------------------------------------------------------------------------ */
 
+/* How much scratch each rectangle needs: the grid must stand. */
+static int64_t plan_scratch(product *p)
+{
+    int64_t m = cut(p->m, p->kernel->rows, p->grid_m, 1),
+            n = min_of(cut(p->n, p->kernel->cols, p->grid_n, 1), p->width);
+    p->room_a =
+        p->pack_a ? round_up(p->depth * round_up(min_of(m, HEIGHT), p->kernel->rows) + p->kernel->lanes, 64) : 0;
+    p->room_b = p->pack_b ? round_up(p->depth * round_up(n, p->panel), 64) : 0;
+    p->room_c = p->turned ? round_up(m * n, 64) : 0;
+    return p->room_a + p->room_b + p->room_c;
+}
+
 leat_code leat_gemm_with(const leat_kernels *kernels, leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g)
 {
     if (g->m == 0 || g->n == 0 || (g->k == 0 && g->accumulate))
         return LEAT_OK;
     product p = product_of(kernels, g);
     choose_grid(&p, leat_pool_threads(pool));
-
-    int64_t m = cut(p.m, p.kernel->rows, p.grid_m, 1), n = min_of(cut(p.n, p.kernel->cols, p.grid_n, 1), p.width);
-    p.room_a = p.pack_a ? round_up(p.depth * round_up(min_of(m, HEIGHT), p.kernel->rows) + p.kernel->lanes, 64) : 0;
-    p.room_b = p.pack_b ? round_up(p.depth * round_up(n, p.panel), 64) : 0;
-    p.room_c = p.turned ? round_up(m * n, 64) : 0;
     int tasks = p.grid_m * p.grid_n;
     leat_arena_mark mark = leat_arena_save(scratch);
-    p.scratch = leat_arena_alloc(scratch, (size_t)((p.room_a + p.room_b + p.room_c) * tasks) * sizeof(leat_real));
+    p.scratch = leat_arena_alloc(scratch, (size_t)(plan_scratch(&p) * tasks) * sizeof(leat_real));
     if (!p.scratch)
         return LEAT_ENOMEM;
     leat_parallel_for(pool, tasks, 1, run_rectangles, &p);
@@ -249,4 +253,76 @@ leat_code leat_gemm_with(const leat_kernels *kernels, leat_pool *pool, leat_aren
 leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g)
 {
     return leat_gemm_with(leat_kernels_get(), pool, scratch, g);
+}
+
+/* ---- batches ----------------------------------------------------------------------------------------------------- */
+
+typedef struct batch {
+    const leat_gemm_args *g; /* of the first product, but for the places of A and B */
+    int64_t count, room;
+    const int64_t *a_at, *b_at;
+    leat_real *scratch;
+    int parts;
+} batch;
+
+static leat_gemm_args batch_item(const batch *b, int64_t i)
+{
+    leat_gemm_args g = *b->g;
+    g.a += b->a_at[i];
+    g.b += b->b_at[i];
+    g.c += i * g.m * g.ldc;
+    return g;
+}
+
+static void run_batch(void *arg, int64_t begin, int64_t end)
+{
+    const batch *b = arg;
+    for (int64_t t = begin; t < end; t++) {
+        int64_t last = cut(b->count, 1, b->parts, (int)t + 1);
+        for (int64_t i = cut(b->count, 1, b->parts, (int)t); i < last; i++) {
+            leat_gemm_args g = batch_item(b, i);
+            product p = product_of(leat_kernels_get(), &g);
+            p.grid_m = p.grid_n = 1;
+            plan_scratch(&p);
+            p.scratch = b->scratch + t * b->room;
+            run_rectangles(&p, 0, 1);
+        }
+    }
+}
+
+/* Into how many parts to cut the batch; 0 if it is better to cut every product. */
+static int cut_batch(const product *p, int64_t count, int threads)
+{
+    product cut_up = *p;
+    choose_grid(&cut_up, threads);
+    double one = cost(p, 1, 1), inside = (double)count * cost(&cut_up, cut_up.grid_m, cut_up.grid_n);
+    int parts = (int)min_of(min_of(threads, count), 1 + (int64_t)((double)count * one / dispatch_cost));
+    double outside = (double)cut(count, 1, parts, 1) * one + dispatch_cost * (parts - 1);
+    return outside <= inside ? parts : 0;
+}
+
+leat_code leat_gemm_batch(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g, int64_t count,
+                          const int64_t *a_at, const int64_t *b_at)
+{
+    if (count == 0 || g->m == 0 || g->n == 0 || (g->k == 0 && g->accumulate))
+        return LEAT_OK;
+    product p = product_of(leat_kernels_get(), g);
+    p.grid_m = p.grid_n = 1;
+    batch b = { .g = g, .count = count, .room = plan_scratch(&p), .a_at = a_at, .b_at = b_at };
+    b.parts = cut_batch(&p, count, leat_pool_threads(pool));
+    leat_code code = LEAT_OK;
+    if (b.parts == 0) {
+        for (int64_t i = 0; i < count && code == LEAT_OK; i++) {
+            leat_gemm_args one = batch_item(&b, i);
+            code = leat_gemm(pool, scratch, &one);
+        }
+        return code;
+    }
+    leat_arena_mark mark = leat_arena_save(scratch);
+    b.scratch = leat_arena_alloc(scratch, (size_t)(b.room * b.parts) * sizeof(leat_real));
+    if (!b.scratch)
+        return LEAT_ENOMEM;
+    leat_parallel_for(pool, b.parts, 1, run_batch, &b);
+    leat_arena_restore(scratch, mark);
+    return code;
 }

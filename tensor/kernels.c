@@ -47,6 +47,15 @@ const char *leat_isa(void)
     return leat_kernels_get()->isa;
 }
 
+leat_activation_op leat_activation_op_of(leat_activation f)
+{
+#define ROW(NAME, op, constant) [LEAT_##NAME] = { LEAT_UNARY_##op, { (leat_real)(constant), 0 } },
+    static const leat_activation_op ops[] = { [LEAT_IDENTITY] = { -1, { 0, 0 } }, LEAT_ACTIVATIONS(ROW) };
+#undef ROW
+    int i = (int)f;
+    return ops[i >= 0 && i < (int)(sizeof ops / sizeof *ops) ? i : LEAT_IDENTITY];
+}
+
 double leat_sum_contiguous(const leat_real *x, int64_t n)
 {
     return leat_kernels_get()->sum(x, n);

@@ -10,12 +10,16 @@
 #include "elementary.h"
 #include "simd.h"
 #include "vmath.h"
+#include "vmath_erf.h"
+#include "vmath_pow.h"
+#include "vmath_trig.h"
 #include "gemm_kernel.h"
+#include "kernels_optim.h"
 
 /* ---- elementwise, one input -------------------------------------------------------------------------------------- */
 
 /* Expressions that do not use an argument leave it unread: a NULL stands for g, whose load the compiler then drops. */
-#define UNARY_KERNEL(name, value, derivative, reads)                                                                   \
+#define UNARY_KERNEL(name, draws, parameters, value, derivative, reads)                                                \
     SIMD_INLINE vec name##_value(vec x, vec c0, vec c1)                                                                \
     {                                                                                                                  \
         (void)c0, (void)c1;                                                                                            \
@@ -117,17 +121,23 @@ SIMD_INLINE vec operand_load_part(operand o, int64_t i, int64_t n)
     }
 
 /* Forward, y and g stand in for what the expression does not read: the output itself. */
-#define BINARY_KERNEL(name, value, da, db)                                                                             \
+#define BINARY_FORWARD(name, value)                                                                                    \
     BINARY_LOOP(name##_forward, value)                                                                                 \
-    BINARY_LOOP(name##_backward_a, da)                                                                                 \
-    BINARY_LOOP(name##_backward_b, db)                                                                                 \
     static void name##_forward(const leat_real *a, int sa, const leat_real *b, int sb, leat_real *y, int64_t n)        \
     {                                                                                                                  \
         name##_forward_strided(a, sa, b, sb, y, y, y, n);                                                              \
-    }                                                                                                                  \
+    }
+
+#define BINARY_KERNEL(name, draws, value, da, db)                                                                      \
+    BINARY_FORWARD(name, value)                                                                                        \
+    BINARY_LOOP(name##_backward_a, da)                                                                                 \
+    BINARY_LOOP(name##_backward_b, db)                                                                                 \
     BINARY_BACKWARD(name##_backward_a)                                                                                 \
     BINARY_BACKWARD(name##_backward_b)
 LEAT_BINARY_LIST(BINARY_KERNEL)
+
+#define COMPARISON_KERNEL(name, holds) BINARY_FORWARD(name, v_select(holds, v_set(1), v_set(0)))
+LEAT_COMPARISON_LIST(COMPARISON_KERNEL)
 
 /* ---- elementwise, the others ------------------------------------------------------------------------------------- */
 
@@ -150,6 +160,16 @@ static void accumulate(leat_real *y, const leat_real *x, int64_t n)
         v_store_part(y + i, v_add(v_load_part(y + i, n - i), v_load_part(x + i, n - i)), n - i);
 }
 
+static void subtract_scaled(double *y, double a, const double *x, int64_t n)
+{
+    const dvec factor = d_set(a);
+    int64_t i = 0;
+    for (; i <= n - DL; i += DL)
+        d_store(y + i, d_fnma(factor, d_load(x + i), d_load(y + i)));
+    for (; i < n; i++)
+        y[i] = fma(-a, x[i], y[i]);
+}
+
 static void where(const leat_real *cond, int sc, const leat_real *a, int sa, const leat_real *b, int sb, leat_real *y,
                   int64_t n)
 {
@@ -165,40 +185,6 @@ static void where(const leat_real *cond, int sc, const leat_real *a, int sa, con
                      v_select(v_eq(operand_load_part(oc, i, n - i), zero), operand_load_part(ob, i, n - i),
                               operand_load_part(oa, i, n - i)),
                      n - i);
-}
-
-typedef struct adam_vectors {
-    vec p, m, v;
-} adam_vectors;
-
-SIMD_INLINE adam_vectors adam_step(adam_vectors s, vec g, const leat_adam_constants *c)
-{
-    g = v_fma(v_set(c->weight_decay), s.p, g);
-    s.m = v_fma(v_set(c->beta1), s.m, v_mul(v_set(c->rest1), g));
-    s.v = v_fma(v_set(c->beta2), s.v, v_mul(v_mul(v_set(c->rest2), g), g));
-    vec scale = v_fma(v_sqrt(s.v), v_set(c->correction2), v_set(c->eps));
-    s.p = v_fnma(v_set(c->lr * c->correction1), v_div(s.m, scale), s.p);
-    return s;
-}
-
-static void adam(leat_real *p, const leat_real *g, leat_real *m, leat_real *v, int64_t n, const leat_adam_constants *c)
-{
-    const leat_adam_constants k = *c;
-    int64_t i = 0;
-    for (; i <= n - VL; i += VL) {
-        adam_vectors s = adam_step((adam_vectors){ v_load(p + i), v_load(m + i), v_load(v + i) }, v_load(g + i), &k);
-        v_store(p + i, s.p);
-        v_store(m + i, s.m);
-        v_store(v + i, s.v);
-    }
-    if (i < n) {
-        int64_t rest = n - i;
-        adam_vectors s = { v_load_part(p + i, rest), v_load_part(m + i, rest), v_load_part(v + i, rest) };
-        s = adam_step(s, v_load_part(g + i, rest), &k);
-        v_store_part(p + i, s.p, rest);
-        v_store_part(m + i, s.m, rest);
-        v_store_part(v + i, s.v, rest);
-    }
 }
 
 /* ---- reductions -------------------------------------------------------------------------------------------------- */
@@ -298,22 +284,28 @@ static leat_real logsumexp(const leat_real *x, int64_t n)
     return (leat_real)((double)top + leat_log64(total));
 }
 
+#include "kernels_rows.h"
+
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
-#define UNARY_ROW(name, ...)  [LEAT_UNARY_##name] = { name##_forward, name##_backward },
-#define BINARY_ROW(name, ...) [LEAT_BINARY_##name] = { name##_forward, name##_backward_a, name##_backward_b },
+#define UNARY_ROW(name, ...)      [LEAT_UNARY_##name] = { name##_forward, name##_backward },
+#define BINARY_ROW(name, ...)     [LEAT_BINARY_##name] = { name##_forward, name##_backward_a, name##_backward_b },
+#define COMPARISON_ROW(name, ...) [LEAT_COMPARISON_##name] = name##_forward,
 
 const leat_kernels LEAT_SIMD_KERNELS = {
     .isa = LEAT_SIMD_NAME,
     .unary = { LEAT_UNARY_LIST(UNARY_ROW) },
     .binary = { LEAT_BINARY_LIST(BINARY_ROW) },
+    .comparison = { LEAT_COMPARISON_LIST(COMPARISON_ROW) },
     .fill = fill,
     .accumulate = accumulate,
+    .subtract_scaled = subtract_scaled,
     .where = where,
     .sum = sum,
     .sum_rows = sum_rows,
     .max = max,
     .logsumexp = logsumexp,
-    .adam = adam,
+    .step = { LEAT_STEP_LIST(OPTIM_ROW) },
+    .rows = &row_kernels,
     .gemm = &gemm_kernel,
 };

@@ -123,6 +123,10 @@ SIMD_INLINE vmask m_not(vmask a)
 {
     return SIMD_F(xor)(a, SIMD_TO_FLOAT(_mm256_set1_epi32(-1)));
 }
+SIMD_INLINE bool m_any(vmask a)
+{
+    return SIMD_F(movemask)(a) != 0;
+}
 SIMD_INLINE vec v_select(vmask m, vec a, vec b)
 {
     return SIMD_F(blendv)(b, a, m);
@@ -159,6 +163,22 @@ SIMD_INLINE dvec d_set(double a)
 SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return _mm256_add_pd(a, b);
+}
+SIMD_INLINE dvec d_sub(dvec a, dvec b)
+{
+    return _mm256_sub_pd(a, b);
+}
+SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
+{
+    return _mm256_fmadd_pd(a, b, c);
+}
+SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
+{
+    return _mm256_fnmadd_pd(a, b, c);
+}
+SIMD_INLINE dvec d_load(const double *p)
+{
+    return _mm256_loadu_pd(p);
 }
 SIMD_INLINE void d_store(double *p, dvec a)
 {
@@ -285,6 +305,10 @@ SIMD_INLINE vmask m_not(vmask a)
 {
     return !a;
 }
+SIMD_INLINE bool m_any(vmask a)
+{
+    return a;
+}
 SIMD_INLINE vec v_select(vmask m, vec a, vec b)
 {
     return m ? a : b;
@@ -341,6 +365,22 @@ SIMD_INLINE dvec d_set(double a)
 SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return a + b;
+}
+SIMD_INLINE dvec d_sub(dvec a, dvec b)
+{
+    return a - b;
+}
+SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
+{
+    return fma(a, b, c);
+}
+SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
+{
+    return fma(-a, b, c);
+}
+SIMD_INLINE dvec d_load(const double *p)
+{
+    return *p;
 }
 SIMD_INLINE void d_store(double *p, dvec a)
 {

@@ -80,6 +80,10 @@ SIMD_INLINE vmask m_not(vmask a)
 {
     return (vmask)~a;
 }
+SIMD_INLINE bool m_any(vmask a)
+{
+    return a != 0;
+}
 SIMD_INLINE vec v_select(vmask m, vec a, vec b)
 {
     return SIMD_F(mask_blend)(m, b, a);
@@ -116,6 +120,22 @@ SIMD_INLINE dvec d_set(double a)
 SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return _mm512_add_pd(a, b);
+}
+SIMD_INLINE dvec d_sub(dvec a, dvec b)
+{
+    return _mm512_sub_pd(a, b);
+}
+SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
+{
+    return _mm512_fmadd_pd(a, b, c);
+}
+SIMD_INLINE dvec d_fnma(dvec a, dvec b, dvec c)
+{
+    return _mm512_fnmadd_pd(a, b, c);
+}
+SIMD_INLINE dvec d_load(const double *p)
+{
+    return _mm512_loadu_pd(p);
 }
 SIMD_INLINE void d_store(double *p, dvec a)
 {

@@ -186,7 +186,23 @@ LEAT_API void leat_parallel_for(leat_pool *p, int64_t n, int64_t grain, leat_ran
  * unless the environment's LEAT_ISA names another; a name that this machine cannot run is ignored. */
 LEAT_API const char *leat_isa(void);
 
-typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_RELU, LEAT_TANH, LEAT_SIGMOID, LEAT_SOFTPLUS } leat_activation;
+/* The activations: LEAT_<NAME> is the elementwise op of that name (elementwise.h), with the constant given where it has
+ * one, and the layer. */
+#define LEAT_ACTIVATIONS(ACTIVATION)                                                                                   \
+    ACTIVATION(RELU, relu, 0)                                                                                          \
+    ACTIVATION(TANH, tanh, 0)                                                                                          \
+    ACTIVATION(SIGMOID, sigmoid, 0)                                                                                    \
+    ACTIVATION(SOFTPLUS, softplus, 0)                                                                                  \
+    ACTIVATION(LEAKY_RELU, leaky_relu, 0.01)                                                                           \
+    ACTIVATION(ELU, elu, 1)                                                                                            \
+    ACTIVATION(GELU, gelu, 0)                                                                                          \
+    ACTIVATION(SILU, silu, 0)                                                                                          \
+    ACTIVATION(GELU_TANH, gelu_tanh, 0)                                                                                \
+    ACTIVATION(LOG_SIGMOID, log_sigmoid, 0)
+
+#define LEAT_ENUM_ROW(NAME, ...) LEAT_##NAME,
+typedef enum leat_activation { LEAT_IDENTITY = 0, LEAT_ACTIVATIONS(LEAT_ENUM_ROW) } leat_activation;
+#undef LEAT_ENUM_ROW
 
 /*
  * C = act(op(A) op(B) + bias), or with `accumulate` C += op(A) op(B), where op(A) is [m, k] and op(B) is [k, n].
@@ -209,6 +225,11 @@ typedef struct leat_gemm_args {
 /* `scratch` gives room for packing and is left as it was found. The pool may be NULL. LEAT_ENOMEM is the only
  * failure. */
 LEAT_API leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g);
+
+/* `count` products of one kind: number i takes A from a + a_at[i] and B from b + b_at[i], and its C stands behind that
+ * of number i - 1, m * ldc further on. The bits are those of leat_gemm for each. */
+LEAT_API leat_code leat_gemm_batch(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g, int64_t count,
+                                   const int64_t *a_at, const int64_t *b_at);
 
 /* The sum of n contiguous numbers: 16 interleaved double accumulators folded pairwise (8 + 8, 4 + 4, 2 + 2, 1 + 1), in
  * blocks of 4096 whose sums are added in order. */
@@ -248,6 +269,119 @@ LEAT_API leat_code leat_safetensors_read(const char *path, leat_arena *a, leat_s
 LEAT_API leat_code leat_safetensors_write(const char *path, const leat_safetensors *f, leat_status *s);
 LEAT_API const leat_tensor *leat_safetensors_find(const leat_safetensors *f, const char *name); /* NULL: not there */
 LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const char *key);     /* NULL: not there */
+
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * Tables of numbers in files, read and written row by row, so that a file may be larger than memory. The name of a file
+ * says its format:
+ *
+ *   .npy                    NumPy's, [rows, columns], or [rows] as one column; whatever leat_npy_read takes, Fortran
+ *                           order too
+ *   .csv .tsv .txt .dat     text, and so is what is no regular file (a pipe); "-" is standard input or output
+ *
+ * Text. The fields of a row stand between semicolons, commas or tabs, whichever of these (looked for in this order) the
+ * first line has outside of quotes, else between runs of spaces. A field may be quoted: then it may hold separators and
+ * newlines, and "" is a quote. Rows end in LF or CRLF. A UTF-8 byte order mark, spaces around fields and blank lines at
+ * the end are passed over. A number is [sign] digits [. digits] [e [sign] digits] with a digit beside the point, in
+ * every locale, and becomes the nearest leat_real, ties to even.
+ *
+ * The first line is a header, of names, when none of its fields is a number and one is not empty; header = yes or no
+ * overrules that.
+ */
+typedef enum leat_table_header { LEAT_HEADER_AUTO = 0, LEAT_HEADER_YES, LEAT_HEADER_NO } leat_table_header;
+
+typedef struct leat_table_opts {
+    /* The columns to read, in this order: names, numbers from 1, and ranges of numbers, between commas: "age,3,7-9",
+     * "2-" for all from the second on. An item that is a name in the header means that column, whatever it looks like.
+     * A name with a comma in it stands in quotes. NULL: all columns. Fields of the other columns may hold anything. */
+    const char *columns;
+    leat_table_header header; /* of text files; a .npy has none */
+    /* The rows to read, first_row .. last_row - 1, counted from 0 behind the header; last_row = 0: to the end. What the
+     * file does not have is left out. Rows before first_row are skipped without a look at their numbers. */
+    int64_t first_row, last_row;
+    const leat_allocator *allocator; /* of the table's own memory; NULL: malloc and free */
+} leat_table_opts;
+
+typedef struct leat_table leat_table;
+
+/*
+ * Opens a table and reads its header. NULL, with the reason in the status, when it cannot be opened or read, when an
+ * option makes no sense, when a column that `columns` names is not there, is there twice, or is chosen twice.
+ * `opts` may be NULL: all columns, all rows.
+ */
+LEAT_API leat_table *leat_table_open(const char *path, const leat_table_opts *opts, leat_status *s);
+LEAT_API void leat_table_close(leat_table *t); /* NULL is allowed */
+
+LEAT_API int64_t leat_table_columns(const leat_table *t);                /* how many are read */
+LEAT_API const char *const *leat_table_names(const leat_table *t);       /* theirs; NULL without a header */
+LEAT_API int64_t leat_table_find(const leat_table *t, const char *name); /* the first one called so, from 0; or -1 */
+
+/*
+ * The next rows, at most `most_rows` (at least 1): block becomes [rows, columns], in memory that the table owns and uses
+ * again at the next call. Returns the number of rows; 0 at the end; -1 after a failure, which stays. So:
+ *
+ *     while (leat_table_next(table, 4096, &block, &status) > 0)
+ *         ...
+ *     if (status.code) ...
+ *
+ * Fails with LEAT_EFORMAT, naming the file, the line, the column (both from 1; and its name) and the text, for a row
+ * with more or fewer fields than the first line, a blank line between rows, an empty field, what is no number, and
+ * numbers beyond leat_real; with LEAT_ENONFINITE for nan and inf (in a .npy with row and column, from 1).
+ */
+LEAT_API int64_t leat_table_next(leat_table *t, int64_t most_rows, leat_tensor *block, leat_status *s);
+
+/* A whole table, [rows, columns], into an arena; there may be no rows. `names`, unless NULL, gets the columns' names, or
+ * NULL without a header. */
+LEAT_API leat_code leat_table_read(const char *path, const leat_table_opts *opts, leat_arena *a, leat_tensor *out,
+                                   const char *const **names, leat_status *s);
+
+/*
+ * Writes a table row by row, all or nothing as leat_file_write: `path` changes when commit succeeds. To what is no
+ * regular file ("-", a pipe) rows are written as they come, as text only. The separator is a comma, in .tsv a tab, in
+ * .txt and .dat a space. Numbers have the fewest digits that read back as the same leat_real, or the same double if they
+ * came as doubles. Not finite ones are written as nan, inf and -inf.
+ */
+typedef struct leat_table_writer leat_table_writer;
+
+typedef struct leat_table_writer_opts {
+    int64_t columns;          /* at least 1 */
+    const char *const *names; /* one for each column; NULL: no header. A .npy keeps none. */
+    bool doubles;             /* a .npy of float64 whatever leat_real is; text needs no such choice */
+    const leat_allocator *allocator;
+} leat_table_writer_opts;
+
+LEAT_API leat_table_writer *leat_table_create(const char *path, const leat_table_writer_opts *opts, leat_status *s);
+/* Rows at the end: [rows, columns], or [rows] where there is one column; and the same of doubles, which a .npy takes
+ * only if its opts said so. A failure stays, and then commit fails too. */
+LEAT_API leat_code leat_table_append(leat_table_writer *w, const leat_tensor *rows, leat_status *s);
+LEAT_API leat_code leat_table_append_doubles(leat_table_writer *w, const double *values, int64_t rows, leat_status *s);
+LEAT_API leat_code leat_table_commit(leat_table_writer *w, leat_status *s); /* and frees w, also when it fails */
+LEAT_API void leat_table_discard(leat_table_writer *w); /* leaves `path` as it was, frees w; NULL is allowed */
+
+/* The same at once for [rows, columns] or [rows]. */
+LEAT_API leat_code leat_table_write(const char *path, const char *const *names, const leat_tensor *values,
+                                    leat_status *s);
+
+/*
+ * What to know of data before a density is fitted to it. A constant column has no density. Nor has one in which single
+ * values take up a share of the rows (labels, counts, ratings, a zero for "missing"): there the likelihood has no upper
+ * bound, and a flow will chase it. `discrete` says so of a column, and of a constant one too: it has at most
+ * LEAT_FEW_VALUES different values and ten rows for each, or one value fills at least a tenth of the rows (and ten).
+ */
+#define LEAT_FEW_VALUES 20
+
+typedef struct leat_column {
+    double min, max, mean, sd; /* sd divides by the number of rows */
+    int64_t distinct;          /* different values; LEAT_FEW_VALUES + 1 means more than LEAT_FEW_VALUES */
+    double common;             /* the most common value, if a tenth of the rows have it; the smallest of equals */
+    int64_t common_rows;       /* how many rows have it; 0: there is no such value */
+    bool constant, discrete;
+} leat_column;
+
+/* Of a [rows, columns] tensor with at least one row, into one leat_column for each column. A value that is not finite is
+ * refused with its row and column, from 1. */
+LEAT_API leat_code leat_table_inspect(const leat_tensor *values, leat_column *columns, leat_status *s);
 
 #ifdef __cplusplus
 }

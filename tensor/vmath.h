@@ -1,5 +1,6 @@
 /*
- * Private to tensor: exp, log, tanh and their kin over the vectors of simd.h, for float and for double.
+ * Private to tensor: exp, log, tanh and their kin over the vectors of simd.h, for float and for double. vmath_trig.h,
+ * vmath_erf.h and vmath_pow.h have the rest.
  *
  * Each is within 2 units in the last place wherever the result is a normal number (tests/tensor/math_all.c looks at
  * every float), and right at infinities, zeros and NaN. There are no tables: a range reduction, one polynomial fitted
@@ -9,6 +10,8 @@
  *     exp      e^x = 2^n e^r with n = rint(x / ln 2), |r| <= ln(2) / 2, and e^r = 1 + r + r^2 q(r)
  *     log      x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f) and z = s^2,
  *              log(1 + f) = 2 atanh(s) = 2s + s R(z) = f - (f^2/2 - s (f^2/2 + R(z)))
+ *     expm1    2^n e^r - 1 from the parts of e^r - 1
+ *     log1p    log u + c / u with u = 1 + x rounded, and c = 1 + x - u
  *     tanh     t / (t + 2) with t = e^(2|x|) - 1
  *     sigmoid  e^min(x, 0) / (1 + e^-|x|)
  *     softplus max(x, 0) + log(1 + e^-|x|)
@@ -119,20 +122,46 @@ SIMD_INLINE vec v_exp(vec x)
     return v_mul(v_mul(y, v_pow2(half)), v_pow2(v_sub(n, half)));
 }
 
-/* k ln 2 + log(1 + f) for sqrt(1/2) <= 1 + f <= sqrt(2). */
-SIMD_INLINE vec v_log_reduced(vec f, vec k)
+/* e^(high + low), where low is small beside 1: nothing, if `high` is out of range. */
+SIMD_INLINE vec v_exp_sum(vec high, vec low)
+{
+    vec x = v_min(v_set(VM_EXP_HIGH), v_max(v_set(VM_EXP_LOW), high));
+    low = v_select(v_eq(x, high), low, v_set(0));
+    vec n, r, w;
+    v_exp_reduced(x, &n, &r, &w);
+    vec y = v_add(v_set(1), v_add(r, v_add(w, low)));
+    vec half = v_rint(v_mul(n, v_set((vreal)0.5)));
+    return v_mul(v_mul(y, v_pow2(half)), v_pow2(v_sub(n, half)));
+}
+
+/* With h = 2^(n - 1), so that it does not overflow: 2 (h - 1/2 + h (r + w)), the larger terms first, and what their sum
+ * loses added to the smaller. */
+SIMD_INLINE vec v_expm1(vec x)
+{
+    vec n, r, w;
+    v_exp_reduced(v_min(v_set(VM_EXP_HIGH), v_max(v_set(-VM_TANH_HIGH), x)), &n, &r, &w);
+    vec half = v_pow2(v_sub(n, v_set(1))), rest = v_sub(half, v_set((vreal)0.5));
+    vec linear = v_mul(half, r), sum = v_add(rest, linear);
+    vec large = v_max(v_abs(rest), v_abs(linear)); /* which of the two it is depends on n */
+    vec lost = v_select(v_eq(large, v_abs(rest)), v_sub(linear, v_sub(sum, rest)), v_sub(rest, v_sub(sum, linear)));
+    vec y = v_add(sum, v_fma(half, w, lost));
+    return v_copysign(v_add(y, y), x);
+}
+
+/* k ln 2 + log(1 + f) + c for sqrt(1/2) <= 1 + f <= sqrt(2) and a small c. */
+SIMD_INLINE vec v_log_reduced(vec f, vec k, vec c)
 {
     vec s = v_div(f, v_add(v_set(2), f));
     vec z = v_mul(s, s);
     vec half_square = v_mul(v_mul(f, f), v_set((vreal)0.5));
     vec tail = v_fma(z, v_log_polynomial(z), half_square);
-    tail = v_fma(s, tail, v_mul(k, v_set(VM_LN2_LOW)));
+    tail = v_fma(s, tail, v_fma(k, v_set(VM_LN2_LOW), c));
     return v_fma(k, v_set(VM_LN2_HIGH), v_sub(f, v_sub(half_square, tail)));
 }
 
-SIMD_INLINE vec v_log(vec x)
+/* x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), for finite x > 0. */
+SIMD_INLINE void v_log_split(vec x, vec *k, vec *f)
 {
-    const vec infinity = v_set((vreal)INFINITY);
     vmask tiny = v_lt(x, v_set(VM_MIN_NORMAL));
     vec scaled = v_select(tiny, v_mul(x, v_set(VM_TWO_TO_MANTISSA)), x);
 
@@ -141,13 +170,35 @@ SIMD_INLINE vec v_log(vec x)
     vbits exponent = b_or(b_shr(shifted, VM_MANTISSA), v_bits(v_set(VM_TWO_TO_MANTISSA)));
     vbits mantissa = b_and(shifted, b_set(((vreal_bits)1 << VM_MANTISSA) - 1));
     vec offset = v_select(tiny, v_set(VM_TWO_TO_MANTISSA + VM_BIAS + VM_MANTISSA), v_set(VM_TWO_TO_MANTISSA + VM_BIAS));
-    vec k = v_sub(v_from_bits(exponent), offset);
-    vec f = v_sub(v_from_bits(b_add(mantissa, b_set(VM_SQRT_HALF))), v_set(1));
+    *k = v_sub(v_from_bits(exponent), offset);
+    *f = v_sub(v_from_bits(b_add(mantissa, b_set(VM_SQRT_HALF))), v_set(1));
+}
 
-    vec y = v_log_reduced(f, k);
+/* y where 0 < x < inf, else what a logarithm of x is. */
+SIMD_INLINE vec v_log_special(vec x, vec y)
+{
+    const vec infinity = v_set((vreal)INFINITY);
     y = v_select(v_lt(x, infinity), y, x); /* inf and NaN */
     y = v_select(v_eq(x, v_set(0)), v_neg(infinity), y);
     return v_select(v_lt(x, v_set(0)), v_set((vreal)NAN), y);
+}
+
+SIMD_INLINE vec v_log(vec x)
+{
+    vec k, f;
+    v_log_split(x, &k, &f);
+    return v_log_special(x, v_log_reduced(f, k, v_set(0)));
+}
+
+/* log u for u = 1 + x, rounded, and the rest of 1 + x mended: log(u + c) = log u + c / u. */
+SIMD_INLINE vec v_log1p(vec x)
+{
+    vec u = v_add(v_set(1), x), k, f;
+    vec larger = v_select(v_lt(x, v_set(1)), v_set(1), x), smaller = v_select(v_lt(x, v_set(1)), x, v_set(1));
+    vec lost = v_sub(smaller, v_sub(u, larger));
+    v_log_split(u, &k, &f);
+    vec y = v_log_special(u, v_log_reduced(f, k, v_div(lost, u)));
+    return v_select(v_eq(x, v_set(0)), x, y); /* -0 */
 }
 
 /* log(1 + u) for 0 <= u <= 1. */
@@ -155,7 +206,7 @@ SIMD_INLINE vec v_log1p_unit(vec u)
 {
     vmask large = v_gt(u, v_set((vreal)0.41421356));
     vec f = v_select(large, v_mul(v_sub(u, v_set(1)), v_set((vreal)0.5)), u);
-    return v_log_reduced(f, v_select(large, v_set(1), v_set(0)));
+    return v_log_reduced(f, v_select(large, v_set(1), v_set(0)), v_set(0));
 }
 
 /* For small t the sum t + 2 loses what the quotient needs; t/2 - t/2 (t / (t + 2)) is the same and keeps it. */
@@ -188,10 +239,56 @@ SIMD_INLINE vec v_softplus(vec x)
     return v_add(v_max(x, v_set(0)), v_log1p_unit(v_exp(v_neg(v_abs(x)))));
 }
 
+/* -1, 0 or 1; of NaN 0, as PyTorch's sgn. */
+SIMD_INLINE vec v_sign(vec x)
+{
+    return v_select(v_gt(x, v_set(0)), v_set(1), v_select(v_lt(x, v_set(0)), v_set(-1), v_set(0)));
+}
+
+/* Unlike v_max and v_min, NaN if either is. */
+SIMD_INLINE vec v_maximum(vec a, vec b)
+{
+    return v_select(v_eq(a, a), v_max(a, b), a);
+}
+SIMD_INLINE vec v_minimum(vec a, vec b)
+{
+    return v_select(v_eq(a, a), v_min(a, b), a);
+}
+
+/* Of the gradient of min(a, b), what a gets: 1 where a < b, 1/2 where they are equal, 1 where one is NaN, else 0. */
+SIMD_INLINE vec v_share_of_less(vec a, vec b)
+{
+    return v_select(v_gt(a, b), v_set(0), v_select(v_eq(a, b), v_set((vreal)0.5), v_set(1)));
+}
+
 /* Not max(x, 0), because NaN must pass. */
 SIMD_INLINE vec v_relu(vec x)
 {
     return v_max(v_set(0), x); /* x where it is NaN */
+}
+
+/* d/dx x sigmoid(x) = s (1 + x (1 - s)) */
+SIMD_INLINE vec v_silu_slope(vec x)
+{
+    vec s = v_sigmoid(x);
+    return v_mul(s, v_fma(x, v_sub(v_set(1), s), v_set(1)));
+}
+
+/* 2 sqrt(2 / pi) (x + 0.044715 x^3): x/2 (1 + tanh(u)) = x sigmoid(2u), which loses nothing at negative x. There is no
+ * need of a larger square, which might overflow. */
+SIMD_INLINE vec v_gelu_tanh_argument(vec x)
+{
+    vec square = v_min(v_set(10000), v_mul(x, x));
+    return v_mul(x, v_fma(v_set((vreal)0.07135481627159957), square, v_set((vreal)1.5957691216057308)));
+}
+
+/* s + x s (1 - s) 2u' */
+SIMD_INLINE vec v_gelu_tanh_slope(vec x)
+{
+    vec square = v_min(v_set(10000), v_mul(x, x));
+    vec inner = v_fma(v_set((vreal)0.2140644488147987), square, v_set((vreal)1.5957691216057308));
+    vec s = v_sigmoid(v_gelu_tanh_argument(x));
+    return v_fma(v_mul(x, v_mul(s, v_sub(v_set(1), s))), inner, s);
 }
 
 #endif

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const app_option help_option = { .name = "help", .kind = APP_KIND_FLAG, .help = "print this and exit" };
+static const app_option help_option = {
+    .name = "help", .letter = 'h', .kind = APP_KIND_FLAG, .help = "print this and exit"
+};
 static const app_option version_option = { .name = "version",
                                            .kind = APP_KIND_FLAG,
                                            .help = "print the version and exit" };
@@ -233,11 +235,15 @@ static int print_usage(FILE *f, const app_option *o)
         [APP_KIND_FLAG] = "",
     };
     const char *value = o->value ? o->value : names[o->kind];
+    bool short_form = o->letter && o != &help_option;
 
     if (f) {
+        if (short_form) {
+            fprintf(f, "-%c, ", o->letter);
+        }
         fprintf(f, "--%s%s%s", o->name, *value ? " " : "", value);
     }
-    return (int)(2 + strlen(o->name) + (*value ? 1 : 0) + strlen(value));
+    return (short_form ? 4 : 0) + (int)(2 + strlen(o->name) + (*value ? 1 : 0) + strlen(value));
 }
 
 static void print_help(const app_program *p, FILE *f)
@@ -301,16 +307,25 @@ static int refuse_name(const app_program *p, const char *name, size_t size)
     return refuse_end(p);
 }
 
+/* The option that a word "-n" stands for, or NULL. */
+static const app_option *find_letter(const app_program *p, const char *word)
+{
+    const app_option *o = NULL;
+
+    for (int i = 0; word[1] != '\0' && word[2] == '\0' && (o = option_at(p, i)) != NULL && o->letter != word[1]; i++) {
+    }
+    return o;
+}
+
 /* Reads the option at argv[*i] and moves *i to the last word it used. */
 static int read_option(const app_program *p, int argc, char **argv, int *i, void *settings)
 {
-    const char *name = argv[*i] + 2, *equals = strchr(name, '='), *text = equals ? equals + 1 : NULL;
+    bool letter = argv[*i][1] != '-';
+    const char *name = argv[*i] + 2, *equals = letter ? NULL : strchr(name, '='), *text = equals ? equals + 1 : NULL;
     size_t size = equals ? (size_t)(equals - name) : strlen(name);
-    const app_option *o = argv[*i][1] == '-' ? find(p, name, size) : NULL;
+    const app_option *o = letter ? find_letter(p, argv[*i]) : find(p, name, size);
 
-    if (strcmp(argv[*i], "-h") == 0) {
-        o = &help_option;
-    } else if (argv[*i][1] != '-') {
+    if (!o && letter) {
         char shown[APP_EXCERPT];
 
         fprintf(stderr, "%s: unknown option %s", p->name, app_excerpt(argv[*i], strlen(argv[*i]), shown));

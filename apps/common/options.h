@@ -24,7 +24,7 @@
  *     int exit_code = app_options_parse(&program, argc, argv, &o, NULL);
  *     if (exit_code >= 0) return exit_code;
  *
- * Options are written --name value or --name=value; of one given twice the last counts. A default is a text, read the
+ * Options are written --name value or --name=value, or -n value where a row has a letter; of one given twice the last counts. A default is a text, read the
  * way a value is; a field with the default NULL is set to zero. --help and --version need no row.
  */
 #ifndef APPS_COMMON_OPTIONS_H
@@ -58,6 +58,7 @@ typedef struct app_option {
     const char *value;    /* what --help calls the value, "FILE"; NULL: by the kind */
     const char *words;    /* of a choice: "nice|realnvp" */
     int64_t min, max;     /* of an integer; a max of 0 is none */
+    char letter;          /* its short form, -n; 0: none */
 } app_option;
 
 /* Kind and place of a field; compiling fails when the field's type is another. */

@@ -1,5 +1,5 @@
 /*
- * Scatter and line plots, as PNG and as SVG.
+ * Scatter and line plots over heat maps, alone or several on a page, as PNG and as SVG.
  *
  *     app_series series[] = {
  *         { .label = "Generated", .points = samples },
@@ -29,17 +29,36 @@ typedef struct app_series {
     app_color color; /* with an alpha of 0: the next of a fixed list, points at half their strength */
 } app_series;
 
+/* A function over the plot's ranges, as colours from white (low) to dark (high): rows from the least y up, each cell's
+ * value that at its centre. */
+typedef struct app_heat {
+    const double *value; /* [rows, columns] */
+    int rows, columns;
+    double low, high; /* values beyond get the colour of the nearer one, and so does what is not finite */
+} app_heat;
+
+typedef struct app_range {
+    double low, high; /* equal: fits the data */
+} app_range;
+
 typedef struct app_plot {
     const char *title, *x_label, *y_label; /* UTF-8; NULL: none */
     const app_series *series;
     int series_count;
-    int width, height; /* in pixels; 0: 780 */
+    int width, height;    /* in pixels; 0: 780 */
+    app_range x, y;       /* points outside a given range are not drawn; a heat map needs both */
+    const app_heat *heat; /* under the series; NULL: none */
+    bool small;           /* small text, few numbers along the axes: for one of many on a page */
 } app_plot;
+
+/* One plot of a page; its width and height are the plot's. */
+typedef struct app_panel {
+    int left, top;
+    app_plot plot;
+} app_panel;
 
 /* Writes the plot as PNG or SVG, by the end of the name; all or nothing. */
 leat_code app_plot_write(const char *path, const app_plot *plot, leat_status *s);
-
-/* Draws it with any painter. `scratch` gives the memory for points in pixels. */
-leat_code app_plot_draw(const app_plot *plot, app_painter *painter, leat_arena *scratch, leat_status *s);
+leat_code app_page_write(const char *path, int width, int height, const app_panel *panels, int count, leat_status *s);
 
 #endif

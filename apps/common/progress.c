@@ -17,9 +17,11 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-const char *app_progress_text(int64_t done, int64_t total, double seconds, double loss, char out[APP_PROGRESS_TEXT])
+const char *app_progress_text(int64_t done, int64_t skipped, int64_t total, double seconds, double loss,
+                              char out[APP_PROGRESS_TEXT])
 {
-    double part = total > 0 ? (double)done / (double)total : 0, rate = seconds > 0 ? (double)done / seconds : 0;
+    double part = total > 0 ? (double)done / (double)total : 0,
+           rate = seconds > 0 ? (double)(done - skipped) / seconds : 0;
     double left = rate > 0 && total > done ? (double)(total - done) / rate : 0;
     long long s = left < 360000 ? (long long)(left + 0.5) : 359999;
     char time[32];
@@ -43,6 +45,12 @@ void app_progress_start(app_progress *p, int64_t total, bool quiet)
     p->enabled = !quiet && isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
+void app_progress_skip(app_progress *p, int64_t steps)
+{
+    p->done += steps;
+    p->skipped += steps;
+}
+
 static int terminal_width(void)
 {
     struct winsize size = { 0 };
@@ -63,7 +71,7 @@ void app_progress_step(app_progress *p, double loss)
     if (time - p->shown < 0.1) {
         return;
     }
-    app_progress_text(p->done, p->total, time - p->start, loss, text);
+    app_progress_text(p->done, p->skipped, p->total, time - p->start, loss, text);
     fprintf(stderr, "\r%.*s\033[K", terminal_width() - 1, text);
     fflush(stderr);
     p->shown = time;

@@ -6,12 +6,15 @@
 #include <stdint.h>
 
 typedef struct app_progress {
-    int64_t done, total;
-    double start, shown; /* seconds: of the first step, of the last redrawing */
+    int64_t done, total, skipped; /* skipped: of done, those that were done before this run */
+    double start, shown;          /* seconds: of the first step, of the last redrawing */
     bool enabled, visible;
 } app_progress;
 
 void app_progress_start(app_progress *p, int64_t total, bool quiet);
+
+/* The first steps were done before, by a run that this one goes on with. */
+void app_progress_skip(app_progress *p, int64_t steps);
 
 /* One step more. The line is redrawn at most ten times a second. */
 void app_progress_step(app_progress *p, double loss);
@@ -19,8 +22,10 @@ void app_progress_step(app_progress *p, double loss);
 /* Takes the line away, before other output and at the end; the next step brings it back. */
 void app_progress_clear(app_progress *p);
 
-/* The text of the line: "31%  step 1240/4000  812 steps/s  0:03 left  loss 2.1034". Returns `out`. */
+/* The text of the line: "31%  step 1240/4000  812 steps/s  0:03 left  loss 2.1034". `skipped` of the steps that
+ * are done took none of the seconds. Returns `out`. */
 #define APP_PROGRESS_TEXT 160
-const char *app_progress_text(int64_t done, int64_t total, double seconds, double loss, char out[APP_PROGRESS_TEXT]);
+const char *app_progress_text(int64_t done, int64_t skipped, int64_t total, double seconds, double loss,
+                              char out[APP_PROGRESS_TEXT]);
 
 #endif

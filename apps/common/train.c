@@ -1,227 +1,211 @@
-/* The training loop of the programs: data, model, epochs, files. Whatever can be refused is refused before training. */
-#include "train.h"
+/* A training program from its options to its exit code. Whatever can be refused is refused before training. */
+#include "stop.h"
+#include "train_run.h"
 
-#include "csv.h"
-#include "data.h"
-#include "plot.h"
-#include "progress.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-/* Streams of the seed, beside the model's own: the data's, and the first epoch's shuffle. */
-#define STREAM_DATA    ((uint64_t)1 << 34)
-#define STREAM_BATCHES ((uint64_t)1 << 35)
+/* ---- options that do not fit together ---------------------------------------------------------------------------- */
 
-enum { REAL_POINTS_SHOWN = 1000 };
+static int wrong_usage(const app_program *p, const char *what)
+{
+    fprintf(stderr, "%s: %s (--help lists the options)\n", p->name, what);
+    return 2;
+}
 
-typedef struct run {
-    const app_train_settings *o;
-    leat_arena arena;
-    leat_status status;
-    leat_tensor data;
-    leat_model *model;
-    leat_flow *flow;
-    leat_optim *adam;
-    leat_batches *batches;
-    leat_tape *tape;
-    leat_real *losses; /* [epochs, 2]: number and loss */
-    int64_t epochs_done;
-    char architecture[1024];
-} run;
+static int check_usage(const app_program *p, const app_train_settings *o)
+{
+    if (!(o->validation < 1))
+        return wrong_usage(p, "--validation must be below 1");
+    if (o->patience > 0 && o->validation == 0)
+        return wrong_usage(p, "--patience needs --validation");
+    if (o->standardize && o->no_standardize)
+        return wrong_usage(p, "--standardize and --no-standardize exclude each other");
+    if (o->schedule == APP_SCHEDULE_WARMUP_COSINE && o->warmup >= o->epochs)
+        return wrong_usage(p, "--warmup must be less than --epochs");
+    return -1;
+}
 
-static leat_code load_data(run *r)
+/* ---- model and fit ----------------------------------------------------------------------------------------------- */
+
+/* Schedules count steps; the program's numbers are epochs. */
+static const leat_schedule *make_schedule(app_run *r, int64_t steps)
 {
     const app_train_settings *o = r->o;
-    if (strcmp(o->data, "moons") == 0) {
-        leat_rng rng = leat_rng_new((uint64_t)o->seed, STREAM_DATA);
-        return app_data_moons(o->points, o->noise, &rng, &r->arena, &r->data, &r->status);
+    int64_t warmup = o->warmup * steps, all = o->epochs * steps;
+    double factor = o->lr_factor;
+    leat_schedule *s = r->schedule;
+    switch (o->schedule) {
+    case APP_SCHEDULE_COSINE:
+        s[0] = (leat_schedule){ LEAT_COSINE, .steps = all, .value = factor };
+        return s;
+    case APP_SCHEDULE_WARMUP_COSINE:
+        s[0] = (leat_schedule){ LEAT_WARMUP, .steps = warmup };
+        s[1] = (leat_schedule){ LEAT_COSINE, .steps = all - warmup, .value = factor };
+        r->schedule_whole = (leat_schedule){ LEAT_THEN, .steps = warmup, .first = &s[0], .second = &s[1] };
+        return &r->schedule_whole;
+    case APP_SCHEDULE_STEP:
+        s[0] = (leat_schedule){ LEAT_STEP, .steps = o->step_epochs * steps, .value = factor > 0 ? factor : 0.1 };
+        return s;
+    case APP_SCHEDULE_EXPONENTIAL:
+        s[0] = (leat_schedule){ LEAT_STEP, .steps = steps, .value = factor > 0 ? factor : 0.95 };
+        return s;
+    default:
+        return NULL;
     }
-    if (app_data_load(o->data, &r->arena, &r->data, &r->status))
-        return r->status.code;
-    if (r->data.shape.size[1] < 2)
-        return leat_fail(&r->status, LEAT_EARG, "%s: a coupling needs at least two columns, and there is one", o->data);
-    return LEAT_OK;
 }
 
-/* Makes the folder, and a file in it to see that one can. */
-static leat_code prepare_folder(run *r)
+static bool after_step(void *user, leat_fit *f, const leat_step_report *report)
 {
-    const char *out = r->o->out;
-    if (mkdir(out, 0777) && errno != EEXIST)
-        return leat_fail(&r->status, LEAT_EIO, "%s: cannot make the folder: %s", out, strerror(errno));
-    const char *probe = leat_arena_format(&r->arena, "%s/.probe-%ld", out, (long)getpid());
-    if (!probe)
-        return leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
-    int fd = open(probe, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0)
-        return leat_fail(&r->status, LEAT_EIO, "%s: cannot write into the folder: %s", out, strerror(errno));
-    close(fd);
-    unlink(probe);
-    return LEAT_OK;
+    (void)f;
+    app_run *r = user;
+    app_progress_step(&r->progress, report->loss);
+    return !app_stop_requested();
 }
 
-static leat_code make_model(run *r, app_build_fn *build, const void *settings)
+/* A checkpoint that cannot be written ends no run that took hours. */
+static void save_sometimes(app_run *r, int64_t epoch)
+{
+    leat_status s = { 0 };
+    int64_t every = r->o->checkpoint_every;
+    if (every > 0 && (epoch % every == 0 || leat_fit_get_state(r->fit).done) && app_train_write_checkpoint(r, &s))
+        fprintf(stderr, "%s: the checkpoint was not saved: %s\n", r->job->program->name, s.message);
+}
+
+static bool after_epoch(void *user, leat_fit *f, const leat_epoch_report *report)
+{
+    (void)f;
+    app_run *r = user;
+    app_progress_clear(&r->progress);
+    if (!r->o->quiet) {
+        printf("Epoch %lld, Loss: %.4f", (long long)report->epoch, report->loss);
+        if (!isnan(report->validation))
+            printf(", Validation: %.4f", report->validation);
+        printf("\n");
+        fflush(stdout);
+    }
+    save_sometimes(r, report->epoch);
+    return !app_stop_requested();
+}
+
+static leat_code make_fit(app_run *r)
 {
     const app_train_settings *o = r->o;
+    leat_fit_opts opts = { .data = r->data.x,
+                           .context = r->data.context,
+                           .validation = o->validation,
+                           .epochs = o->epochs,
+                           .batch = o->batch,
+                           .patience = o->patience,
+                           .optimiser = (leat_fit_optimiser)o->optimiser,
+                           .lr = o->lr,
+                           .weight_decay = o->weight_decay,
+                           .clip = o->clip,
+                           .seed = (uint64_t)o->seed,
+                           .on_step = after_step,
+                           .on_epoch = after_epoch,
+                           .user = r };
+    opts.schedule = make_schedule(r, leat_fit_steps(&opts));
+    r->fit = leat_fit_new(r->flow, &opts);
+    const leat_status *s = leat_fit_status(r->fit);
+    return leat_fail(&r->status, s->code, "%s", s->message);
+}
+
+static leat_code make_model(app_run *r)
+{
+    const app_train_settings *o = r->o;
+    int64_t context = r->data.context.data ? r->data.context.shape.size[1] : 0;
     r->model = leat_model_new(&(leat_model_opts){ .seed = (uint64_t)o->seed, .threads = (int)o->threads });
     if (!r->model)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
-    r->flow = build(r->model, r->data.shape.size[1], settings, r->architecture, sizeof r->architecture);
-    r->adam = leat_adam_new(r->model, &(leat_adam_opts){ .lr = o->lr });
-    r->batches =
-        leat_batches_new(r->model, r->data,
-                         &(leat_batches_opts){ .size = o->batch, .seed = (uint64_t)o->seed, .stream = STREAM_BATCHES });
+    r->flow = r->job->build(r->model, r->data.x.shape.size[1], context, r->job->settings);
     r->tape = leat_model_tape(r->model, NULL);
-    r->losses = leat_arena_alloc(&r->arena, (size_t)(o->epochs * 2) * sizeof *r->losses);
-    if (leat_model_code(r->model))
+    if (leat_model_seal(r->model))
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));
-    return r->losses ? LEAT_OK
-                     : leat_fail(&r->status, LEAT_ENOMEM, "out of memory for %lld epochs", (long long)o->epochs);
+    if (make_fit(r))
+        return r->status.code;
+    return o->resume ? leat_fit_resume(r->fit, o->resume, &r->status) : LEAT_OK;
 }
 
-/* One step of Adam on the mean negative log-likelihood of a batch. */
-static leat_code train_step(run *r, leat_tensor batch, double *loss)
+/* ---- the run ----------------------------------------------------------------------------------------------------- */
+
+static void tell_early_stop(const app_run *r)
 {
-    leat_tape_reset(r->tape);
-    leat_var nll = leat_neg(leat_mean(leat_flow_log_prob(r->flow, leat_borrow(r->tape, batch))));
-    *loss = leat_item(nll);
-    if (leat_backward(nll))
-        return leat_fail(&r->status, leat_tape_code(r->tape), "%s", leat_tape_errmsg(r->tape));
-    if (leat_optim_step(r->adam))
-        return leat_fail(&r->status, leat_optim_status(r->adam)->code, "%s", leat_optim_status(r->adam)->message);
-    return LEAT_OK;
+    leat_fit_state s = leat_fit_get_state(r->fit);
+    if (s.out_of_patience && !r->o->quiet)
+        fprintf(stderr, "no better validation loss for %lld epochs: stopped with the weights of epoch %lld\n",
+                (long long)r->o->patience, (long long)s.best_epoch);
 }
 
-/* Puts step and epoch in front of what went wrong. */
-static leat_code name_step(run *r, int64_t epoch, int64_t step)
-{
-    leat_status why = r->status;
-    r->status.code = LEAT_OK;
-    return leat_fail(&r->status, why.code, "stopped at step %lld of epoch %lld: %.400s", (long long)step,
-                     (long long)epoch, why.message);
-}
-
-static leat_code train_epoch(run *r, int64_t epoch, app_progress *progress)
-{
-    leat_tensor batch;
-    double total = 0, loss = 0;
-    for (int64_t step = 1; leat_batches_next(r->batches, &batch); step++) {
-        if (train_step(r, batch, &loss))
-            return name_step(r, epoch, step);
-        total += loss * (double)batch.shape.size[0];
-        app_progress_step(progress, loss);
-    }
-    double mean = total / (double)r->data.shape.size[0];
-    r->losses[2 * r->epochs_done] = (leat_real)epoch;
-    r->losses[2 * r->epochs_done + 1] = (leat_real)mean;
-    r->epochs_done++;
-    app_progress_clear(progress);
-    if (!r->o->quiet) {
-        printf("Epoch %lld, Loss: %.4f\n", (long long)epoch, mean);
-        fflush(stdout);
-    }
-    return LEAT_OK;
-}
-
-static leat_code train(run *r)
+static leat_code train(app_run *r)
 {
     struct timespec start, end;
+    leat_fit_state s = leat_fit_get_state(r->fit);
     clock_gettime(CLOCK_MONOTONIC, &start);
-    app_progress progress;
-    app_progress_start(&progress, r->o->epochs * leat_batches_per_epoch(r->batches), r->o->quiet);
-    for (int64_t epoch = 1; epoch <= r->o->epochs && !r->status.code; epoch++)
-        train_epoch(r, epoch, &progress);
-    app_progress_clear(&progress);
+    app_progress_start(&r->progress, r->o->epochs * s.steps, r->o->quiet);
+    app_progress_skip(&r->progress, s.epoch * s.steps + s.step);
+    app_stop_begin();
+    leat_fit_run(r->fit);
+    app_stop_end();
+    app_progress_clear(&r->progress);
     clock_gettime(CLOCK_MONOTONIC, &end);
     if (getenv("LEAT_TIMING"))
         fprintf(stderr, "training seconds: %.3f\n",
                 (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec));
-    return r->status.code;
+    const leat_status *why = leat_fit_status(r->fit);
+    return leat_fail(&r->status, why->code, "%s", why->message);
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
-
-static const char *path_in(run *r, const char *name)
+/* Stopped by a signal: the exit code. */
+static int save_and_tell(app_run *r)
 {
-    const char *path = leat_arena_format(&r->arena, "%s/%s", r->o->out, name);
-    if (!path)
-        leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
-    return path;
-}
-
-/* Model and losses: also written when training stopped early, with the weights as they were then. `s` may not be the
- * run's own status, which then holds the reason. */
-static leat_code write_model(run *r, leat_status *s)
-{
-    const char *model = path_in(r, "model.safetensors"), *csv = path_in(r, "loss.csv");
-    const char *metadata[][2] = { { "leat", LEAT_VERSION }, { "architecture", r->architecture } };
-    static const char *const columns[] = { "epoch", "loss" };
-    leat_tensor losses = { r->losses, LEAT_SHAPE(r->epochs_done, 2) };
-    if (!model || !csv)
-        return leat_fail(s, LEAT_ENOMEM, "out of memory");
-    leat_save(r->model, model, 2, metadata, s);
-    app_csv_write(csv, columns, &losses, s);
-    return s->code;
-}
-
-static leat_code draw_samples(run *r, leat_tensor *samples)
-{
-    *samples = leat_tensor_new(&r->arena, LEAT_SHAPE(r->o->draw, r->data.shape.size[1]), &r->status);
-    if (samples->data && leat_flow_draw(r->flow, r->tape, r->o->draw, 1, samples->data))
-        leat_fail(&r->status, leat_tape_code(r->tape), "drawing samples: %s", leat_tape_errmsg(r->tape));
-    return r->status.code;
-}
-
-/* The notebook's scatter plot, of the first two features. */
-static leat_code write_picture(run *r, leat_tensor samples)
-{
-    leat_tensor real = r->data;
-    if (real.shape.size[0] > REAL_POINTS_SHOWN)
-        real.shape.size[0] = REAL_POINTS_SHOWN;
-    const char *png = path_in(r, "samples.png"), *svg = path_in(r, "samples.svg");
-    if (!png || !svg)
-        return r->status.code;
-    const app_series series[] = { { .label = "Generated", .points = samples },
-                                  { .label = "Real Data", .points = real } };
-    app_plot plot = { .series = series, .series_count = 2 };
-    if (!app_plot_write(png, &plot, &r->status) && !app_plot_write(svg, &plot, &r->status) && !r->o->quiet) {
-        char full[PATH_MAX];
-        fprintf(stderr, "%s\n", realpath(png, full) ? full : png);
+    leat_fit_state s = leat_fit_get_state(r->fit);
+    const char *name = r->job->program->name;
+    if (app_train_write_checkpoint(r, &r->status)) {
+        fprintf(stderr, "%s: stopped, and the checkpoint was not saved: %s\n", name, r->status.message);
+        return 1;
     }
-    return r->status.code;
+    const char *command = app_resume_command(&r->arena, r->job->argc, r->job->argv, r->paths.checkpoint);
+    fprintf(stderr, "%s: stopped at step %lld of epoch %lld; to go on: %s\n", name, (long long)s.step,
+            (long long)s.epoch + 1, command ? command : r->paths.checkpoint);
+    return APP_STOPPED;
 }
 
-static leat_code write_results(run *r)
+/* The exit code. */
+static int run(app_run *r)
 {
-    leat_tensor samples;
-    const char *npy = path_in(r, "samples.npy");
-    if (!npy || write_model(r, &r->status) || draw_samples(r, &samples) || leat_npy_write(npy, &samples, &r->status))
-        return r->status.code;
-    return write_picture(r, samples);
-}
-
-int app_train(const app_program *p, const app_train_settings *o, app_build_fn *build, const void *settings)
-{
-    run r = { .o = o };
-    leat_arena_init(&r.arena, NULL);
     leat_status saving = { 0 };
-    if (!load_data(&r) && !make_model(&r, build, settings) && !prepare_folder(&r)) {
-        if (train(&r) == LEAT_OK)
-            write_results(&r);
-        else
-            write_model(&r, &saving);
+    if (app_train_load(r) || make_model(r) || app_train_prepare(r)) {
+        fprintf(stderr, "%s: %s\n", r->job->program->name, r->status.message);
+        return 1;
     }
+    if (!train(r)) {
+        if (leat_fit_get_state(r->fit).stopped && !leat_fit_get_state(r->fit).done)
+            return save_and_tell(r);
+        tell_early_stop(r);
+        if (!app_train_write_model(r, &r->status))
+            app_train_write_samples(r);
+    } else {
+        leat_fit_use_best(r->fit, true); /* if there are any, they are worth more than those it failed with */
+        app_train_write_model(r, &saving);
+    }
+    if (r->status.code)
+        fprintf(stderr, "%s: %s%s%s\n", r->job->program->name, r->status.message, saving.code ? "; and " : "",
+                saving.message);
+    return r->status.code ? 1 : 0;
+}
+
+int app_train(const app_train_job *job)
+{
+    app_run r = { .job = job, .o = job->train };
+    int exit_code = check_usage(job->program, r.o);
+    if (exit_code >= 0)
+        return exit_code;
+    leat_arena_init(&r.arena, NULL);
+    exit_code = run(&r);
     leat_model_free(r.model);
     leat_arena_free(&r.arena);
-    if (r.status.code)
-        fprintf(stderr, "%s: %s%s%s\n", p->name, r.status.message, saving.code ? "; and " : "", saving.message);
-    return r.status.code ? 1 : 0;
+    return exit_code;
 }

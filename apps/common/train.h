@@ -1,13 +1,16 @@
 /*
- * What the training programs share: their options, the loop over epochs, and the files they write.
+ * What the training programs share: their options, the data, the run, and the files it leaves.
  *
- * A program lists APP_TRAIN_OPTIONS among its own, builds its flow in a callback, and leaves the rest to app_train:
+ * A program lists APP_TRAIN_OPTIONS among its own, builds its flow in a callback (models.h has those of NICE and
+ * RealNVP), and leaves the rest to app_train:
  *
- *     typedef struct settings { app_train_settings train; int64_t couplings; } settings;
+ *     typedef struct settings { app_train_settings train; app_model_settings model; } settings;
  *     static const app_option table[] = { APP_TRAIN_OPTIONS(settings, train), { "couplings", ... } };
  *
- * Written into the folder --out: model.safetensors, loss.csv, and what was drawn: samples.npy, samples.png,
- * samples.svg.
+ * Written into a folder: model.safetensors, loss.csv, checkpoint.safetensors if asked for or stopped, and what was
+ * drawn: samples.npy, samples.png, samples.svg. Or, for a program that is given the path of a model, the model alone,
+ * with its checkpoint beside it. The model file tells in its metadata how it came about: `training` (JSON), and for a
+ * table with a header `columns` and `context_columns` (JSON lists of names).
  */
 #ifndef APPS_COMMON_TRAIN_H
 #define APPS_COMMON_TRAIN_H
@@ -16,32 +19,84 @@
 #include "options.h"
 
 typedef struct app_train_settings {
-    const char *data, *out;
-    int64_t points, epochs, batch, draw, seed, threads;
-    double noise, lr;
-    bool quiet;
+    const char *data, *columns, *context, *resume, *out;
+    int header, optimiser, schedule;
+    int64_t points, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
+    double noise, validation, lr, weight_decay, clip, lr_factor;
+    bool standardize, no_standardize, quiet;
 } app_train_settings;
 
+enum {
+    APP_SCHEDULE_CONSTANT,
+    APP_SCHEDULE_COSINE,
+    APP_SCHEDULE_WARMUP_COSINE,
+    APP_SCHEDULE_STEP,
+    APP_SCHEDULE_EXPONENTIAL
+};
+
 /* clang-format off */
-#define APP_TRAIN_OPTIONS(type, field)                                                                                 \
-    { "data", APP_STRING(type, field.data), "moons", .value = "moons|FILE",                                            \
-      .help = "two moons, or the rows of a .npy or .csv file" },                                                       \
-    { "points", APP_INTEGER(type, field.points), "10000", .min = 1, .help = "how many points of two moons to make" },  \
-    { "noise", APP_NONNEGATIVE(type, field.noise), "0.05", .help = "standard deviation around the two moons" },        \
-    { "epochs", APP_INTEGER(type, field.epochs), "10", .max = 1000000, .help = "passes over the data" },               \
+/* Of every program that fits a flow; data and places of results are its own. */
+#define APP_FIT_OPTIONS(type, field)                                                                                   \
+    { "columns", APP_STRING(type, field.columns), .value = "LIST",                                                     \
+      .help = "of a table: names, numbers from 1, ranges (age,3,5-7); default all" },                                  \
+    { "context", APP_STRING(type, field.context), .value = "LIST",                                                     \
+      .help = "columns to condition on, taken out of the data: p(x | context)" },                                      \
+    { "header", APP_CHOICE(type, field.header), "auto", .words = "auto|yes|no",                                        \
+      .help = "whether the first line of a table is one of names" },                                                   \
+    { "standardize", APP_FLAG(type, field.standardize),                                                                \
+      .help = "learn on (x - mean) / sd; the default for tables" },                                                    \
+    { "no-standardize", APP_FLAG(type, field.no_standardize), .help = "learn on the numbers as they are" },            \
+    { "epochs", APP_INTEGER(type, field.epochs), "10", .max = 1000000, .help = "passes over the data, at most" },      \
     { "batch", APP_INTEGER(type, field.batch), "256", .min = 1, .help = "rows in a batch" },                           \
-    { "lr", APP_POSITIVE(type, field.lr), "0.001", .help = "Adam's step size" },                                       \
-    { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000, .help = "samples to draw at the end" },         \
+    { "validation", APP_NONNEGATIVE(type, field.validation), "0", .value = "FRACTION",                                 \
+      .help = "part of the rows to hold out; the weights with the best loss on them are kept" },                       \
+    { "patience", APP_INTEGER(type, field.patience), "0",                                                              \
+      .help = "stop after so many epochs without a better validation loss; 0: never" },                                \
+    { "optimiser", APP_CHOICE(type, field.optimiser), "adam", .words = "adam|adamw|adamax|rmsprop|sgd",                \
+      .help = "how weights are changed" },                                                                             \
+    { "lr", APP_POSITIVE(type, field.lr), "0.001", .help = "the optimiser's step size" },                              \
+    { "schedule", APP_CHOICE(type, field.schedule), "constant",                                                        \
+      .words = "constant|cosine|warmup-cosine|step|exponential", .help = "how --lr changes over the epochs" },         \
+    { "lr-factor", APP_NONNEGATIVE(type, field.lr_factor), "0",                                                        \
+      .help = "cosine: the end, as part of --lr; step: each step (0: 0.1); exponential: each epoch (0: 0.95)" },       \
+    { "warmup", APP_INTEGER(type, field.warmup), "1", .help = "of warmup-cosine: epochs from 0 to --lr" },             \
+    { "step-epochs", APP_INTEGER(type, field.step_epochs), "10", .min = 1, .help = "of step: epochs between steps" },  \
+    { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), "0", .help = "the optimiser's" },                     \
+    { "clip", APP_NONNEGATIVE(type, field.clip), "0", .help = "the most that the gradient's norm may be; 0: any" },    \
+    { "checkpoint-every", APP_INTEGER(type, field.checkpoint_every), "0", .value = "EPOCHS",                           \
+      .help = "save all that it takes to go on; 0: only when stopped by Ctrl-C" },                                     \
+    { "resume", APP_STRING(type, field.resume), .value = "FILE",                                                       \
+      .help = "go on from a checkpoint, to the very bits of a run that never stopped" },                               \
     { "seed", APP_INTEGER(type, field.seed), "0", .help = "of everything random" },                                    \
     { "threads", APP_INTEGER(type, field.threads), "0", .max = 1024,                                                   \
       .help = "0: the cores this process may use; no result depends on it" },                                          \
     { "quiet", APP_FLAG(type, field.quiet), .help = "print nothing but errors" }
+
+/* The data sets by name, and drawing at the end. */
+#define APP_TRAIN_OPTIONS(type, field)                                                                                 \
+    { "data", APP_STRING(type, field.data), "moons", .value = "NAME|FILE",                                             \
+      .help = "moons, circles, blobs, pinwheel, checkerboard, spirals, swiss-roll, s-curve, or a .csv or .npy file" }, \
+    { "points", APP_INTEGER(type, field.points), "10000", .min = 1, .help = "how many points of a named set to make" }, \
+    { "noise", APP_NONNEGATIVE(type, field.noise), "0.05", .help = "of a named set: standard deviation" },             \
+    APP_FIT_OPTIONS(type, field),                                                                                      \
+    { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000, .help = "samples to draw at the end" }
 /* clang-format on */
 
-/* Builds the flow for data of `dim` features; `architecture` receives a line of JSON that describes it. */
-typedef leat_flow *app_build_fn(leat_model *m, int64_t dim, const void *settings, char *architecture, size_t size);
+/* Builds the flow for data of `dim` features and a context of so many. */
+typedef leat_flow *app_build_fn(leat_model *m, int64_t dim, int64_t context, const void *settings);
 
-/* The program from the options to the exit code. */
-int app_train(const app_program *p, const app_train_settings *o, app_build_fn *build, const void *settings);
+typedef struct app_train_job {
+    const app_program *program;
+    const void *settings;            /* the program's own struct, for `build`, and to record the options */
+    const app_train_settings *train; /* the part of it that is this header's */
+    app_build_fn *build;
+    const char *model_path; /* NULL: everything goes into the folder train->out */
+    int argc;               /* the command line as it was typed, to tell how a stopped run goes on; a program with */
+    char *const *argv;      /* arguments copies it before app_options_parse, which moves them */
+} app_train_job;
+
+/* Everything from the options on; returns the exit code: 0, 1 for an error, 2 for options that do not fit together, 130
+ * when SIGINT or SIGTERM stopped it and a checkpoint was saved. */
+int app_train(const app_train_job *job);
 
 #endif

@@ -94,6 +94,34 @@ Test(options, values_of_every_kind)
     cr_assert_eq(o.epochs, 2, "the last counts");
 }
 
+static const app_option lettered[] = {
+    { "count", APP_INTEGER(settings, epochs), "5", .letter = 'n', .help = "how many" },
+    { "quiet", APP_FLAG(settings, quiet), .letter = 'q' },
+};
+static const app_program with_letters = {
+    "draw", "Draws.", APP_TABLE(lettered), .arguments = "MODEL", .min_arguments = 1, .max_arguments = 1
+};
+
+Test(options, letters)
+{
+    settings o;
+    app_arguments rest;
+    cr_assert_eq(PARSE(&with_letters, &o, &rest, "-n", "7", "model", "-q"), -1);
+    cr_assert_eq(o.epochs, 7);
+    cr_assert(o.quiet);
+    cr_assert_eq(rest.count, 1);
+    cr_assert_eq(PARSE(&with_letters, &o, &rest, "model", "--count=8"), -1);
+    cr_assert_eq(o.epochs, 8);
+    cr_redirect_stderr();
+    cr_assert_eq(PARSE(&with_letters, &o, &rest, "-n", "x", "model"), 2);
+    cr_assert_eq(PARSE(&with_letters, &o, &rest, "-z", "model"), 2);
+    cr_assert_eq(PARSE(&with_letters, &o, &rest, "-nq", "model"), 2);
+    fflush(stderr);
+    cr_assert_stderr_eq_str("draw: --count x: needs a whole number of at least 0 (draw --help lists the options)\n"
+                            "draw: unknown option -z (draw --help lists the options)\n"
+                            "draw: unknown option -nq (draw --help lists the options)\n");
+}
+
 typedef struct refusal {
     const char *words[4];
     const char *message;

@@ -36,15 +36,16 @@ TestSuite(refusals, .init = setup, .fini = teardown);
     R(leat_add(N(2, 3), leat_zeros(tape, LEAT_SHAPE(2))), ESHAPE, "add [2,3] x [2]: the shapes do not broadcast")      \
     R(leat_where(N(2), N(3), N(3)), ESHAPE, "where [2] x [3] x [3]: the shapes do not broadcast")                      \
     R(leat_where(N(1), N(2), N(3)), ESHAPE, "where [1] x [2] x [3]: the shapes do not broadcast")                      \
-    R(leat_activate(N(2), (leat_activation)9), EARG, "activate: there is no activation 9")                             \
-    R(leat_linear(N(2, 2), N(3, 2), V({ 0 })[0], (leat_activation)9), EARG, "activate: there is no activation 9")      \
+    R(leat_activate(N(2), (leat_activation)99), EARG, "activate: there is no activation 99")                             \
+    R(leat_linear(N(2, 2), N(3, 2), V({ 0 })[0], (leat_activation)99), EARG, "activate: there is no activation 99")      \
     R(leat_matmul(N(2, 3), N(2, 3)), ESHAPE, "matmul [2,3] x [2,3]: inner sizes differ: 3 and 2")                      \
     R(leat_matmul_t(N(2, 3), N(3, 2), true, false), ESHAPE,                                                            \
       "matmul [2,3] x [3,2]: inner sizes differ: 2 and 3, after transposing")                                          \
-    R(leat_matmul(N(2, 3), N(3)), ESHAPE, "matmul [2,3] x [3]: the second factor is no matrix")                        \
+    R(leat_matmul(N(2, 3), SCALAR), ESHAPE, "matmul [2,3] x []: the second factor is no matrix")                       \
     R(leat_matmul(SCALAR, N(3, 3)), ESHAPE, "matmul [] x [3,3]: the first factor is no matrix")                        \
-    R(leat_matmul_t(N(2, 3, 4), N(3, 2), true, false), ESHAPE,                                                         \
-      "matmul [2,3,4] x [3,2]: the first factor is no matrix")                                                         \
+    R(leat_matmul_t(N(2, 3), N(3), false, true), ESHAPE, "matmul [2,3] x [3]: the second factor is no matrix")         \
+    R(leat_matmul_t(N(3), N(3, 2), true, false), ESHAPE, "matmul [3] x [3,2]: the first factor is no matrix")          \
+    R(leat_matmul(N(2, 3), N(2, 2, 3)), ESHAPE, "bmm [2,3] x [2,2,3]: inner sizes differ: 3 and 2")                    \
     R(leat_linear(N(2, 3), N(4, 2), N(4), LEAT_RELU), ESHAPE,                                                          \
       "linear [2,3] x [4,2] x [4]: the input has 3 features, the weight takes 2")                                      \
     R(leat_linear(N(2, 3), N(4, 3), N(3), LEAT_RELU), ESHAPE,                                                          \

@@ -41,7 +41,7 @@ static void *take(size_t bytes)
 /* How many arrays the derivative reads besides g. */
 enum { READS_NONE = 0, READS_X = 1, READS_Y = 1, READS_XY = 2 };
 
-#define UNARY_ROW(op, value, dx, reads) { #op, READS_##reads },
+#define UNARY_ROW(op, draws, parameters, value, dx, reads) { #op, READS_##reads },
 static const struct {
     const char *name;
     int reads;

@@ -101,6 +101,37 @@ Test(batches, the_order_is_a_permutation_from_seed_and_stream)
     leat_model_free(m);
 }
 
+/* From any batch of any epoch on, the batches are those of a run that came there by itself. */
+Test(batches, seek)
+{
+    leat_arena a;
+    leat_arena_init(&a, NULL);
+    leat_model *m = leat_model_new(NULL);
+    for (int k = 0; k < 3; k++) {
+        leat_batches_opts o = { .size = 7, .seed = 5, .stream = 100, .in_order = k == 1, .drop_last = k == 2 };
+        leat_tensor data = numbered(&a, 50), batch, other;
+        int64_t steps = k == 2 ? 7 : 8;
+        for (int64_t at = 0; at <= 2 * steps + 1; at++) {
+            leat_batches *walked = leat_batches_new(m, data, &o), *sought = leat_batches_new(m, data, &o);
+            for (int64_t i = 0; i < at; i++)
+                leat_batches_next(walked, &batch);
+            leat_batches_next(sought, &batch);
+            leat_batches_seek(sought, at / (steps + 1), at % (steps + 1));
+            cr_assert_eq(leat_batches_rows(sought).count, 0);
+            for (int64_t i = 0; i < 2 * steps; i++) {
+                bool more = leat_batches_next(walked, &batch);
+                cr_assert_eq(leat_batches_next(sought, &other), more);
+                leat_index rows = leat_batches_rows(walked), same = leat_batches_rows(sought);
+                cr_assert_eq(rows.count, same.count);
+                cr_assert(rows.count == 0 || memcmp(rows.at, same.at, (size_t)rows.count * sizeof *rows.at) == 0);
+            }
+        }
+    }
+    leat_batches_seek(NULL, 0, 0);
+    leat_model_free(m);
+    leat_arena_free(&a);
+}
+
 Test(batches, rows_may_have_any_shape)
 {
     leat_arena a;

@@ -7,10 +7,11 @@ TestSuite(memory, .init = make_folder, .fini = remove_folder);
 typedef struct life {
     leat_model *model;
     leat_module *net;
-    leat_optim *adam;
-    leat_optim *sgd;
+    leat_optim *optim[5];
+    leat_ema *ema;
     leat_batches *batches;
     leat_tape *tape;
+    int steps; /* each with the next optimiser */
 } life;
 
 static leat_code life_begin(life *l, const leat_allocator *allocator, int threads, leat_tensor data)
@@ -22,8 +23,13 @@ static leat_code life_begin(life *l, const leat_allocator *allocator, int thread
     holder *h = holder_new(m, true);
     holder_add(h, leat_mlp(m, 4, (int64_t[]){ 60, 300, 60, 0 }, 4, LEAT_RELU), "net");
     l->net = h ? &h->module : NULL;
-    l->adam = leat_adam_new(m, NULL);
-    l->sgd = leat_sgd_new(m, NULL);
+    leat_set_init(l->net, "weight", leat_init_orthogonal(1));
+    l->optim[0] = leat_adam_new(m, NULL);
+    l->optim[1] = leat_sgd_new(m, &(leat_sgd_opts){ .momentum = 0.5 });
+    l->optim[2] = leat_adamw_new(m, NULL);
+    l->optim[3] = leat_adamax_new(m, NULL);
+    l->optim[4] = leat_rmsprop_new(m, &(leat_rmsprop_opts){ .lr = 1e-4, .momentum = 0.5, .centered = true });
+    l->ema = leat_ema_new(m, 0.9);
     l->batches = leat_batches_new(m, data, &(leat_batches_opts){ .size = 40 });
     l->tape = leat_model_tape(m, NULL);
     return leat_model_code(m);
@@ -40,8 +46,12 @@ static leat_code life_step(life *l)
     if (code)
         return code;
     leat_clip_grad_norm(l->model, 0.5);
-    code = leat_optim_step(l->adam);
-    return code ? code : leat_optim_step(l->sgd);
+    leat_clip_grad_value(l->model, 0.1);
+    leat_optim *o = l->optim[l->steps++ % 5];
+    leat_optim_set_group(o, l->net, &(leat_group){ .lr = 1e-3 / l->steps });
+    code = leat_optim_step(o);
+    leat_ema_update(l->ema);
+    return code;
 }
 
 Test(memory, a_step_does_not_allocate_from_the_third_on)

@@ -91,7 +91,7 @@ static const struct {
     const char *name;
     int reads;
 } unary[] = {
-#define ROW(name, value, derivative, reads) { #name, READS_##reads },
+#define ROW(name, draws, parameters, value, derivative, reads) { #name, READS_##reads },
     LEAT_UNARY_LIST(ROW)
 #undef ROW
 };
@@ -247,56 +247,6 @@ Test(kernels, fill_accumulate_where)
     }
 }
 
-static leat_real real(double x)
-{
-    return (leat_real)x;
-}
-
-Test(kernels, adam_agrees)
-{
-    const leat_adam_constants k1 = { real(0.01), real(0.9),   real(0.999), real(1e-8), real(0.1),
-                                     real(0.1),  real(0.001), real(10),    real(31.6) };
-    static guarded m, v, p_got, m_got, v_got;
-    randomize(&g, 12);
-    for (int s = 0; s < SIZES; s++) {
-        const int64_t n = size_of(s);
-        for (EACH_SET(k)) {
-            randomize(&expected, 13), randomize(&m, 14), randomize(&v, 15);
-            for (int64_t i = 0; i < n; i++)
-                in(&v)[i] = (leat_real)fabs((double)in(&v)[i]);
-            p_got = expected, m_got = m, v_got = v;
-            leat_kernels_ref.adam(in(&expected), in(&g), in(&m), in(&v), n, &k1);
-            k->adam(in(&p_got), in(&g), in(&m_got), in(&v_got), n, &k1);
-            compare(k->isa, "adam's p", n, &expected, &p_got);
-            compare(k->isa, "adam's m", n, &m, &m_got);
-            compare(k->isa, "adam's v", n, &v, &v_got);
-        }
-    }
-}
-
-/* Three steps against the textbook, in double: p 1, gradients 0.5, -0.25, 2. */
-Test(kernels, adam_is_adam)
-{
-    static const double gradients[] = { 0.5, -0.25, 2 };
-    const double lr = 0.1, beta1 = 0.9, beta2 = 0.999, eps = 1e-3, decay = 0.01;
-    const double tolerance = sizeof(leat_real) == 8 ? 1e-15 : 1e-6;
-    double p = 1, m = 0, v = 0;
-    leat_real rp = 1, rm = 0, rv = 0;
-    for (int t = 1; t <= 3; t++) {
-        double gradient = gradients[t - 1] + decay * p;
-        double correction1 = 1 - pow(beta1, t), correction2 = 1 - pow(beta2, t);
-        m = beta1 * m + (1 - beta1) * gradient;
-        v = beta2 * v + (1 - beta2) * gradient * gradient;
-        p -= lr * (m / correction1) / (sqrt(v / correction2) + eps);
-        const leat_real rg = (leat_real)gradients[t - 1];
-        const leat_adam_constants k = { real(lr),        real(beta1),           real(beta2),
-                                        real(eps),       real(decay),           real(1 - beta1),
-                                        real(1 - beta2), real(1 / correction1), real(1 / sqrt(correction2)) };
-        leat_kernels_get()->adam(&rp, &rg, &rm, &rv, 1, &k);
-        cr_assert_float_eq((double)rp, p, tolerance, "step %d: %.17g, not %.17g", t, (double)rp, p);
-    }
-}
-
 /* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 /* The order of summation as tensor.h describes it. */
@@ -354,6 +304,24 @@ Test(kernels, sum_rows)
                 k->sum_rows(in(&a), rows[i], cols[j], 163, in(&got));
                 compare(k->isa, "sum_rows", rows[i] * cols[j], &expected, &got);
             }
+        }
+    }
+}
+
+Test(kernels, subtract_scaled)
+{
+    double x[40], y[41], want[41];
+    leat_rng r = leat_rng_new(13, 1);
+    for (int64_t n = 0; n <= 40; n++) {
+        for (EACH_SET(k)) {
+            for (int i = 0; i < 40; i++)
+                x[i] = leat_rng_normal(&r);
+            for (int i = 0; i < 41; i++) {
+                y[i] = leat_rng_normal(&r);
+                want[i] = i < n ? fma(-0.37, x[i], y[i]) : y[i];
+            }
+            k->subtract_scaled(y, 0.37, x, n);
+            cr_assert_eq(memcmp(y, want, sizeof y), 0, "%s, %d numbers", k->isa, (int)n);
         }
     }
 }
@@ -432,8 +400,10 @@ Test(kernels, every_table_is_full)
             cr_assert(k->unary[op].forward && k->unary[op].backward);
         for (int op = 0; op < LEAT_BINARY_COUNT; op++)
             cr_assert(k->binary[op].forward && k->binary[op].backward_a && k->binary[op].backward_b);
-        cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp && k->adam);
-        cr_assert(k->gemm);
+        cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp);
+        for (int step = 0; step < LEAT_STEP_COUNT; step++)
+            cr_assert(k->step[step]);
+        cr_assert(k->gemm && k->subtract_scaled);
     }
     cr_assert_eq(leat_kernels_all()[0], &leat_kernels_ref);
 }

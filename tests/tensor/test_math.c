@@ -177,6 +177,22 @@ Test(math, double_functions_within_two_units)
     }
 }
 
+Test(math, cosine_within_one_unit)
+{
+    leat_rng rng = leat_rng_new(3, 0);
+    for (int i = 0; i < 200000; i++) {
+        double x = leat_rng_uniform(&rng) * (i % 2 ? 3.1415926535897931 : 1e5);
+        double off = double_units_off(leat_cos64(x), cosl((long double)x));
+        cr_assert_leq(off, 1.0, "cos at %a: %g units", x, off);
+    }
+    cr_assert_eq(leat_cos64(0), 1);
+    cr_assert_eq(leat_cos64(0x1.921fb54442d18p+1), -1);
+    cr_assert_eq(leat_cos64(0x1.921fb54442d18p+0),
+                 0x1.1a62633145c07p-54); /* pi/2, rounded, is less than pi/2 by that */
+    cr_assert_eq(leat_cos64(-1), leat_cos64(1));
+    cr_assert(isnan(leat_cos64((double)INFINITY)) && isnan(leat_cos64((double)NAN)));
+}
+
 Test(math, log1p_special_values)
 {
     cr_assert_eq(leat_log1p64(0), 0);

@@ -1,0 +1,36 @@
+/* The flows that programs train, by their options. */
+#ifndef APPS_COMMON_MODELS_H
+#define APPS_COMMON_MODELS_H
+
+#include "../../flows/flows.h"
+#include "options.h"
+
+typedef struct app_model_settings {
+    int kind; /* APP_NICE, APP_REALNVP */
+    int preset, scale_map;
+    int64_t couplings;
+    app_sizes hidden;
+    bool one_net;
+} app_model_settings;
+
+enum { APP_NICE, APP_REALNVP };
+
+/* clang-format off */
+#define APP_COUPLING_OPTIONS(type, field)                                                                              \
+    { "couplings", APP_INTEGER(type, field.couplings), NULL, .min = 1, .max = 10000,                                   \
+      .help = "coupling layers (default 6; NICE's paper: 4)" },                                                        \
+    { "hidden", APP_SIZES(type, field.hidden), NULL,                                                                   \
+      .help = "hidden widths (default 128,128; NICE's paper: five of 1000)" }
+#define APP_NICE_OPTIONS(type, field)                                                                                  \
+    { "preset", APP_CHOICE(type, field.preset), "notebook", .words = "notebook|paper",                                 \
+      .help = "NICE's paper: halves, reversal, diagonal scale, logistic base" }
+#define APP_REALNVP_OPTIONS(type, field)                                                                               \
+    { "scale-map", APP_CHOICE(type, field.scale_map), "tanh", .words = "tanh|learned|none",                            \
+      .help = "RealNVP's log-scales: tanh(SNET), a learned multiple of that, or SNET itself" },                        \
+    { "one-net", APP_FLAG(type, field.one_net), .help = "RealNVP: one net for scales and shifts, not two" }
+/* clang-format on */
+
+/* A flow for data of `dim` features and a context of so many. */
+leat_flow *app_model_build(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o);
+
+#endif

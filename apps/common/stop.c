@@ -1,0 +1,85 @@
+/* Ending a long run on request. The handler only notes the signal: the run looks at the note between two steps. */
+#include "stop.h"
+#include "text.h"
+
+#include <signal.h>
+#include <string.h>
+
+static volatile sig_atomic_t requested;
+static struct sigaction before[2];
+static const int signals[2] = { SIGINT, SIGTERM };
+
+static void note(int signal)
+{
+    (void)signal;
+    requested = 1;
+}
+
+void app_stop_begin(void)
+{
+    struct sigaction action = { .sa_handler = note, .sa_flags = (int)SA_RESETHAND };
+    requested = 0;
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < 2; i++) {
+        sigaction(signals[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+    }
+}
+
+void app_stop_end(void)
+{
+    for (int i = 0; i < 2; i++)
+        sigaction(signals[i], &before[i], NULL);
+}
+
+bool app_stop_requested(void)
+{
+    return requested != 0;
+}
+
+/* ---- the command line -------------------------------------------------------------------------------------------- */
+
+static void add_word(app_text *t, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=:,+@%-";
+    if (t->size)
+        app_text_add(t, " ", 1);
+    if (word[0] && strspn(word, plain) == strlen(word)) {
+        app_text_add(t, word, strlen(word));
+        return;
+    }
+    app_text_add(t, "'", 1);
+    for (const char *c = word; *c; c++) {
+        if (*c == '\'')
+            app_text_add(t, "'\\''", 4);
+        else
+            app_text_add(t, c, 1);
+    }
+    app_text_add(t, "'", 1);
+}
+
+const char *app_resume_command(leat_arena *a, int argc, char *const *argv, const char *path)
+{
+    app_text t = app_text_new(a);
+    bool added = false;
+    for (int i = 0; i < argc; i++) {
+        if (!added && strcmp(argv[i], "--resume") == 0) {
+            i++; /* and its value */
+            continue;
+        }
+        if (!added && strncmp(argv[i], "--resume=", 9) == 0)
+            continue;
+        if (!added && strcmp(argv[i], "--") == 0) { /* no options follow */
+            add_word(&t, "--resume");
+            add_word(&t, path);
+            added = true;
+        }
+        add_word(&t, argv[i]);
+    }
+    if (!added) {
+        add_word(&t, "--resume");
+        add_word(&t, path);
+    }
+    return t.failed ? NULL : t.bytes;
+}

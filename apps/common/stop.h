@@ -1,0 +1,19 @@
+/* Ending a long run on request: Ctrl-C and SIGTERM, and the words that tell how to go on. */
+#ifndef APPS_COMMON_STOP_H
+#define APPS_COMMON_STOP_H
+
+#include "../../tensor/tensor.h"
+
+/* From here on the first SIGINT or SIGTERM is only noted; the second one ends the process as usual. One that was
+ * ignored before stays so. */
+void app_stop_begin(void);
+void app_stop_end(void); /* signals do again what they did before */
+bool app_stop_requested(void);
+
+enum { APP_STOPPED = 130 }; /* the exit code, a shell's for SIGINT */
+
+/* The command line with --resume `path` at its end instead of any that it has, quoted for a shell; NULL when out of
+ * memory. */
+const char *app_resume_command(leat_arena *a, int argc, char *const *argv, const char *path);
+
+#endif

@@ -1,0 +1,150 @@
+/* The data of a training program: made or read, divided into features and context, and looked at before it is used. */
+#include "data.h"
+#include "train_run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- named sets -------------------------------------------------------------------------------------------------- */
+
+static leat_code make_data(app_run *r)
+{
+    const app_train_settings *o = r->o;
+    if (o->columns || o->context)
+        return leat_fail(&r->status, LEAT_EARG, "%s: --columns and --context are for tables", o->data);
+    leat_rng rng = leat_rng_new((uint64_t)o->seed, APP_STREAM_DATA);
+    return app_data_moons(o->points, o->noise, &rng, &r->arena, &r->data.x, &r->status);
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+
+typedef struct columns {
+    leat_tensor values;
+    const char *const *names; /* NULL without a header */
+    int64_t count, *places;   /* in the file, from 1 */
+} columns;
+
+static leat_code read_columns(app_run *r, const char *list, columns *out)
+{
+    leat_table_opts opts = { .columns = list, .header = (leat_table_header)r->o->header };
+    leat_table *t = leat_table_open(r->o->data, &opts, &r->status);
+    if (!t)
+        return r->status.code;
+    out->count = leat_table_columns(t);
+    out->places = leat_arena_alloc(&r->arena, (size_t)out->count * sizeof *out->places);
+    if (out->places)
+        memcpy(out->places, leat_table_places(t), (size_t)out->count * sizeof *out->places);
+    else
+        leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
+    leat_table_close(t);
+    if (r->status.code)
+        return r->status.code;
+    return leat_table_read(r->o->data, &opts, &r->arena, &out->values, &out->names, &r->status);
+}
+
+/* Without the columns that are context. */
+static leat_code take_out(app_run *r, columns *data, const columns *context)
+{
+    int64_t rows = data->values.shape.size[0], width = data->count, kept = 0;
+    const char **names = leat_arena_alloc(&r->arena, (size_t)width * sizeof *names);
+    int64_t *from = leat_arena_alloc(&r->arena, (size_t)width * sizeof *from);
+    if (!names || !from)
+        return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
+    for (int64_t j = 0; j < width; j++) {
+        bool taken = false;
+        for (int64_t k = 0; k < context->count; k++)
+            taken = taken || context->places[k] == data->places[j];
+        if (taken)
+            continue;
+        data->places[kept] = data->places[j];
+        if (data->names)
+            names[kept] = data->names[j];
+        from[kept++] = j;
+    }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < kept; j++) /* to the front: nothing is overwritten before it is read */
+            data->values.data[i * kept + j] = data->values.data[i * width + from[j]];
+    data->values.shape = LEAT_SHAPE(rows, kept);
+    data->names = data->names ? names : NULL;
+    data->count = kept;
+    return LEAT_OK;
+}
+
+static const char *column_text(const columns *c, int64_t j, char text[100])
+{
+    if (c->names)
+        snprintf(text, 100, "%lld (%.70s)", (long long)c->places[j], c->names[j]);
+    else
+        snprintf(text, 100, "%lld", (long long)c->places[j]);
+    return text;
+}
+
+/* One line for all of them. */
+static void warn(const app_run *r, const columns *c, const leat_column *about)
+{
+    char list[300] = "", text[100];
+    size_t used = 0;
+    int count = 0;
+    for (int64_t j = 0; j < c->count; j++) {
+        if (!about[j].discrete)
+            continue;
+        if (used < sizeof list - 110)
+            used +=
+                (size_t)snprintf(list + used, sizeof list - used, "%s%s", count ? ", " : "", column_text(c, j, text));
+        else if (used < sizeof list - 4)
+            used += (size_t)snprintf(list + used, sizeof list - used, ", ...");
+        count++;
+    }
+    if (count && !r->o->quiet)
+        fprintf(stderr,
+                "%s: warning: %s: a few values fill column%s %s: their density has no bound, and the loss may fall "
+                "without meaning\n",
+                r->job->program->name, r->o->data, count > 1 ? "s" : "", list);
+}
+
+static leat_code look_at(app_run *r, const columns *c)
+{
+    char text[100];
+    leat_column *about = leat_arena_alloc(&r->arena, (size_t)c->count * sizeof *about);
+    if (!about)
+        return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
+    if (leat_table_inspect(&c->values, about, &r->status))
+        return r->status.code;
+    for (int64_t j = 0; j < c->count; j++) {
+        if (about[j].constant)
+            return leat_fail(&r->status, LEAT_EARG, "%.300s: column %s is constant, and has no density", r->o->data,
+                             column_text(c, j, text));
+    }
+    warn(r, c, about);
+    return LEAT_OK;
+}
+
+static leat_code read_table(app_run *r)
+{
+    const app_train_settings *o = r->o;
+    columns data = { 0 }, context = { 0 };
+    if (o->context && strcmp(o->data, "-") == 0)
+        return leat_fail(&r->status, LEAT_EARG, "--context reads the table twice, and standard input can be read once");
+    if (read_columns(r, o->columns, &data))
+        return r->status.code;
+    if (o->context && (read_columns(r, o->context, &context) || take_out(r, &data, &context)))
+        return r->status.code;
+    if (data.count + context.count < 2 || data.count == 0)
+        return leat_fail(&r->status, LEAT_EARG, "%s: a coupling needs at least two columns, and there %s", o->data,
+                         data.count ? "is one" : "are none besides the context");
+    if (data.values.shape.size[0] == 0)
+        return leat_fail(&r->status, LEAT_EARG, "%s: the table has no rows", o->data);
+    if (look_at(r, &data))
+        return r->status.code;
+    r->data = (app_train_data){ .x = data.values,
+                                .context = context.values,
+                                .columns = data.names,
+                                .context_columns = context.names,
+                                .table = true };
+    return LEAT_OK;
+}
+
+leat_code app_train_load(app_run *r)
+{
+    return strcmp(r->o->data, "moons") == 0 ? make_data(r) : read_table(r);
+}

@@ -1,0 +1,51 @@
+/* Private to the training programs: one run, from its data to its files. */
+#ifndef APPS_COMMON_TRAIN_RUN_H
+#define APPS_COMMON_TRAIN_RUN_H
+
+#include "progress.h"
+#include "train.h"
+
+/* Streams of the seed, beside the model's and the fit's: the data's. */
+#define APP_STREAM_DATA ((uint64_t)1 << 34)
+
+typedef struct app_train_data {
+    leat_tensor x, context;                              /* context: data NULL if there is none */
+    const char *const *columns, *const *context_columns; /* names; NULL without a header */
+    bool table;                                          /* from a file */
+} app_train_data;
+
+/* Where results go; NULL: nowhere. */
+typedef struct app_train_paths {
+    const char *model, *checkpoint, *losses, *samples, *png, *svg;
+} app_train_paths;
+
+typedef struct app_run {
+    const app_train_job *job;
+    const app_train_settings *o;
+    leat_arena arena;
+    leat_status status;
+    app_train_data data;
+    app_train_paths paths;
+    leat_model *model;
+    leat_flow *flow;
+    leat_fit *fit;
+    leat_tape *tape; /* draws the samples */
+    leat_schedule schedule[2], schedule_whole;
+    app_progress progress;
+} app_run;
+
+/* Reads or makes the data; refuses what no density can be fitted to, and warns of what is next to it. */
+leat_code app_train_load(app_run *r);
+
+/* Finds the places of the results, and makes sure that they can be written. */
+leat_code app_train_prepare(app_run *r);
+
+/* The model and the losses, with the weights as they are. `s` may not be the run's own status. */
+leat_code app_train_write_model(app_run *r, leat_status *s);
+
+/* Samples and pictures. */
+leat_code app_train_write_samples(app_run *r);
+
+leat_code app_train_write_checkpoint(app_run *r, leat_status *s);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * leat import: a PyTorch state_dict of a NICE or RealNVP becomes a model that describes itself. leat export: the other
+ * way; what PyTorch's classes have no tensor for is refused by name.
+ */
+#include "../common/options.h"
+#include "commands.h"
+#include "trained.h"
+
+#include <stdio.h>
+
+typedef struct settings {
+    app_trained_opts open;
+    const char *out;
+} settings;
+
+static const app_option import_table[] = {
+    { "out", APP_STRING(settings, out), NULL, .value = "MODEL", .letter = 'o', .help = "the model's file" },
+    APP_TRAINED_OPTIONS(settings, open),
+};
+
+static const app_program import_program = {
+    .name = "leat import",
+    .summary = "Makes a model of a PyTorch state_dict of a NICE or RealNVP, saved with safetensors. Widths, depths,\n"
+               "dimension and masks are told by names and shapes (layers.0.mask, layers.0.snet.0.weight, ...).",
+    APP_TABLE(import_table),
+    .arguments = "FILE.safetensors",
+    .min_arguments = 1,
+    .max_arguments = 1,
+};
+
+static const app_option export_table[] = {
+    { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
+      .help = "the state_dict, as safetensors" },
+    APP_TRAINED_OPTIONS(settings, open),
+};
+
+static const app_program export_program = {
+    .name = "leat export",
+    .summary =
+        "Writes the tensors of a NICE or RealNVP for PyTorch: load_state_dict(safetensors.torch.load_file(FILE)).",
+    APP_TABLE(export_table),
+    .arguments = "MODEL",
+    .min_arguments = 1,
+    .max_arguments = 1,
+};
+
+static leat_code import_model(app_trained *m, const char *out)
+{
+    const char *metadata[][2] = { { "leat", LEAT_VERSION }, { "imported", m->path } };
+
+    return leat_flow_save(m->flow, out, 2, metadata, &m->status);
+}
+
+static leat_code export_model(app_trained *m, const char *out)
+{
+    const char *metadata[][2] = { { "format", "pt" } };
+    char reason[256];
+
+    if (!leat_flow_is_plain(m->flow, reason, sizeof reason)) {
+        return leat_fail(&m->status, LEAT_EARG, "%.150s: PyTorch's classes have no place for %s", m->path, reason);
+    }
+    return leat_save(m->model, out, 1, metadata, &m->status);
+}
+
+static int convert(const app_program *program, int argc, char **argv, leat_code (*write)(app_trained *, const char *))
+{
+    settings o;
+    app_arguments rest;
+    int exit_code = app_options_parse(program, argc, argv, &o, &rest);
+    app_trained m;
+
+    if (exit_code >= 0) {
+        return exit_code;
+    }
+    if (!o.out) {
+        fprintf(stderr, "%s: --out says where it goes (%s --help lists the options)\n", program->name, program->name);
+        return 2;
+    }
+    if (!app_trained_open(&m, program->name, rest.values[0], &o.open)) {
+        write(&m, o.out);
+    }
+    return app_trained_close(&m);
+}
+
+int app_leat_import(int argc, char **argv)
+{
+    return convert(&import_program, argc, argv, import_model);
+}
+
+int app_leat_export(int argc, char **argv)
+{
+    return convert(&export_program, argc, argv, export_model);
+}

@@ -1,0 +1,26 @@
+/* Pictures of a trained flow. */
+#ifndef APPS_LEAT_DRAW_H
+#define APPS_LEAT_DRAW_H
+
+#include "../common/plot.h"
+#include "trained.h"
+
+typedef struct app_drawing {
+    const char *out;  /* .png or .svg */
+    leat_tensor data; /* [rows, dim], or data NULL */
+    int64_t samples;  /* how many to draw from the flow */
+} app_drawing;
+
+/* Of two features: the density with contours that hold known shares of it, samples beside the data, and how a regular
+ * grid of the latent space bends on its way to the data. Of more (or one): a corner plot of the first features, each
+ * alone on the diagonal and each pair below it. */
+leat_code app_draw(app_trained *m, const app_drawing *d);
+
+/* The parts. */
+leat_code app_draw_plane(app_trained *m, const app_drawing *d, leat_tensor samples);
+leat_code app_draw_corner(app_trained *m, const app_drawing *d, leat_tensor samples);
+
+/* The range that holds all but a share of the numbers in a column of each table (data may be NULL), and some room. */
+app_range app_range_of(app_trained *m, const leat_tensor *tables, int count, int64_t column, double left_out);
+
+#endif

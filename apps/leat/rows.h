@@ -1,0 +1,37 @@
+/*
+ * The rows of a table that belong to a trained flow: its features, and behind them the columns of its context.
+ *
+ * Where the flow knows the names of its columns and the table has names, columns are matched by name, in any order, and
+ * further ones are passed over. Otherwise the table must have just the columns of the flow, in its order.
+ */
+#ifndef APPS_LEAT_ROWS_H
+#define APPS_LEAT_ROWS_H
+
+#include "trained.h"
+
+typedef enum app_row_kind {
+    APP_ROWS_DATA,    /* features and context */
+    APP_ROWS_CONTEXT, /* the context alone, for sampling */
+    APP_ROWS_LATENT,  /* latents, which have no names, and the context */
+} app_row_kind;
+
+typedef struct app_rows {
+    app_trained *m;
+    leat_table *table;
+    int64_t features, conditions; /* columns of either kind */
+    int64_t count;                /* rows of the block; */
+    int64_t first;                /* the number of its first row, from 0 */
+    leat_tensor x, context;       /* the block, [count, features] and [count, conditions]; context data NULL: none */
+} app_rows;
+
+/* A part of the rows, "A:B", "A:" or ":B", counted from 0, B not included; NULL or "": all. */
+bool app_row_range(const char *text, int64_t *first, int64_t *last);
+
+leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_kind kind, const char *range);
+bool app_rows_next(app_rows *r); /* false at the end, and after a failure, which m->status has */
+void app_rows_close(app_rows *r);
+
+/* All of them at once, in m's arena. */
+leat_code app_rows_all(app_trained *m, const char *path, app_row_kind kind, leat_tensor *x, leat_tensor *context);
+
+#endif

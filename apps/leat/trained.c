@@ -1,0 +1,109 @@
+/* Opening a trained flow. */
+#include "trained.h"
+
+#include "../../tensor/json.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- metadata ---------------------------------------------------------------------------------------------------- */
+
+static const char *find(const leat_flow_file *f, const char *key)
+{
+    for (int64_t i = 0; i < f->metadata_count; i++) {
+        if (strcmp(f->metadata[i][0], key) == 0) {
+            return f->metadata[i][1];
+        }
+    }
+    return NULL;
+}
+
+/* A list of texts in JSON, if there is one of that many. */
+static const char *const *read_names(const char *text, int64_t count, leat_arena *a)
+{
+    leat_json *list;
+    const char **names = leat_arena_alloc(a, (size_t)count * sizeof *names);
+    int64_t i = 0;
+
+    if (!text || count == 0 || !names || leat_json_read(text, strlen(text), "columns", 0, a, &list, NULL) ||
+        list->kind != LEAT_JSON_ARRAY || list->count != count) {
+        return NULL;
+    }
+    for (const leat_json *v = list->first; v; v = v->next) {
+        names[i] = leat_json_text(v);
+        if (!names[i++]) {
+            return NULL;
+        }
+    }
+    return names;
+}
+
+/* ---- PyTorch's own files ----------------------------------------------------------------------------------------- */
+
+/* torch.save writes a ZIP archive; before that it wrote a pickle, which begins with 0x80 and a version. */
+static bool is_pickle(const char *path)
+{
+    unsigned char head[4] = { 0 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool read_all = fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return read_all && (memcmp(head, "PK\3\4", 4) == 0 || (head[0] == 0x80 && head[1] >= 2 && head[1] <= 5));
+}
+
+static leat_code refuse_pickle(app_trained *m)
+{
+    return leat_fail(&m->status, LEAT_EFORMAT,
+                     "%.100s: a pickle of Python objects, which only Python can read: python3 -c \"import torch; from "
+                     "safetensors.torch import save_file; save_file(torch.load('%.100s', weights_only=True), "
+                     "'model.safetensors')\"",
+                     m->path, m->path);
+}
+
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
+
+leat_code app_trained_open(app_trained *m, const char *program, const char *path, const app_trained_opts *o)
+{
+    const leat_flow_load_opts load = { .model = { .seed = (uint64_t)o->seed, .threads = (int)o->threads },
+                                       .scale = (leat_scale_map)o->scale };
+    const leat_tape_opts tape = { .values_only = true, .evaluate = true };
+    leat_flow_file file;
+
+    *m = (app_trained){ .program = program, .path = path };
+    leat_arena_init(&m->arena, NULL);
+    if (is_pickle(path)) {
+        return refuse_pickle(m);
+    }
+    m->flow = leat_flow_load(path, &load, &file, &m->status);
+    if (!m->flow) {
+        return m->status.code;
+    }
+    m->model = leat_flow_model(m->flow);
+    m->tape = leat_model_tape(m->model, &tape);
+    if (!m->tape) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for a tape");
+    }
+    if (file.note[0]) {
+        fprintf(stderr, "%s: %s: %s\n", program, path, file.note);
+    }
+    m->columns = read_names(find(&file, "columns"), leat_flow_dim(m->flow), &m->arena);
+    m->conditions = read_names(find(&file, "context_columns"), leat_flow_context(m->flow), &m->arena);
+    m->record = find(&file, "training");
+    return LEAT_OK;
+}
+
+int app_trained_close(app_trained *m)
+{
+    int exit_code = m->status.code ? 1 : 0;
+
+    if (exit_code) {
+        fprintf(stderr, "%s: %s\n", m->program, m->status.message);
+    }
+    leat_model_free(m->model);
+    leat_arena_free(&m->arena);
+    return exit_code;
+}
