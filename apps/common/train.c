@@ -121,6 +121,8 @@ static leat_code make_model(app_run *r)
     if (!r->model)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
     r->flow = r->job->build(r->model, r->data.x.shape.size[1], context, r->job->settings);
+    if (o->standardize || (r->data.table && !o->no_standardize))
+        leat_flow_standardize(r->flow, r->data.x, r->data.context);
     r->tape = leat_model_tape(r->model, NULL);
     if (leat_model_seal(r->model))
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));
@@ -167,7 +169,8 @@ static int save_and_tell(app_run *r)
         fprintf(stderr, "%s: stopped, and the checkpoint was not saved: %s\n", name, r->status.message);
         return 1;
     }
-    const char *command = app_resume_command(&r->arena, r->job->argc, r->job->argv, r->paths.checkpoint);
+    const char *command =
+        app_resume_command(&r->arena, r->job->command, r->job->argc, r->job->argv, r->paths.checkpoint);
     fprintf(stderr, "%s: stopped at step %lld of epoch %lld; to go on: %s\n", name, (long long)s.step,
             (long long)s.epoch + 1, command ? command : r->paths.checkpoint);
     return APP_STOPPED;

@@ -91,6 +91,7 @@ typedef struct app_train_job {
     const app_train_settings *train; /* the part of it that is this header's */
     app_build_fn *build;
     const char *model_path; /* NULL: everything goes into the folder train->out */
+    const char *command;    /* how the program is called, in front of the arguments: "leat fit"; NULL: argv[0] */
     int argc;               /* the command line as it was typed, to tell how a stopped run goes on; a program with */
     char *const *argv;      /* arguments copies it before app_options_parse, which moves them */
 } app_train_job;
