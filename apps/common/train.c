@@ -1,7 +1,6 @@
 /* The training loop of the programs: data, model, epochs, files. Whatever can be refused is refused before training. */
 #include "train.h"
 
-#include "csv.h"
 #include "data.h"
 #include "plot.h"
 #include "progress.h"
@@ -40,9 +39,10 @@ typedef struct run {
 static leat_code load_data(run *r)
 {
     const app_train_settings *o = r->o;
-    if (strcmp(o->data, "moons") == 0) {
+    const app_data_set *set = app_data_find(o->data);
+    if (set) {
         leat_rng rng = leat_rng_new((uint64_t)o->seed, STREAM_DATA);
-        return app_data_moons(o->points, o->noise, &rng, &r->arena, &r->data, &r->status);
+        return set->generate(o->points, o->noise, &rng, &r->arena, &r->data, &r->status);
     }
     if (app_data_load(o->data, &r->arena, &r->data, &r->status))
         return r->status.code;
@@ -168,7 +168,7 @@ static leat_code write_model(run *r, leat_status *s)
     if (!model || !csv)
         return leat_fail(s, LEAT_ENOMEM, "out of memory");
     leat_save(r->model, model, 2, metadata, s);
-    app_csv_write(csv, columns, &losses, s);
+    leat_table_write(csv, columns, &losses, s);
     return s->code;
 }
 
