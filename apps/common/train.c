@@ -1,10 +1,12 @@
 /* A training program from its options to its exit code. Whatever can be refused is refused before training. */
 #include "stop.h"
+#include "text.h"
 #include "train_run.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* ---- options that do not fit together ---------------------------------------------------------------------------- */
@@ -15,8 +17,11 @@ static int wrong_usage(const app_program *p, const char *what)
     return 2;
 }
 
-static int check_usage(const app_program *p, const app_train_settings *o)
+static int check_usage(const app_program *p, const app_train_settings *o, double *noise)
 {
+    *noise = (double)NAN;
+    if (o->noise && (!app_number_read(o->noise, strlen(o->noise), noise) || !(*noise >= 0) || isinf(*noise)))
+        return wrong_usage(p, "--noise must be a number, 0 or above");
     if (!(o->validation < 1))
         return wrong_usage(p, "--validation must be below 1");
     if (o->patience > 0 && o->validation == 0)
@@ -203,7 +208,7 @@ static int run(app_run *r)
 int app_train(const app_train_job *job)
 {
     app_run r = { .job = job, .o = job->train };
-    int exit_code = check_usage(job->program, r.o);
+    int exit_code = check_usage(job->program, r.o, &r.noise);
     if (exit_code >= 0)
         return exit_code;
     leat_arena_init(&r.arena, NULL);
