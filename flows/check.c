@@ -69,10 +69,10 @@ static leat_var context_of(check *c, int64_t rows)
 
 static leat_pair run(check *c, leat_var x, bool inverse)
 {
-    leat_flow_call call = { .context = context_of(c, leat_var_size(x, 0)) };
+    leat_var context = context_of(c, leat_var_size(x, 0));
     if (!c->layer)
-        return inverse ? leat_flow_inverse_given(c->flow, x, call.context)
-                       : leat_flow_forward_given(c->flow, x, call.context);
+        return inverse ? leat_flow_inverse_given(c->flow, x, context) : leat_flow_forward_given(c->flow, x, context);
+    leat_flow_call call = { .context = leat_flow_see_context(c->flow, context) };
     return inverse ? leat_transform_inverse(c->layer, x, &call) : leat_transform_forward(c->layer, x, &call);
 }
 
@@ -212,8 +212,8 @@ static void check_part(check *c, leat_transform *layer, leat_tensor x, leat_tens
 static void check_all(check *c, leat_tensor x)
 {
     leat_tape_set_recording(c->tape, false);
-    leat_tensor z =
-        copy_value(c, leat_base_sample(c->flow->base, c->tape, x.shape.size[0], 1, context_of(c, x.shape.size[0])));
+    leat_var context = leat_flow_see_context(c->flow, context_of(c, x.shape.size[0]));
+    leat_tensor z = copy_value(c, leat_base_sample(c->flow->base, c->tape, x.shape.size[0], 1, context));
     leat_tensor h = x;
     for (int i = 0; i < c->flow->length && z.data && h.data; i++) {
         check_part(c, c->flow->layers[i], h, z);

@@ -1,8 +1,8 @@
 /*
  * A flow as JSON and back:
  *
- *     {"format":1,"dim":2,"context":0,"base":"normal",
- *      "layers":[{"type":"coupling","elementwise":"affine","snet":[{"type":"linear","in":1,"out":128},"relu",..],..},..]}
+ *     {"format":1,"dim":2,"context":0,"input":true,"base":"normal",
+ *      "layers":[{"type":"coupling","elementwise":"affine","snet":[{"type":"linear","in":1,"out":9},"relu",..],..},..]}
  *
  * Parts are written as nn/parts.h has it. What stands in buffers (masks, orders) is not repeated: reading takes it from
  * the tensors of the same file. A new transform, base or elementwise bijector is a line in a table below.
@@ -102,11 +102,12 @@ static void write_flow(leat_part_writer *w, const leat_flow *f)
     leat_part_put_int(w, "format", LEAT_FLOW_FORMAT);
     leat_part_put_int(w, "dim", leat_flow_dim(f));
     leat_part_put_int(w, "context", f->context);
+    leat_part_put_bool(w, "input", f->input != NULL);
     leat_json_key(&w->json, "base");
     leat_part_write(w, &f->base->module);
     leat_json_key(&w->json, "layers");
     leat_json_open(&w->json, '[');
-    for (int i = 0; i < f->length; i++)
+    for (int i = f->input ? 1 : 0; i < f->length; i++)
         leat_part_write(w, &f->layers[i]->module);
     leat_json_close(&w->json, ']');
     leat_json_close(&w->json, '}');
@@ -256,6 +257,25 @@ static int64_t most_features(const leat_safetensors *f)
     return most;
 }
 
+/* A feature's mean and sd come with the tensors. */
+static bool read_input(leat_part_reader *r, leat_flow *flow)
+{
+    snprintf(r->place, sizeof r->place, "input");
+    const leat_tensor *mean = own_tensor(r, "mean"), *context = NULL;
+    if (!mean || mean->shape.rank != 1 || mean->shape.size[0] != leat_flow_dim(flow))
+        return mean &&
+               leat_part_fail(r, LEAT_ESHAPE, "the mean is not one of %lld features", (long long)leat_flow_dim(flow));
+    snprintf(r->place, sizeof r->place, "context");
+    if (leat_flow_context(flow))
+        context = own_tensor(r, "mean");
+    if (leat_flow_context(flow) &&
+        (!context || context->shape.rank != 1 || context->shape.size[0] != leat_flow_context(flow)))
+        return context && leat_part_fail(r, LEAT_ESHAPE, "the mean is not one of %lld features",
+                                         (long long)leat_flow_context(flow));
+    leat_flow_standardize_by(flow, NULL, NULL, NULL, NULL);
+    return true;
+}
+
 leat_flow *leat_flow_read(leat_part_reader *r, const leat_json *top)
 {
     const leat_json *layers = leat_json_get(top, "layers");
@@ -276,6 +296,8 @@ leat_flow *leat_flow_read(leat_part_reader *r, const leat_json *top)
         return NULL;
     leat_flow *flow = leat_flow_new(r->model, base);
     leat_flow_set_context(flow, context);
+    if (leat_part_flag(top, "input") && !read_input(r, flow))
+        return NULL;
     int i = 0;
     for (const leat_json *v = layers->first; v && flow; v = v->next) {
         snprintf(r->place, sizeof r->place, "layers.%d", i++);

@@ -9,6 +9,8 @@
 static void flow_visit(leat_module *m, leat_visitor *v)
 {
     leat_flow *f = (leat_flow *)m;
+    if (f->context_input)
+        leat_visit(v, &f->context_input->module);
     for (int i = 0; i < f->length; i++)
         leat_visit(v, &f->layers[i]->module);
     if (f->base)
@@ -27,13 +29,8 @@ leat_flow *leat_flow_new(leat_model *m, leat_base *base)
     return f;
 }
 
-void leat_flow_add(leat_flow *f, leat_transform *t)
+static void put_layer(leat_flow *f, leat_transform *t, int at)
 {
-    if (!f)
-        return; /* the model has failed already */
-    leat_attach(&f->module, t ? &t->module : NULL, "layers.%d", f->length);
-    if (!t)
-        return;
     if (f->length == f->capacity) {
         int capacity = f->capacity ? 2 * f->capacity : 16;
         leat_transform **layers =
@@ -47,13 +44,45 @@ void leat_flow_add(leat_flow *f, leat_transform *t)
         f->layers = layers;
         f->capacity = capacity;
     }
-    f->layers[f->length++] = t;
+    memmove(f->layers + at + 1, f->layers + at, (size_t)(f->length - at) * sizeof *f->layers);
+    f->layers[at] = t;
+    f->length++;
+}
+
+void leat_flow_add(leat_flow *f, leat_transform *t)
+{
+    if (!f)
+        return; /* the model has failed already */
+    leat_attach(&f->module, t ? &t->module : NULL, "layers.%d", f->length - (f->input ? 1 : 0));
+    if (t)
+        put_layer(f, t, f->length);
+}
+
+leat_code leat_flow_standardize_by(leat_flow *f, const double *mean, const double *sd, const double *context_mean,
+                                   const double *context_sd)
+{
+    leat_model *m = f ? f->module.model : NULL;
+    if (!f)
+        return LEAT_ESTATE; /* the model has failed already */
+    if (f->input)
+        return leat_model_fail(m, LEAT_ESTATE, "the flow has a standardizer already");
+    f->input = leat_standardize(m, leat_flow_dim(f), mean, sd);
+    leat_attach(&f->module, f->input ? &f->input->module : NULL, "input");
+    if (f->input)
+        put_layer(f, f->input, 0);
+    if (f->context) {
+        f->context_input = leat_standardize(m, f->context, context_mean, context_sd);
+        leat_attach(&f->module, f->context_input ? &f->context_input->module : NULL, "context");
+    }
+    return leat_model_code(m);
 }
 
 void leat_flow_set_context(leat_flow *f, int64_t features)
 {
     if (f && features < 0)
         leat_model_fail(f->module.model, LEAT_EARG, "a context of %lld features", (long long)features);
+    else if (f && f->context_input)
+        leat_model_fail(f->module.model, LEAT_ESTATE, "the flow's context is standardized already");
     else if (f)
         f->context = features;
 }
@@ -133,12 +162,19 @@ static leat_pair failed_pair(leat_tape *t)
     return (leat_pair){ { .tape = t }, { .tape = t } };
 }
 
+leat_var leat_flow_see_context(const leat_flow *f, leat_var context)
+{
+    if (!f->context_input || leat_is_absent(context))
+        return context;
+    return leat_transform_forward(f->context_input, context, &(leat_flow_call){ 0 }).y;
+}
+
 static leat_pair run_chain(leat_flow *f, leat_var x, leat_var context, bool inverse)
 {
     if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow") ||
         !context_fits(f, x.tape, leat_var_size(x, 0), context))
         return failed_pair(x.tape);
-    leat_flow_call call = { .context = context };
+    leat_flow_call call = { .context = leat_flow_see_context(f, context) };
     leat_pair h = { x, leat_zero_logdet(x) };
     leat_tape_mark mark = leat_tape_save(x.tape);
     for (int i = 0; i < f->length; i++) {
@@ -166,7 +202,7 @@ leat_var leat_flow_log_prob_given(leat_flow *f, leat_var x, leat_var context)
     leat_pair z = run_chain(f, x, context, false);
     if (leat_tape_code(x.tape))
         return z.y;
-    return leat_add(leat_base_log_prob(f->base, z.y, context), z.logdet);
+    return leat_add(leat_base_log_prob(f->base, z.y, leat_flow_see_context(f, context)), z.logdet);
 }
 
 static bool draws_fit(const leat_flow *f, leat_tape *t, int64_t n, leat_var context)
@@ -180,7 +216,8 @@ leat_var leat_flow_sample_given(leat_flow *f, leat_tape *t, int64_t n, double te
 {
     if (!flow_ready(f, t) || !draws_fit(f, t, n, context))
         return (leat_var){ .tape = t };
-    return run_chain(f, leat_base_sample(f->base, t, n, temperature, context), context, true).y;
+    leat_var z = leat_base_sample(f->base, t, n, temperature, leat_flow_see_context(f, context));
+    return run_chain(f, z, context, true).y;
 }
 
 leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, int64_t n, leat_var context, leat_var *log_prob)
@@ -188,10 +225,10 @@ leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, int64_t n, 
     *log_prob = (leat_var){ .tape = t };
     if (!flow_ready(f, t) || !draws_fit(f, t, n, context))
         return *log_prob;
-    leat_var z = leat_base_sample(f->base, t, n, 1, context);
+    leat_var seen = leat_flow_see_context(f, context), z = leat_base_sample(f->base, t, n, 1, seen);
     leat_pair x = run_chain(f, z, context, true);
     if (leat_tape_code(t) == LEAT_OK)
-        *log_prob = leat_sub(leat_base_log_prob(f->base, z, context), x.logdet);
+        *log_prob = leat_sub(leat_base_log_prob(f->base, z, seen), x.logdet);
     return x.y;
 }
 
@@ -200,7 +237,7 @@ leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair 
     if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow") ||
         !context_fits(f, x.tape, leat_var_size(x, 0), context))
         return leat_tape_code(x.tape);
-    leat_flow_call call = { .context = context };
+    leat_flow_call call = { .context = leat_flow_see_context(f, context) };
     for (int k = 0; k < f->length; k++)
         steps[k] = leat_transform_forward(f->layers[k], k ? steps[k - 1].y : x, &call);
     return leat_tape_code(x.tape);

@@ -7,10 +7,14 @@
 struct leat_flow {
     leat_module module;
     leat_base *base;
-    leat_transform **layers;
+    leat_transform **layers; /* the standardizer, if there is one, is the first */
     int length, capacity;
-    int64_t context; /* features, 0 for none */
+    int64_t context;                       /* features, 0 for none */
+    leat_transform *input, *context_input; /* standardizers; NULL: none */
 };
+
+/* What the parts of the flow see of a context: standardized, if the flow does that. */
+leat_var leat_flow_see_context(const leat_flow *f, leat_var context);
 
 /* A variable with the right number of features: [batch, dim]; fails the tape otherwise. */
 bool leat_check_features(leat_var x, int64_t dim, const char *what);

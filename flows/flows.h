@@ -128,6 +128,10 @@ LEAT_API leat_pair leat_transform_inverse(leat_transform *t, leat_var z, const l
 LEAT_API leat_transform *leat_permutation(leat_model *m, int64_t dim, const int64_t *order);
 LEAT_API leat_transform *leat_reverse(leat_model *m, int64_t dim); /* y_j = x_{dim-1-j} */
 
+/* y = (x - mean) / sd for each feature; log-determinant -sum log sd. Both are buffers, `mean` and `sd`; every sd must
+ * be positive. NULL: means of 0, sds of 1. */
+LEAT_API leat_transform *leat_standardize(leat_model *m, int64_t dim, const double *mean, const double *sd);
+
 /* y = exp(log_scale) x, log_scale [dim] learned and 0 at first; log-determinant sum log_scale (NICE, section 3.3). */
 LEAT_API leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim);
 
@@ -197,8 +201,19 @@ LEAT_API void leat_flow_add(leat_flow *f, leat_transform *t);      /* data side 
  * it. */
 LEAT_API void leat_flow_set_context(leat_flow *f, int64_t features);
 LEAT_API int64_t leat_flow_context(const leat_flow *f);
+
+/* Puts a standardizer (leat_standardize) before all other transforms, so that the flow takes data as they are, and
+ * densities and draws are in the data's own units: input.mean and input.sd; layers.N keep their numbers. A context is
+ * standardized likewise, by context.mean and context.sd. Mean and sd are those of the columns of the rows [n, dim] and
+ * context_rows [n', features], with n or n' in the denominator; a column whose values are all equal is refused by its
+ * number (LEAT_EARG), and so are values that are not finite (LEAT_ENONFINITE). After leat_flow_set_context, and before
+ * the first use of the model, which fails as it does for other constructors. The second form takes the numbers
+ * themselves, or NULL for 0 and 1. */
+LEAT_API leat_code leat_flow_standardize(leat_flow *f, leat_tensor rows, leat_tensor context_rows);
+LEAT_API leat_code leat_flow_standardize_by(leat_flow *f, const double *mean, const double *sd,
+                                            const double *context_mean, const double *context_sd);
 LEAT_API int64_t leat_flow_dim(const leat_flow *f);
-LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms */
+LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms, a standardizer (the first) included */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
 LEAT_API leat_model *leat_flow_model(const leat_flow *f);
 
@@ -312,8 +327,8 @@ LEAT_API leat_code leat_flow_save(leat_flow *f, const char *path, int64_t metada
 LEAT_API char *leat_flow_describe(leat_flow *f, leat_arena *a, leat_status *s);
 
 /* For files without a description: a state_dict of a NICE or RealNVP that PyTorch has saved, told by its names and
- * shapes: layers.N.mask, layers.N.net.K.weight or snet and tnet, any widths, depths, dimension and masks. What no tensor
- * tells is taken from here. */
+ * shapes: layers.N.mask, layers.N.net.K.weight or snet and tnet, any widths, depths, dimension and masks. What no
+ * tensor tells is taken from here. */
 typedef struct leat_flow_load_opts {
     leat_model_opts model;
     leat_activation activation; /* LEAT_IDENTITY (0): ReLU */
@@ -328,16 +343,16 @@ typedef struct leat_flow_file {
     const char *(*metadata)[2]; /* the file's other pairs; they live as long as the model */
 } leat_flow_file;
 
-/* The flow that a file holds, in a model of its own: leat_model_free(leat_flow_model(flow)) frees all. Options and `info`
- * may be NULL. On failure NULL, with a status that names the file: not a safetensors (LEAT_EFORMAT), a description of a
- * later version or with a part that this version does not know (LEAT_EFORMAT), tensors that are missing, too many, or of
- * another shape than described (LEAT_EFORMAT, LEAT_ESHAPE). */
+/* The flow that a file holds, in a model of its own: leat_model_free(leat_flow_model(flow)) frees all. Options and
+ * `info` may be NULL. On failure NULL, with a status that names the file: not a safetensors (LEAT_EFORMAT), a
+ * description of a later version or with a part that this version does not know (LEAT_EFORMAT), tensors that are
+ * missing, too many, or of another shape than described (LEAT_EFORMAT, LEAT_ESHAPE). */
 LEAT_API leat_flow *leat_flow_load(const char *path, const leat_flow_load_opts *o, leat_flow_file *info,
                                    leat_status *s);
 
-/* Whether the flow is a NICE or RealNVP as a PyTorch program of a few lines defines them, so that its tensors mean there
- * what they mean here: additive couplings with a ReLU net each, or affine ones with s = tanh(snet) and tnet; standard
- * normal base. If not, `reason` names the first tensor or part that is in the way, "layers.0.snet.5.scale". */
+/* Whether the flow is a NICE or RealNVP as a PyTorch program of a few lines defines them, so that its tensors mean
+ * there what they mean here: additive couplings with a ReLU net each, or affine ones with s = tanh(snet) and tnet;
+ * standard normal base. If not, `reason` names the first tensor or part that is in the way, "layers.0.snet.5.scale". */
 LEAT_API bool leat_flow_is_plain(leat_flow *f, char *reason, size_t size);
 
 /* ---- checker ----------------------------------------------------------------------------------------------------- */

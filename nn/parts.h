@@ -3,8 +3,8 @@
  *
  * A part without options is its type's name, "relu"; a sequential is the list of its children; any other part is an
  * object with its type and what its type's `write` adds: {"type":"linear","in":1,"out":128}. Reading goes through the
- * public constructors, by a table of names. A new type of module is described by a `write` in its leat_module_type and a
- * line in the table of parts.c.
+ * public constructors, by a table of names. A new type of module is described by a `write` in its leat_module_type and
+ * a line in the table of parts.c.
  */
 #ifndef LEAT_PARTS_H
 #define LEAT_PARTS_H
