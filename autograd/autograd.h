@@ -229,7 +229,7 @@ typedef struct leat_index {
     OP(variance, (leat_var x, int n, const int *axes, bool keep, double correction)) \
     /* (x - mean) / sqrt(variance + eps) along the last axis: layer norm without its weight. variance = \
      * sum (x - mean)^2 / count. */ \
-    OP(standardize, (leat_var x, double eps)) \
+    OP(standardize_rows, (leat_var x, double eps)) \
     \
     /* ---- along one axis ---- \
      * A scalar has no axis (PyTorch takes 0 and -1). \

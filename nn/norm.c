@@ -28,7 +28,7 @@ static leat_var layer_norm_forward(leat_module *m, leat_var x, leat_var context)
     const norm *n = (const norm *)m;
     if (!leat_fits(m, x, n->features, context, 0))
         return (leat_var){ .tape = x.tape };
-    return affine(n, leat_standardize(x, n->eps));
+    return affine(n, leat_standardize_rows(x, n->eps));
 }
 
 /* ---- batch norm -------------------------------------------------------------------------------------------------- */
