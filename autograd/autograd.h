@@ -233,14 +233,18 @@ typedef struct leat_index {
     OP(amin, (leat_var x, int n, const int *axes, bool keep)) \
     /* Product; right with zeros among the factors. Over no elements 1. */ \
     OP(prod, (leat_var x, int n, const int *axes, bool keep)) \
-    /* sum (x - mean)^2 / max(count - correction, 0); PyTorch's default correction is 1. */ \
+    /* sum (x - mean)^2 / max(count - correction, 0), both sums in double; PyTorch's default correction is 1. A divisor \
+     * of 0 gives NaN where all are equal, else inf, and in the gradient NaN where x is the mean, else an infinity of the \
+     * sign of x - mean (PyTorch's sign varies). Over no elements NaN. */ \
     OP(variance, (leat_var x, int n, const int *axes, bool keep, double correction)) \
     /* (x - mean) / sqrt(variance + eps) along the last axis: layer norm without its weight. variance = \
      * sum (x - mean)^2 / count. */ \
     OP(standardize, (leat_var x, double eps)) \
     \
     /* ---- along one axis ---- \
-     * exp(x) / sum exp(x), and its logarithm, without overflow. Rows of -inf give NaN, as in PyTorch. */ \
+     * A scalar has no axis (PyTorch takes 0 and -1). \
+     * exp(x) / sum exp(x), and its logarithm, without overflow. Rows of -inf, and such that hold inf or NaN, give NaN, \
+     * as in PyTorch. */ \
     OP(softmax, (leat_var x, int axis)) \
     OP(log_softmax, (leat_var x, int axis)) \
     /* y[.., j, ..] = x[.., 0, ..] + ... + x[.., j, ..], accumulated in double in that order. */ \
@@ -284,8 +288,9 @@ typedef struct leat_index {
     OP(scatter_add, (leat_var x, int axis, leat_var index, leat_var y)) \
     \
     /* ---- chance ---- \
-     * In training mode each element is 0 with probability p, else x / (1 - p), by the tape's random numbers; in \
-     * evaluation mode x itself. 0 <= p <= 1. */ \
+     * In training mode each element is 0 with probability p, else x / (1 - p), by as many of the tape's random numbers \
+     * as x has elements; p = 0, and evaluation mode, give x itself and take none. What is dropped is 0 whatever it was, \
+     * NaN too. LEAT_EARG unless 0 <= p <= 1. */ \
     OP(dropout, (leat_var x, double p)) \
     \
     /* ---- densities ---- \

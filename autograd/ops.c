@@ -1,6 +1,8 @@
 /* The table of all ops, made from the list in ops.h, and the few functions that their files share. */
 #include "ops.h"
 
+#include <assert.h>
+
 const leat_op *const *leat_ops(void)
 {
 #define OP_ROW(name, ...) &leat_op_##name,
@@ -14,6 +16,37 @@ leat_code leat_call_axis(leat_call *c, int axis, int rank)
     if (axis < -rank || axis >= rank)
         return leat_call_fail(c, LEAT_ESHAPE, "axis %d of a tensor of rank %d", axis, rank);
     return LEAT_OK;
+}
+
+leat_axes leat_axes_of(int n, const int *axes)
+{
+    assert(n >= 0 && (n == 0 || axes));
+    leat_axes a = { .n = n <= LEAT_MAX_RANK ? n : LEAT_MAX_RANK + 1 };
+    for (int i = 0; i < a.n; i++)
+        a.at[i] = axes[i];
+    return a;
+}
+
+bool leat_axes_set(const leat_axes *axes, int rank, unsigned *set, int *wrong)
+{
+    *set = 0;
+    for (int i = 0; i < axes->n; i++) {
+        int axis = leat_axis(axes->at[i], rank);
+        *wrong = axes->at[i];
+        if (axis < 0 || axis >= rank || (*set >> axis & 1))
+            return false;
+        *set |= 1U << axis;
+    }
+    return true;
+}
+
+leat_code leat_call_axes(leat_call *c, const leat_axes *axes, int rank, unsigned *set)
+{
+    int wrong;
+    if (leat_axes_set(axes, rank, set, &wrong))
+        return LEAT_OK;
+    leat_code code = leat_call_axis(c, wrong, rank);
+    return code ? code : leat_call_fail(c, LEAT_ESHAPE, "axis %d is named twice", wrong);
 }
 
 leat_extent leat_extent_at(const leat_shape *s, int axis)

@@ -34,6 +34,20 @@ static inline int leat_axis(int axis, int rank)
 /* Refuses an axis that a tensor of that rank does not have. */
 leat_code leat_call_axis(leat_call *c, int axis, int rank);
 
+/* Several axes, as the caller names them. Of a longer list the first LEAT_MAX_RANK + 1 are kept: they cannot all be
+ * different axes. */
+typedef struct leat_axes {
+    int n, at[LEAT_MAX_RANK + 1];
+} leat_axes;
+
+leat_axes leat_axes_of(int n, const int *axes);
+
+/* The axes as a set (bit i: axis i). False, with the one that is wrong, if one does not exist or is named twice. */
+bool leat_axes_set(const leat_axes *axes, int rank, unsigned *set, int *wrong);
+
+/* Refuses what leat_axes_set does. */
+leat_code leat_call_axes(leat_call *c, const leat_axes *axes, int rank, unsigned *set);
+
 /* A shape as [outer, size, inner] around an axis, which must exist. */
 typedef struct leat_extent {
     int64_t outer, size, inner;
@@ -45,6 +59,14 @@ leat_extent leat_extent_at(const leat_shape *s, int axis);
 
 /* fn(arg, begin, end) over `rows` rows of `width` numbers, in threads if they are many. */
 void leat_call_rows(const leat_call *c, int64_t rows, int64_t width, leat_range_fn *fn, void *arg);
+
+/* Rows along an axis: `rows` of n numbers each, one behind the other; b is NULL where there is but one operand. */
+typedef void leat_rows_fn(const leat_real *a, const leat_real *b, leat_real *out, int64_t rows, int64_t n);
+
+/* Calls fn for all rows along an axis of `shape`, in threads if they are many. Rows that are not contiguous are moved
+ * together in scratch, and back. */
+void leat_call_along(leat_call *c, const leat_shape *shape, int axis, const leat_real *a, const leat_real *b,
+                     leat_real *out, leat_rows_fn *fn);
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 

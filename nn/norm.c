@@ -33,11 +33,10 @@ static leat_var layer_norm_forward(leat_module *m, leat_var x, leat_var context)
 
 /* ---- batch norm -------------------------------------------------------------------------------------------------- */
 
-static leat_var mean_of_rows(leat_var x)
+static leat_var mean_of_rows(leat_var x, int64_t rows)
 {
     static const int axes[LEAT_MAX_RANK] = { 0, 1, 2, 3, 4, 5 };
-    int rank = leat_var_shape(x).rank;
-    return rank > 1 ? leat_mean_axes(x, rank - 1, axes, false) : x;
+    return leat_div_scalar(leat_sum_axes(x, leat_var_shape(x).rank - 1, axes, false), (double)rows);
 }
 
 /* running += momentum (of the batch - running) */
@@ -92,9 +91,9 @@ static leat_var batch_norm_forward(leat_module *m, leat_var x, leat_var context)
         return leat_tape_fail(t, LEAT_ESHAPE, "batch_norm %s: training needs more than one row",
                               leat_shape_print(&shape, text));
     } else {
-        leat_var mean = mean_of_rows(x);
+        leat_var mean = mean_of_rows(x, rows);
         centred = leat_sub(x, mean);
-        variance = mean_of_rows(leat_square(centred));
+        variance = mean_of_rows(leat_square(centred), rows);
         update_running(n, mean, variance, rows);
     }
     leat_var y = leat_mul(centred, scale_of(n, variance));

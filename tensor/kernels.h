@@ -68,6 +68,9 @@ typedef struct leat_kernels {
      * p -= lr correction1 m / (sqrt(v) correction2 + eps), in leat_real with explicit fma. */
     void (*adam)(leat_real *p, const leat_real *g, leat_real *m, leat_real *v, int64_t n, const leat_adam_constants *c);
 
+    /* What ops do to whole rows; see rows.h. */
+    const struct leat_row_kernels *rows;
+
     /* One packed block of a matrix product; see gemm_kernel.h. */
     const struct leat_gemm_kernel *gemm;
 } leat_kernels;

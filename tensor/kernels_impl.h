@@ -298,6 +298,8 @@ static leat_real logsumexp(const leat_real *x, int64_t n)
     return (leat_real)((double)top + leat_log64(total));
 }
 
+#include "kernels_rows.h"
+
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 #define UNARY_ROW(name, ...)  [LEAT_UNARY_##name] = { name##_forward, name##_backward },
@@ -315,5 +317,6 @@ const leat_kernels LEAT_SIMD_KERNELS = {
     .max = max,
     .logsumexp = logsumexp,
     .adam = adam,
+    .rows = &row_kernels,
     .gemm = &gemm_kernel,
 };

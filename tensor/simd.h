@@ -160,6 +160,14 @@ SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return _mm256_add_pd(a, b);
 }
+SIMD_INLINE dvec d_sub(dvec a, dvec b)
+{
+    return _mm256_sub_pd(a, b);
+}
+SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
+{
+    return _mm256_fmadd_pd(a, b, c);
+}
 SIMD_INLINE void d_store(double *p, dvec a)
 {
     _mm256_storeu_pd(p, a);
@@ -341,6 +349,14 @@ SIMD_INLINE dvec d_set(double a)
 SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return a + b;
+}
+SIMD_INLINE dvec d_sub(dvec a, dvec b)
+{
+    return a - b;
+}
+SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
+{
+    return fma(a, b, c);
 }
 SIMD_INLINE void d_store(double *p, dvec a)
 {

@@ -117,6 +117,14 @@ SIMD_INLINE dvec d_add(dvec a, dvec b)
 {
     return _mm512_add_pd(a, b);
 }
+SIMD_INLINE dvec d_sub(dvec a, dvec b)
+{
+    return _mm512_sub_pd(a, b);
+}
+SIMD_INLINE dvec d_fma(dvec a, dvec b, dvec c)
+{
+    return _mm512_fmadd_pd(a, b, c);
+}
 SIMD_INLINE void d_store(double *p, dvec a)
 {
     _mm512_storeu_pd(p, a);

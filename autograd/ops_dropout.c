@@ -1,0 +1,93 @@
+/*
+ * Dropout. What is dropped is a function of the place where the tape's random numbers stood at the call, which the op
+ * keeps; so backward finds the same elements again without storing them.
+ */
+#include "ops.h"
+
+typedef struct dropout_attributes {
+    double p;
+    leat_rng at; /* number i of it decides over element i */
+} dropout_attributes;
+
+static leat_code dropout_shape(leat_call *c)
+{
+    const dropout_attributes *a = c->attributes;
+    c->out[0].shape = c->in[0].shape;
+    if (!(a->p >= 0 && a->p <= 1))
+        return leat_call_fail(c, LEAT_EARG, "the probability is %g, and must be in 0 .. 1", a->p);
+    return LEAT_OK;
+}
+
+typedef struct dropout_job {
+    const dropout_attributes *a;
+    const leat_real *x;
+    leat_real *y;
+} dropout_job;
+
+static void dropout_range(void *arg, int64_t begin, int64_t end)
+{
+    const dropout_job *j = arg;
+    const double p = j->a->p;
+    const leat_real scale = (leat_real)(1 / (1 - p));
+    leat_rng rng = j->a->at;
+    rng.position += (uint64_t)begin;
+    for (int64_t i = begin; i < end; i++)
+        j->y[i] = leat_rng_uniform(&rng) < p ? 0 : j->x[i] * scale;
+}
+
+/* x and y, or their gradients, which are the same function of each other. */
+static void drop(const leat_call *c, const leat_real *x, leat_real *y)
+{
+    dropout_job j = { c->attributes, x, y };
+    leat_call_rows(c, leat_shape_count(&c->in[0].shape), 1, dropout_range, &j);
+}
+
+static void dropout_forward(leat_call *c)
+{
+    drop(c, c->in[0].data, c->out[0].data);
+}
+
+static void dropout_backward(leat_call *c)
+{
+    drop(c, c->dout[0].data, c->din[0].data);
+}
+
+static bool dropout_sample(leat_case *k, int i)
+{
+    static const leat_shape shapes[] = { { 1, { 17 } }, { 2, { 5, 3 } }, { 3, { 2, 1, 9 } }, { 2, { 0, 3 } } };
+    static const double p[] = { 0.5, 0.1, 0, 1 };
+    if (i >= 16)
+        return false;
+    dropout_attributes *a = leat_arena_alloc(k->arena, sizeof *a);
+    if (!a)
+        return false;
+    *a = (dropout_attributes){ p[i % 4], *k->rng };
+    k->n = 1;
+    k->in[0] = leat_case_normal(k, shapes[i / 4]);
+    k->attributes = a;
+    k->attributes_size = sizeof *a;
+    k->may_vanish = a->p == 1;
+    return true;
+}
+
+const leat_op leat_op_dropout = {
+    .name = "dropout",
+    .inputs = 1,
+    .shape = dropout_shape,
+    .forward = dropout_forward,
+    .backward = dropout_backward,
+    .sample = dropout_sample,
+};
+
+leat_var leat_dropout(leat_var x, double p)
+{
+    bool legal = p >= 0 && p <= 1;
+    if (legal && leat_ok(x) && (p == 0 || !leat_tape_training(x.tape)))
+        return x;
+    leat_shape shape = leat_var_shape(x);
+    dropout_attributes a = { p, *leat_tape_rng(x.tape) };
+    leat_var y = leat_apply(&leat_op_dropout, &a, sizeof a, 1, &x, NULL);
+    if (leat_ok(y))
+        leat_tape_rng(x.tape)->position += (uint64_t)leat_shape_count(&shape);
+    return y;
+}

@@ -1,0 +1,51 @@
+/*
+ * Private to tensor and autograd: the kernels that work on rows, one table of them for each instruction set.
+ *
+ * x, y, g, dx and their kin are `rows` rows of n contiguous numbers, one behind the other; rows and n may be 0. What is
+ * one number for each row is an array of `rows`. Sums over a row are in double, in the order of leat_sum_contiguous.
+ * Results overlap nothing. kernels_rows.h makes the kernels.
+ */
+#ifndef LEAT_ROWS_H
+#define LEAT_ROWS_H
+
+#include "kernels.h"
+
+typedef struct leat_row_kernels {
+    /* The least of n > 0 values; NaN if there is one. A zero comes out as +0. */
+    leat_real (*min)(const leat_real *x, int64_t n);
+
+    /* y = exp(x - max) / sum exp(x - max); dx = y (g - sum(g y)) */
+    void (*softmax)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
+    void (*softmax_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
+    /* y = (x - max) - log sum exp(x - max); dx = g - exp(y) sum(g) */
+    void (*log_softmax)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
+    void (*log_softmax_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
+
+    /* The mean and out = sum (x - mean)^2 / divisor, all in double, rounded once; mean or out may be NULL. Of each row, */
+    void (*variance)(const leat_real *x, int64_t rows, int64_t n, double divisor, leat_real *mean, leat_real *out);
+    /* and of each of `cols` columns, whose rows are `stride` apart, one row after the other. */
+    void (*variance_columns)(const leat_real *x, int64_t rows, int64_t cols, int64_t stride, double divisor,
+                             leat_real *mean, leat_real *out);
+
+    /* y = x exp(s) + t and logdet = sum(s); y = (x - t) exp(-s) and logdet = -sum(s). */
+    void (*affine_forward)(const leat_real *x, const leat_real *s, const leat_real *t, leat_real *y, leat_real *logdet,
+                           int64_t rows, int64_t n);
+    void (*affine_inverse)(const leat_real *x, const leat_real *s, const leat_real *t, leat_real *y, leat_real *logdet,
+                           int64_t rows, int64_t n);
+    /* Their gradients, from g of y and h of logdet; dx, ds and dt that are not wanted are NULL. Forward reads x, not y,
+     * the inverse y, not x. */
+    void (*affine_forward_backward)(const leat_real *x, const leat_real *s, const leat_real *g, const leat_real *h,
+                                    leat_real *dx, leat_real *ds, leat_real *dt, int64_t rows, int64_t n);
+    void (*affine_inverse_backward)(const leat_real *y, const leat_real *s, const leat_real *g, const leat_real *h,
+                                    leat_real *dx, leat_real *ds, leat_real *dt, int64_t rows, int64_t n);
+
+    /* out = -sum(x^2) / 2 - n log(2 pi) / 2; dx = -g x */
+    void (*normal_log_density)(const leat_real *x, leat_real *out, int64_t rows, int64_t n);
+    void (*normal_log_density_backward)(const leat_real *x, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
+    /* out = -sum(|x| + 2 log(1 + exp(-|x|))); dx = -g tanh(x / 2) */
+    void (*logistic_log_density)(const leat_real *x, leat_real *out, int64_t rows, int64_t n);
+    void (*logistic_log_density_backward)(const leat_real *x, const leat_real *g, leat_real *dx, int64_t rows,
+                                          int64_t n);
+} leat_row_kernels;
+
+#endif
