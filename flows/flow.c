@@ -66,12 +66,12 @@ leat_code leat_flow_standardize_by(leat_flow *f, const double *mean, const doubl
         return LEAT_ESTATE; /* the model has failed already */
     if (f->input)
         return leat_model_fail(m, LEAT_ESTATE, "the flow has a standardizer already");
-    f->input = leat_standardize(m, leat_flow_dim(f), mean, sd);
+    f->input = leat_standardizer(m, leat_flow_dim(f), mean, sd);
     leat_attach(&f->module, f->input ? &f->input->module : NULL, "input");
     if (f->input)
         put_layer(f, f->input, 0);
     if (f->context) {
-        f->context_input = leat_standardize(m, f->context, context_mean, context_sd);
+        f->context_input = leat_standardizer(m, f->context, context_mean, context_sd);
         leat_attach(&f->module, f->context_input ? &f->context_input->module : NULL, "context");
     }
     return leat_model_code(m);

@@ -130,7 +130,7 @@ LEAT_API leat_transform *leat_reverse(leat_model *m, int64_t dim); /* y_j = x_{d
 
 /* y = (x - mean) / sd for each feature; log-determinant -sum log sd. Both are buffers, `mean` and `sd`; every sd must
  * be positive. NULL: means of 0, sds of 1. */
-LEAT_API leat_transform *leat_standardize(leat_model *m, int64_t dim, const double *mean, const double *sd);
+LEAT_API leat_transform *leat_standardizer(leat_model *m, int64_t dim, const double *mean, const double *sd);
 
 /* y = exp(log_scale) x, log_scale [dim] learned and 0 at first; log-determinant sum log_scale (NICE, section 3.3). */
 LEAT_API leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim);
@@ -202,7 +202,7 @@ LEAT_API void leat_flow_add(leat_flow *f, leat_transform *t);      /* data side 
 LEAT_API void leat_flow_set_context(leat_flow *f, int64_t features);
 LEAT_API int64_t leat_flow_context(const leat_flow *f);
 
-/* Puts a standardizer (leat_standardize) before all other transforms, so that the flow takes data as they are, and
+/* Puts a standardizer (leat_standardizer) before all other transforms, so that the flow takes data as they are, and
  * densities and draws are in the data's own units: input.mean and input.sd; layers.N keep their numbers. A context is
  * standardized likewise, by context.mean and context.sd. Mean and sd are those of the columns of the rows [n, dim] and
  * context_rows [n', features], with n or n' in the denominator; a column whose values are all equal is refused by its

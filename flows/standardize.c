@@ -72,7 +72,7 @@ static const leat_transform_type standardizer_type = {
     .trace_moved = standardizer_trace_moved,
 };
 
-leat_transform *leat_standardize(leat_model *m, int64_t dim, const double *mean, const double *sd)
+leat_transform *leat_standardizer(leat_model *m, int64_t dim, const double *mean, const double *sd)
 {
     standardizer *s = leat_module_new(m, &standardizer_type.module, sizeof *s);
     if (!s)

@@ -117,6 +117,11 @@ int64_t leat_table_columns(const leat_table *t)
     return t->columns;
 }
 
+int64_t leat_table_place(const leat_table *t, int64_t column)
+{
+    return t->chosen[column] + 1;
+}
+
 const char *const *leat_table_names(const leat_table *t)
 {
     return t->names;

@@ -1,5 +1,4 @@
 /* The files of a training program: the model with the record of its training, losses, samples, pictures, checkpoint. */
-#include "csv.h"
 #include "plot.h"
 #include "train_run.h"
 
@@ -80,7 +79,8 @@ leat_code app_train_prepare(app_run *r)
 /* What has no part in the result is left out, so that equal models are equal files. */
 static bool is_recorded(const char *name)
 {
-    static const char *const left_out[] = { "quiet", "threads", "out", "resume", "checkpoint-every", "draw" };
+    static const char *const left_out[] = { "quiet", "threads", "out", "resume", "checkpoint-every",
+                                            "draw",  "noise" /* told apart */ };
     for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
         if (strcmp(name, left_out[i]) == 0)
             return false;
@@ -137,7 +137,7 @@ static void put_count(leat_json_writer *w, const char *key, int64_t n)
     leat_json_put_int(w, n);
 }
 
-static void put_loss(leat_json_writer *w, const char *key, double x)
+static void put_number(leat_json_writer *w, const char *key, double x)
 {
     leat_json_key(w, key);
     if (isfinite(x))
@@ -152,12 +152,12 @@ static void put_losses(leat_json_writer *w, const leat_fit_state *s)
     put_count(w, "validation_rows", s->validation_rows);
     put_count(w, "epochs", s->epoch);
     if (s->epoch > 0) {
-        put_loss(w, "loss", s->history[s->epoch - 1].loss);
-        put_loss(w, "validation_loss", s->history[s->epoch - 1].validation);
+        put_number(w, "loss", s->history[s->epoch - 1].loss);
+        put_number(w, "validation_loss", s->history[s->epoch - 1].validation);
     }
     if (s->best_epoch > 0) {
         put_count(w, "best_epoch", s->best_epoch);
-        put_loss(w, "best_validation_loss", s->history[s->best_epoch - 1].validation);
+        put_number(w, "best_validation_loss", s->history[s->best_epoch - 1].validation);
     }
 }
 
@@ -180,6 +180,7 @@ static const char *training_text(app_run *r, leat_status *s)
     leat_json_put_text(&w, LEAT_VERSION);
     leat_json_key(&w, "data");
     leat_json_put_text(&w, r->o->data);
+    put_number(&w, "noise", r->noise);
     put_losses(&w, &state);
     leat_json_key(&w, "failed");
     if (r->status.code)
@@ -249,7 +250,7 @@ static leat_code write_losses(app_run *r, leat_status *s)
         for (int64_t j = 0; j < width; j++)
             losses.data[i * width + j] = (leat_real)row[j];
     }
-    return app_csv_write(r->paths.losses, columns, &losses, s);
+    return leat_table_write(r->paths.losses, columns, &losses, s);
 }
 
 leat_code app_train_write_model(app_run *r, leat_status *s)

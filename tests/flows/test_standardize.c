@@ -27,7 +27,7 @@ static leat_flow *realnvp(leat_model *m, int64_t context)
 Test(standardize, transform)
 {
     leat_model *m = test_model(0);
-    leat_transform *t = leat_standardize(m, 2, (double[]){ 3, -1 }, (double[]){ 2, 0.25 });
+    leat_transform *t = leat_standardizer(m, 2, (double[]){ 3, -1 }, (double[]){ 2, 0.25 });
     assert_model(m);
     leat_tape *tape = test_tape(m);
     leat_tensor x = { (leat_real[]){ 5, -1, 3, 0 }, LEAT_SHAPE(2, 2) };
@@ -199,7 +199,7 @@ Test(standardize, deviations_refused_after_load, .init = make_folder, .fini = dr
         leat_safetensors_entry entries[] = { { "mean", { mean, LEAT_SHAPE(2) } }, { "sd", { sd, LEAT_SHAPE(2) } } };
         leat_status s = { 0 };
         leat_model *m = test_model(0);
-        leat_standardize(m, 2, NULL, NULL);
+        leat_standardizer(m, 2, NULL, NULL);
         uint64_t hash = leat_model_hash(m);
         cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 2, .entries = entries }, &s), LEAT_OK);
         cr_assert_eq(leat_load(m, path, &s), LEAT_EFORMAT);
@@ -255,7 +255,7 @@ Test(standardize, other_refusals)
     expect_failure(flow, leat_flow_standardize_by(flow, centre, (double[]){ 1, 0, 1 }, NULL, NULL), LEAT_EARG,
                    "column 1");
     leat_model *m = test_model(0);
-    cr_assert_null(leat_standardize(m, 0, NULL, NULL));
+    cr_assert_null(leat_standardizer(m, 0, NULL, NULL));
     cr_assert_eq(leat_model_code(m), LEAT_EARG);
     leat_model_free(m);
 }
