@@ -27,8 +27,8 @@
 #define VM_LOG2E      0x1.71547652b82fep+0
 #define VM_LN2_HIGH   0x1.62e42fefa4p-1 /* short, so that n times it is exact */
 #define VM_LN2_LOW    -0x1.8432a1b0e2634p-43
-#define VM_EXP_LOW    -746 /* e^x rounds to 0 here, */
-#define VM_EXP_HIGH   710  /* and to infinity here */
+#define VM_EXP_LOW    -752 /* e^x and x e^x round to 0 here, */
+#define VM_EXP_HIGH   710  /* e^x to infinity here */
 #define VM_TANH_HIGH  40   /* tanh(x/2) rounds to 1 here */
 #define VM_SQRT_HALF  0x3fe6a09e667f3bcdU
 #define VM_MIN_NORMAL 0x1p-1022
@@ -38,7 +38,7 @@
 #define VM_LOG2E      0x1.715476p+0F
 #define VM_LN2_HIGH   0x1.62e4p-1F
 #define VM_LN2_LOW    0x1.7f7d1cp-20F
-#define VM_EXP_LOW    -105
+#define VM_EXP_LOW    -110
 #define VM_EXP_HIGH   89
 #define VM_TANH_HIGH  20
 #define VM_SQRT_HALF  0x3f3504f3U
@@ -308,14 +308,14 @@ SIMD_INLINE vec v_silu_slope(vec x)
 SIMD_INLINE vec v_gelu_tanh_argument(vec x)
 {
     vec square = v_min(v_set(10000), v_mul(x, x));
-    return v_mul(x, v_fma(v_set((vreal)0.07135481627159957), square, v_set((vreal)1.5957691216057308)));
+    return v_mul(x, v_fma(v_set((vreal)0.07135481627260025), square, v_set((vreal)1.5957691216057308)));
 }
 
 /* s + x s (1 - s) 2u' */
 SIMD_INLINE vec v_gelu_tanh_slope(vec x)
 {
     vec square = v_min(v_set(10000), v_mul(x, x));
-    vec inner = v_fma(v_set((vreal)0.2140644488147987), square, v_set((vreal)1.5957691216057308));
+    vec inner = v_fma(v_set((vreal)0.21406444881780073), square, v_set((vreal)1.5957691216057308));
     vec s = v_sigmoid(v_gelu_tanh_argument(x));
     return v_fma(v_mul(x, v_mul(s, v_sub(v_set(1), s))), inner, s);
 }

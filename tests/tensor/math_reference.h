@@ -102,7 +102,7 @@ static const struct reference {
     { "log_sigmoid", LEAT_UNARY_log_sigmoid, wide_log_sigmoid, 2 },
     { "softplus", LEAT_UNARY_softplus, wide_softplus, 2 },
     { "silu", LEAT_UNARY_silu, wide_silu, 3 },
-    { "gelu", LEAT_UNARY_gelu, wide_gelu, 4 },
+    { "gelu", LEAT_UNARY_gelu, wide_gelu, 7 },
 };
 #define REFERENCE_COUNT (int)(sizeof references / sizeof references[0])
 
@@ -133,6 +133,11 @@ static inline int same_real(leat_real a, leat_real b)
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
 }
 
+static inline wide wide_pow(wide x, wide y)
+{
+    return WIDE(pow)(x, y);
+}
+
 /* A number from 64 random bits: any bit pattern, any size from 2^-40 to 2^11, between -2 and 2, or near 1. */
 static inline double random_point(uint64_t bits, uint64_t which)
 {
@@ -148,6 +153,33 @@ static inline double random_point(uint64_t bits, uint64_t which)
     default:
         return 1 + sign * u * ldexp(1, -(int)(bits >> 1 & 1023) % 30);
     }
+}
+
+/* Arguments of pow: anything; x near 1 and large y; results from the least to the greatest; small integers for y. */
+static inline void random_powers(leat_rng *rng, uint64_t which, leat_real *x, leat_real *y)
+{
+    const double top = sizeof *x == 4 ? 88 : 709;
+    double u = leat_rng_uniform(rng), v = 2 * leat_rng_uniform(rng) - 1, a, b;
+    switch (which % 4) {
+    case 0:
+        a = random_point(leat_rng_next(rng), which / 4);
+        b = random_point(leat_rng_next(rng), which / 8);
+        break;
+    case 1:
+        a = 1 + v * ldexp(1, -(int)(u * 30));
+        b = leat_rng_normal(rng) * ldexp(1, (int)(u * 30));
+        break;
+    case 2:
+        a = exp(5 * leat_rng_normal(rng));
+        b = v * top / log(a);
+        break;
+    default:
+        a = 4 * v;
+        b = floor(u * 41) - 20;
+        break;
+    }
+    *x = (leat_real)a;
+    *y = (leat_real)b;
 }
 
 #endif
