@@ -218,10 +218,12 @@ typedef struct leat_index {
      * log sum exp, without overflow. Rows of -inf give -inf, and gradient 0 (where PyTorch gives NaN); over no elements \
      * -inf. */ \
     OP(logsumexp, (leat_var x, int n, const int *axes, bool keep)) \
-    /* Greatest and least; equal ones share the gradient evenly; NaN wins. Over no elements: LEAT_ESHAPE. */ \
+    /* Greatest and least; equal ones share the gradient evenly; NaN wins, and makes the gradient of all NaN. Over no \
+     * elements: LEAT_ESHAPE. */ \
     OP(amax, (leat_var x, int n, const int *axes, bool keep)) \
     OP(amin, (leat_var x, int n, const int *axes, bool keep)) \
-    /* Product; right with zeros among the factors. Over no elements 1. */ \
+    /* Product, in double, one factor after the other. The gradient of each is the product of the others, zeros or not. \
+     * Over no elements 1. */ \
     OP(prod, (leat_var x, int n, const int *axes, bool keep)) \
     /* sum (x - mean)^2 / max(count - correction, 0), both sums in double; PyTorch's default correction is 1. A divisor \
      * of 0 gives NaN where all are equal, else inf, and in the gradient NaN where x is the mean, else an infinity of the \
@@ -239,10 +241,12 @@ typedef struct leat_index {
     OP(log_softmax, (leat_var x, int axis)) \
     /* y[.., j, ..] = x[.., 0, ..] + ... + x[.., j, ..], accumulated in double in that order. */ \
     OP(cumsum, (leat_var x, int axis)) \
-    /* The order along each of n axes reversed. */ \
+    /* The order along each of n axes reversed, none twice; n = 0 gives a copy. */ \
     OP(flip, (leat_var x, int n, const int *axes)) \
     /* For each value [.., m] how many of the sorted numbers [.., k] of the same leading axes (or of one list [k]) are \
-     * less, or with `right` not greater: the place to insert it. No gradient. Results are whole numbers in leat_real. */ \
+     * less, or with `right` not greater: the place to insert it. With one list `values` may have any shape. No gradient. \
+     * Results are whole numbers in leat_real. A NaN belongs behind all; with NaN in a list the bisection steps over it \
+     * to what is behind, as PyTorch's does. */ \
     OP(searchsorted, (leat_var sorted, leat_var values, bool right)) \
     \
     /* ---- shape ---- \
@@ -287,7 +291,7 @@ typedef struct leat_index {
     \
     /* ---- densities ---- \
      * y = x exp(s) + t, all [batch, ..] of one shape; *logdet = sum of s over all axes but the first, [batch] (RealNVP, \
-     * equations 7 and 8). `logdet` may be NULL. */ \
+     * equations 7 and 8), in double. The multiplication and the addition are one fma. `logdet` may be NULL. */ \
     OP(affine_forward, (leat_var x, leat_var s, leat_var t, leat_var *logdet)) \
     /* Its inverse, x = (y - t) exp(-s); *logdet = -sum of s. */ \
     OP(affine_inverse, (leat_var y, leat_var s, leat_var t, leat_var *logdet)) \

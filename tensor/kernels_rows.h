@@ -206,20 +206,20 @@ static void log_softmax_backward(const leat_real *y, const leat_real *g, leat_re
 /* ---- variance ---------------------------------------------------------------------------------------------------- */
 
 /* The mean is found as the first number and the mean difference from it: of equal numbers it is that number. */
-static void variance(const leat_real *x, int64_t rows, int64_t n, double divisor, leat_real *mean, leat_real *out)
+static void variance(const leat_real *x, int64_t rows, int64_t n, double divisor, double *mean, leat_real *out)
 {
     for (int64_t r = 0; r < rows; r++, x += n) {
         double first = n > 0 ? (double)x[0] : 0;
         double middle = fma(row_terms(DIFFERENCES, x, first, NULL, n), 1 / (double)n, first);
         if (mean)
-            mean[r] = (leat_real)middle;
+            mean[r] = middle;
         if (out)
             out[r] = (leat_real)(row_terms(SQUARES, x, middle, NULL, n) / divisor);
     }
 }
 
 /* SUM_COLUMNS vectors of columns. */
-static void variance_wide(const leat_real *x, int64_t rows, int64_t stride, double divisor, leat_real *mean,
+static void variance_wide(const leat_real *x, int64_t rows, int64_t stride, double divisor, double *mean,
                           leat_real *out)
 {
     dvec middle[SUM_COLUMNS], acc[SUM_COLUMNS];
@@ -232,7 +232,7 @@ static void variance_wide(const leat_real *x, int64_t rows, int64_t stride, doub
     for (int c = 0; c < SUM_COLUMNS && rows > 0; c++)
         middle[c] = d_fma(acc[c], d_set(1 / (double)rows), d_load_real(x + c * DL));
     for (int c = 0; c < SUM_COLUMNS && mean; c++)
-        d_store_real(mean + c * DL, middle[c]);
+        d_store(mean + c * DL, middle[c]);
     for (int c = 0; c < SUM_COLUMNS; c++)
         acc[c] = d_set(0);
     for (int64_t i = 0; i < rows && out; i++) {
@@ -249,7 +249,7 @@ static void variance_wide(const leat_real *x, int64_t rows, int64_t stride, doub
 
 /* What is left: fewer columns. */
 static void variance_narrow(const leat_real *x, int64_t rows, int64_t cols, int64_t stride, double divisor,
-                            leat_real *mean, leat_real *out)
+                            double *mean, leat_real *out)
 {
     double middle[SUM_COLUMNS * DL] = { 0 }, total[SUM_COLUMNS * DL] = { 0 };
     for (int64_t i = 0; i < rows; i++)
@@ -258,7 +258,7 @@ static void variance_narrow(const leat_real *x, int64_t rows, int64_t cols, int6
     for (int64_t c = 0; c < cols && rows > 0; c++)
         middle[c] = fma(middle[c], 1 / (double)rows, (double)x[c]);
     for (int64_t c = 0; c < cols && mean; c++)
-        mean[c] = (leat_real)middle[c];
+        mean[c] = middle[c];
     for (int64_t i = 0; i < rows && out; i++) {
         for (int64_t c = 0; c < cols; c++) {
             double d = (double)x[i * stride + c] - middle[c];
@@ -270,7 +270,7 @@ static void variance_narrow(const leat_real *x, int64_t rows, int64_t cols, int6
 }
 
 static void variance_columns(const leat_real *x, int64_t rows, int64_t cols, int64_t stride, double divisor,
-                             leat_real *mean, leat_real *out)
+                             double *mean, leat_real *out)
 {
     int64_t j = 0;
     for (; j <= cols - SUM_COLUMNS * DL; j += SUM_COLUMNS * DL)
@@ -374,17 +374,17 @@ static void softplus_both(const leat_real *x, leat_real *y, int64_t n)
 
 static void logistic_log_density(const leat_real *x, leat_real *out, int64_t rows, int64_t n)
 {
-    leat_real both[ROW_CHUNK];
+    leat_real each[ROW_CHUNK];
     for (int64_t done = 0, count; done < rows; done += count, x += count * n) {
         count = rows_at_once(rows - done, n);
         if (n <= ROW_CHUNK)
-            softplus_both(x, both, count * n);
+            softplus_both(x, each, count * n);
         for (int64_t r = 0; r < count; r++) {
-            double total = n <= ROW_CHUNK ? row_sum(both + r * n, n) : 0;
+            double total = n <= ROW_CHUNK ? row_sum(each + r * n, n) : 0;
             for (int64_t i = 0, part; n > ROW_CHUNK && i < n; i += part) {
                 part = n - i < ROW_CHUNK ? n - i : ROW_CHUNK;
-                softplus_both(x + i, both, part);
-                total += row_sum(both, part);
+                softplus_both(x + i, each, part);
+                total += row_sum(each, part);
             }
             out[done + r] = (leat_real)(0 - total);
         }
