@@ -305,13 +305,14 @@ typedef struct leat_index {
 LEAT_OPS(LEAT_DECLARE_OP)
 #undef LEAT_DECLARE_OP
 
-LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b); /* a or b [k, m], [n, k] instead */
-LEAT_API leat_var leat_bmm_t(leat_var a, leat_var b, bool trans_a, bool trans_b);    /* likewise: q k^T without a copy */
+/* a [.., k, m] or b [.., n, k] instead, without a copy: q k^T is leat_bmm_t(q, k, false, true). */
+LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b);
+LEAT_API leat_var leat_bmm_t(leat_var a, leat_var b, bool trans_a, bool trans_b);
 LEAT_API leat_var leat_sum_features(leat_var x); /* over all axes but the first: [batch, ..] -> [batch] */
 LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
 LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep);
-LEAT_API leat_var leat_transpose(leat_var x, int axis_a, int axis_b);     /* the two change places */
-LEAT_API leat_var leat_stack(int n, const leat_var *x, int axis);         /* joined along a new axis */
+LEAT_API leat_var leat_transpose(leat_var x, int axis_a, int axis_b); /* the two change places */
+LEAT_API leat_var leat_stack(int n, const leat_var *x, int axis);     /* joined along a new axis */
 /* Pieces of `size` along an axis, the last may be smaller; fails unless there are n of them. Of an empty axis there is
  * one, empty. */
 LEAT_API void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pieces);
