@@ -86,7 +86,8 @@ static leat_var batch_norm_forward(leat_module *m, leat_var x, leat_var context)
     int64_t rows = leat_shape_count(&shape) / n->features;
     leat_var centred, variance;
     if (!leat_ok(x))
-        return leat_detach(x);    /* fails, and says why */
+        return leat_detach(x); /* fails, and says why */
+
     if (!leat_tape_training(t)) { /* copies: a later pass of the step may move them */
         centred = leat_sub(x, leat_const(t, n->mean->value));
         variance = leat_const(t, n->variance->value);
