@@ -4,46 +4,49 @@
 
 #include <math.h>
 
-static double correction_of(const leat_call *c)
-{
-    return ((const leat_reduce_attributes *)c->attributes)->correction;
-}
-
 /* By which the sum of squares is divided; of nothing the variance is NaN. */
 static double divisor_of(const leat_call *c)
 {
-    double count = (double)leat_reduce_count(c), divisor = count - correction_of(c);
+    const leat_reduce_attributes *a = c->attributes;
+    double count = (double)leat_reduce_count(c), divisor = count - a->correction;
     return count == 0 ? (double)NAN : divisor < 0 ? 0 : divisor;
 }
 
 typedef struct variance_job {
     leat_reduction r;
     double divisor;
-    leat_real *out;
+    leat_real *mean, *out; /* one of them is wanted, the other NULL */
 } variance_job;
 
 /* Results begin .. end-1: of rows, or of columns, some of one block [count, inner] after the other. */
 static void variance_range(void *arg, int64_t begin, int64_t end)
 {
     const variance_job *j = arg;
-    const leat_row_kernels *kernels = leat_kernels_get()->rows;
     const int64_t count = j->r.count, inner = j->r.inner;
-    if (inner == 1) {
-        kernels->variance(j->r.x + begin * count, end - begin, count, j->divisor, j->out + begin);
-        return;
-    }
     for (int64_t i = begin, n; i < end; i += n) {
         int64_t block = i / inner, column = i % inner;
-        n = inner - column < end - i ? inner - column : end - i;
-        kernels->variance_columns(j->r.x + block * count * inner + column, count, n, inner, j->divisor, j->out + i);
+        const leat_real *x = j->r.x + block * count * inner + column;
+        leat_real *mean = j->mean ? j->mean + i : NULL, *out = j->out ? j->out + i : NULL;
+        n = inner == 1 || inner - column > end - i ? end - i : inner - column;
+        if (inner == 1)
+            leat_kernels_get()->rows->variance(x, n, count, j->divisor, mean, out);
+        else
+            leat_kernels_get()->rows->variance_columns(x, count, n, inner, j->divisor, mean, out);
     }
+}
+
+static bool compute(leat_call *c, leat_real *mean, leat_real *out)
+{
+    variance_job j = { .divisor = divisor_of(c), .mean = mean, .out = out };
+    if (!leat_reduce_arrange(c, false, &j.r))
+        return false;
+    leat_call_rows(c, j.r.outer * j.r.inner, j.r.count, variance_range, &j);
+    return true;
 }
 
 static void variance_forward(leat_call *c)
 {
-    variance_job j = { .divisor = divisor_of(c), .out = c->out[0].data };
-    if (leat_reduce_arrange(c, false, &j.r))
-        leat_call_rows(c, j.r.outer * j.r.inner, j.r.count, variance_range, &j);
+    compute(c, NULL, c->out[0].data);
 }
 
 /* dx = (x - mean) (2 g / divisor) */
@@ -58,18 +61,13 @@ static void variance_backward_run(void *arg, const leat_run *r)
 
 static void variance_backward(leat_call *c)
 {
-    int64_t results = leat_shape_count(&c->out[0].shape), count = leat_reduce_count(c);
+    int64_t results = leat_shape_count(&c->out[0].shape);
     leat_real *mean = leat_call_scratch(c, (size_t)results * sizeof *mean);
     leat_real *scale = leat_call_scratch(c, (size_t)results * sizeof *scale);
-    leat_reduction r;
-    if (!mean || !scale || !leat_reduce_arrange(c, false, &r))
+    if (!mean || !scale || !compute(c, mean, NULL))
         return;
-    leat_reduction_sum(leat_tape_pool(c->tape), &r, mean);
-    double divisor = divisor_of(c);
-    for (int64_t i = 0; i < results; i++) {
-        mean[i] = (leat_real)((double)mean[i] / (double)count);
-        scale[i] = (leat_real)(2 * (double)c->dout[0].data[i] / divisor);
-    }
+    for (int64_t i = 0; i < results; i++)
+        scale[i] = (leat_real)(2 * (double)c->dout[0].data[i] / divisor_of(c));
     leat_tensor operands[] = { leat_reduce_kept(c, mean), leat_reduce_kept(c, scale) };
     leat_broadcast_walk(leat_tape_pool(c->tape), &c->in[0].shape, 2, operands, variance_backward_run, c);
 }
