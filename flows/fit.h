@@ -17,6 +17,7 @@ struct leat_fit {
     leat_status status;
 
     leat_fit_part train, held; /* held: the validation rows */
+    double *scores;            /* of the validation rows */
     leat_real *batch_context;
     leat_batches *batches;
     leat_optim *optim;

@@ -10,8 +10,6 @@
 
 #define STREAM_SPLIT ((uint64_t)1 << 36)
 
-enum { CHUNK_ROWS = 2048 };
-
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 static leat_code check_finite(const char *what, leat_tensor t, leat_status *s)
@@ -108,7 +106,8 @@ static bool split(leat_fit *f, leat_arena *scratch, int64_t rows, int64_t held_r
 {
     int64_t *order = leat_arena_alloc(scratch, (size_t)rows * sizeof *order);
     bool *held = leat_arena_zalloc(scratch, (size_t)rows * sizeof *held);
-    if (!order || !held)
+    f->scores = leat_arena_alloc(leat_model_arena(f->model), (size_t)held_rows * sizeof *f->scores);
+    if (!order || !held || !f->scores)
         return false;
     leat_rng rng = leat_rng_new(f->o.seed, STREAM_SPLIT);
     leat_rng_permutation(&rng, order, rows);
@@ -145,46 +144,20 @@ leat_var leat_fit_batch_context(leat_fit *f)
 
 /* ---- the validation loss ----------------------------------------------------------------------------------------- */
 
-static leat_tensor rows_of(leat_tensor t, int64_t begin, int64_t rows)
-{
-    if (t.data)
-        t.data += begin * t.shape.size[1];
-    t.shape.size[0] = rows;
-    return t;
-}
-
-static leat_code score_chunk(leat_fit *f, int64_t begin, int64_t rows, double *total, leat_status *s)
-{
-    leat_tape *t = f->tape;
-    leat_var context = { 0 };
-    leat_tape_reset(t);
-    if (f->held.context.data)
-        context = leat_borrow(t, rows_of(f->held.context, begin, rows));
-    leat_var x = leat_borrow(t, rows_of(f->held.x, begin, rows));
-    leat_tensor log_prob = leat_value(leat_flow_log_prob_given(f->flow, x, context));
-    if (leat_tape_code(t))
-        return leat_fail(s, leat_tape_code(t), "%s", leat_tape_errmsg(t));
-    for (int64_t i = 0; i < rows; i++) {
-        double score = (double)log_prob.data[i];
-        if (!isfinite(score))
-            return leat_fail(s, LEAT_ENONFINITE, "row %lld of the data (from 1) has the log-density %g",
-                             (long long)(f->held.index[begin + i] + 1), score);
-        *total -= score;
-    }
-    return LEAT_OK;
-}
-
 leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s)
 {
     int64_t n = f->held.x.shape.size[0];
     double total = 0;
-    bool recording = leat_tape_set_recording(f->tape, false), training = leat_tape_set_training(f->tape, false);
-    for (int64_t at = 0; at < n && !s->code; at += CHUNK_ROWS)
-        score_chunk(f, at, n - at < CHUNK_ROWS ? n - at : CHUNK_ROWS, &total, s);
-    leat_tape_set_recording(f->tape, recording);
-    leat_tape_set_training(f->tape, training);
+    if (leat_flow_score_given(f->flow, f->tape, f->held.x, f->held.context, f->scores))
+        return leat_fail(s, leat_tape_code(f->tape), "%s", leat_tape_errmsg(f->tape));
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(f->scores[i]))
+            return leat_fail(s, LEAT_ENONFINITE, "row %lld of the data (from 1) has the log-density %g",
+                             (long long)f->held.index[i] + 1, f->scores[i]);
+        total -= f->scores[i];
+    }
     *loss = total / (double)n;
-    return s->code;
+    return LEAT_OK;
 }
 
 /* ---- hash -------------------------------------------------------------------------------------------------------- */

@@ -45,6 +45,8 @@ static leat_code check_same(checkpoint *c)
         return no_memory(c);
     for (int64_t i = 0; i < count; i++) {
         const char *theirs = leat_safetensors_metadata(&c->file, ours[i][0]);
+        if (strcmp(ours[i][0], "fit.flow") == 0)
+            continue; /* behind the tensors, which say more clearly what differs */
         if (theirs && strcmp(theirs, ours[i][1]) == 0)
             continue;
         if (strcmp(ours[i][0], "fit.data") == 0)
@@ -54,6 +56,19 @@ static leat_code check_same(checkpoint *c)
                          ours[i][0] + 4, theirs ? theirs : "none", ours[i][1]);
     }
     return LEAT_OK;
+}
+
+/* Another description of equal tensors: another base, say. */
+static leat_code check_flow(checkpoint *c)
+{
+    leat_fit_text ours[LEAT_FIT_OPTIONS];
+    int64_t count = leat_fit_list_options(c->fit, &c->arena, ours);
+    for (int64_t i = 0; i < count; i++) {
+        const char *theirs = leat_safetensors_metadata(&c->file, ours[i][0]);
+        if (strcmp(ours[i][0], "fit.flow") == 0 && (!theirs || strcmp(theirs, ours[i][1]) != 0))
+            return leat_fail(c->status, LEAT_EARG, "%.200s: made with another model, of the same shapes", c->path);
+    }
+    return count ? LEAT_OK : no_memory(c);
 }
 
 /* ---- its state ---- */
@@ -251,6 +266,8 @@ static leat_code resume(checkpoint *c)
         code = check_same(c);
     if (!code)
         code = find_weights(c);
+    if (!code)
+        code = check_flow(c);
     if (!code)
         code = read_state(c);
     if (!code)

@@ -55,6 +55,14 @@ static const char *optimiser_text(const leat_fit *f)
     return f->o.optim ? "of its own" : names[f->o.optimiser];
 }
 
+/* The flow's description, without which weights of equal shapes may mean something else. */
+static const char *flow_text(leat_flow *flow, leat_arena *a)
+{
+    leat_status why = { 0 };
+    const char *text = leat_flow_describe(flow, a, &why);
+    return text || why.code == LEAT_ENOMEM ? text : "of parts without a description";
+}
+
 int64_t leat_fit_list_options(const leat_fit *f, leat_arena *a, leat_fit_text out[LEAT_FIT_OPTIONS])
 {
     const leat_fit_opts *o = &f->o;
@@ -64,6 +72,7 @@ int64_t leat_fit_list_options(const leat_fit *f, leat_arena *a, leat_fit_text ou
         { "fit.data",
           leat_arena_format(a, "%s %s %016" PRIx64, leat_shape_print(&o->data.shape, shape),
                             o->context.data ? leat_shape_print(&o->context.shape, context) : "[]", leat_fit_hash(o)) },
+        { "fit.flow", flow_text(f->flow, a) },
         { "fit.validation", number_text(a, o->validation) },
         { "fit.batch", leat_arena_format(a, "%lld", (long long)o->batch) },
         { "fit.optimiser", optimiser_text(f) },

@@ -2,7 +2,7 @@
 #ifndef LEAT_TENSOR_FILES_H
 #define LEAT_TENSOR_FILES_H
 
-#include "tensor.h"
+#include "convert.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the files are little-endian, and so must be the machine");
 
@@ -29,6 +29,22 @@ void leat_file_cancel(leat_file_out *f);
 
 /* leat_file_write for bytes that lie in several places. */
 leat_code leat_file_write_parts(const char *path, const leat_bytes *parts, int64_t count, leat_status *s);
+
+/* What a .npy says of its numbers, which begin at byte `begin`. It is read from the first
+ * `size` bytes of the file. */
+typedef struct leat_npy_header {
+    leat_dtype type;
+    bool big_endian, fortran_order;
+    leat_shape shape;
+    size_t begin;
+} leat_npy_header;
+
+leat_code leat_npy_parse_header(const char *bytes, size_t size, uint64_t file_size, const char *source,
+                                leat_npy_header *out, leat_status *s);
+
+/* The header of little-endian floats of `width` bytes. Its length is the same for any number of rows. */
+#define LEAT_NPY_HEADER 512
+size_t leat_npy_print_header(const leat_shape *shape, size_t width, char header[LEAT_NPY_HEADER]);
 
 /* The readers behind leat_npy_read and leat_safetensors_read. `source` names the bytes in messages, `scratch` is used
  * and left as it was, and so is `a` after a failure. */

@@ -374,17 +374,17 @@ static void softplus_both(const leat_real *x, leat_real *y, int64_t n)
 
 static void logistic_log_density(const leat_real *x, leat_real *out, int64_t rows, int64_t n)
 {
-    leat_real terms[ROW_CHUNK];
+    leat_real both[ROW_CHUNK];
     for (int64_t done = 0, count; done < rows; done += count, x += count * n) {
         count = rows_at_once(rows - done, n);
         if (n <= ROW_CHUNK)
-            softplus_both(x, terms, count * n);
+            softplus_both(x, both, count * n);
         for (int64_t r = 0; r < count; r++) {
-            double total = n <= ROW_CHUNK ? row_sum(terms + r * n, n) : 0;
+            double total = n <= ROW_CHUNK ? row_sum(both + r * n, n) : 0;
             for (int64_t i = 0, part; n > ROW_CHUNK && i < n; i += part) {
                 part = n - i < ROW_CHUNK ? n - i : ROW_CHUNK;
-                softplus_both(x + i, terms, part);
-                total += row_sum(terms, part);
+                softplus_both(x + i, both, part);
+                total += row_sum(both, part);
             }
             out[done + r] = (leat_real)(0 - total);
         }

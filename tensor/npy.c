@@ -22,9 +22,8 @@ struct reader {
 };
 
 struct header {
-    bool has_descr, has_order, has_shape, big_endian, fortran_order;
-    leat_dtype type;
-    leat_shape shape;
+    bool has_descr, has_order, has_shape;
+    leat_npy_header npy;
 };
 
 LEAT_PRINTF(3, 4) static bool refuse(struct reader *r, size_t at, const char *format, ...)
@@ -108,8 +107,8 @@ static bool read_descr(struct reader *r, struct header *h)
             continue;
         if (text[0] == '|' && leat_dtype_size(known[i].type) > 1)
             break;
-        h->type = known[i].type;
-        h->big_endian = text[0] == '>';
+        h->npy.type = known[i].type;
+        h->npy.big_endian = text[0] == '>';
         return true;
     }
     return refuse(r, begin, "dtype '%s' is not supported: floats, integers and booleans are", text);
@@ -117,8 +116,8 @@ static bool read_descr(struct reader *r, struct header *h)
 
 static bool read_order(struct reader *r, struct header *h)
 {
-    h->fortran_order = accept_word(r, "True");
-    if (!h->fortran_order && !accept_word(r, "False"))
+    h->npy.fortran_order = accept_word(r, "True");
+    if (!h->npy.fortran_order && !accept_word(r, "False"))
         return refuse(r, r->at, "fortran_order is neither True nor False");
     return true;
 }
@@ -141,7 +140,7 @@ static bool read_size(struct reader *r, int64_t *size)
 /* A tuple: (), (3,), (3, 4), (3, 4, ). */
 static bool read_shape(struct reader *r, struct header *h)
 {
-    leat_shape *shape = &h->shape;
+    leat_shape *shape = &h->npy.shape;
     if (!expect(r, '('))
         return false;
     while (peek(r) != ')') {
@@ -244,19 +243,19 @@ static void from_fortran_order(const leat_real *in, const leat_shape *shape, int
     }
 }
 
-static leat_code read_numbers(const struct reader *r, const struct header *h, int64_t count, leat_arena *scratch,
-                              leat_arena *a, leat_tensor *out)
+static leat_code read_numbers(const char *bytes, const char *source, const leat_npy_header *h, leat_arena *scratch,
+                              leat_arena *a, leat_tensor *out, leat_status *s)
 {
     leat_arena_mark mark = leat_arena_save(a);
     leat_arena_mark scratch_mark = leat_arena_save(scratch);
-    size_t bytes = (size_t)count * sizeof(leat_real);
-    leat_real *data = leat_arena_alloc(a, bytes);
-    leat_real *linear = data && h->fortran_order ? leat_arena_alloc(scratch, bytes) : data;
+    int64_t count = leat_shape_count(&h->shape);
+    leat_real *data = leat_arena_alloc(a, (size_t)count * sizeof *data);
+    leat_real *linear = data && h->fortran_order ? leat_arena_alloc(scratch, (size_t)count * sizeof *data) : data;
     if (!linear) {
         leat_arena_restore(a, mark);
-        return leat_fail(r->status, LEAT_ENOMEM, "%s: out of memory for %lld numbers", r->source, (long long)count);
+        return leat_fail(s, LEAT_ENOMEM, "%s: out of memory for %lld numbers", source, (long long)count);
     }
-    leat_convert(h->type, h->big_endian, r->bytes + r->end, count, linear);
+    leat_convert(h->type, h->big_endian, bytes + h->begin, count, linear);
     if (linear != data) {
         from_fortran_order(linear, &h->shape, count, data);
         leat_arena_restore(scratch, scratch_mark);
@@ -265,28 +264,39 @@ static leat_code read_numbers(const struct reader *r, const struct header *h, in
     return LEAT_OK;
 }
 
-leat_code leat_npy_parse(const char *bytes, size_t size, const char *source, leat_arena *scratch, leat_arena *a,
-                         leat_tensor *out, leat_status *s)
+leat_code leat_npy_parse_header(const char *bytes, size_t size, uint64_t file_size, const char *source,
+                                leat_npy_header *out, leat_status *s)
 {
     struct reader r = { .bytes = bytes, .source = source, .status = s };
     struct header h = { 0 };
     char text[LEAT_SHAPE_TEXT];
 
-    *out = (leat_tensor){ 0 };
     if (!read_prefix(&r, size) || !read_header(&r, &h))
         return LEAT_EFORMAT;
-    int64_t count = leat_shape_count(&h.shape);
-    size_t width = leat_dtype_size(h.type), left = size - r.end;
+    h.npy.begin = r.end;
+    *out = h.npy;
+    int64_t count = leat_shape_count(&out->shape);
+    uint64_t width = leat_dtype_size(out->type), left = file_size - r.end;
     if (count < 0) {
-        refuse(&r, r.end, "no memory could hold shape %s", leat_shape_print(&h.shape, text));
+        refuse(&r, r.end, "no memory could hold shape %s", leat_shape_print(&out->shape, text));
         return LEAT_EFORMAT;
     }
     if (left % width != 0 || left / width != (uint64_t)count) {
-        refuse(&r, r.end, "%zu bytes of data where shape %s wants %lld numbers of %zu bytes", left,
-               leat_shape_print(&h.shape, text), (long long)count, width);
+        refuse(&r, r.end, "%llu bytes of data where shape %s wants %lld numbers of %d bytes", (unsigned long long)left,
+               leat_shape_print(&out->shape, text), (long long)count, (int)width);
         return LEAT_EFORMAT;
     }
-    return read_numbers(&r, &h, count, scratch, a, out);
+    return LEAT_OK;
+}
+
+leat_code leat_npy_parse(const char *bytes, size_t size, const char *source, leat_arena *scratch, leat_arena *a,
+                         leat_tensor *out, leat_status *s)
+{
+    leat_npy_header h;
+
+    *out = (leat_tensor){ 0 };
+    leat_code code = leat_npy_parse_header(bytes, size, size, source, &h, s);
+    return code ? code : read_numbers(bytes, source, &h, scratch, a, out, s);
 }
 
 leat_code leat_npy_read(const char *path, leat_arena *a, leat_tensor *out, leat_status *s)
@@ -305,17 +315,17 @@ leat_code leat_npy_read(const char *path, leat_arena *a, leat_tensor *out, leat_
 }
 
 /* Byte for byte what NumPy writes: it leaves room for the first size to grow to 21 digits, then pads to 64. */
-static size_t print_header(const leat_shape *shape, char header[512])
+size_t leat_npy_print_header(const leat_shape *shape, size_t width, char header[LEAT_NPY_HEADER])
 {
     char first[32];
     size_t n = 10;
 
     memcpy(header, magic, sizeof magic);
-    n += (size_t)sprintf(header + n, "{'descr': '<f%d', 'fortran_order': False, 'shape': (", (int)sizeof(leat_real));
+    n += (size_t)sprintf(header + n, "{'descr': '<f%d', 'fortran_order': False, 'shape': (", (int)width);
     for (int i = 0; i < shape->rank; i++)
         n += (size_t)sprintf(header + n, "%s%lld", i ? ", " : "", (long long)shape->size[i]);
     n += (size_t)sprintf(header + n, shape->rank == 1 ? ",), }" : "), }");
-    memset(header + n, ' ', 512 - n);
+    memset(header + n, ' ', LEAT_NPY_HEADER - n);
     if (shape->rank > 0)
         n += 21 - (size_t)snprintf(first, sizeof first, "%lld", (long long)shape->size[0]);
     n = ((n + 1) / 64 + 1) * 64;
@@ -329,12 +339,12 @@ static size_t print_header(const leat_shape *shape, char header[512])
 
 leat_code leat_npy_write(const char *path, const leat_tensor *t, leat_status *s)
 {
-    char header[512];
+    char header[LEAT_NPY_HEADER];
     int64_t count = leat_shape_count(&t->shape);
 
     if (count < 0)
         return leat_fail(s, LEAT_ESHAPE, "%s: the tensor to write has no valid shape", path);
-    size_t n = print_header(&t->shape, header);
+    size_t n = leat_npy_print_header(&t->shape, sizeof(leat_real), header);
     const leat_bytes parts[] = { { header, n }, { t->data, (size_t)count * sizeof(leat_real) } };
     return leat_file_write_parts(path, parts, 2, s);
 }

@@ -315,6 +315,7 @@ LEAT_API void leat_table_close(leat_table *t); /* NULL is allowed */
 
 LEAT_API int64_t leat_table_columns(const leat_table *t);                /* how many are read */
 LEAT_API const char *const *leat_table_names(const leat_table *t);       /* theirs; NULL without a header */
+LEAT_API int64_t leat_table_place(const leat_table *t, int64_t column);   /* where in the file it stands, from 1 */
 LEAT_API int64_t leat_table_find(const leat_table *t, const char *name); /* the first one called so, from 0; or -1 */
 
 /*

@@ -59,11 +59,15 @@ static void add_word(app_text *t, const char *word)
     app_text_add(t, "'", 1);
 }
 
-const char *app_resume_command(leat_arena *a, int argc, char *const *argv, const char *path)
+const char *app_resume_command(leat_arena *a, const char *command, int argc, char *const *argv, const char *path)
 {
     app_text t = app_text_new(a);
     bool added = false;
-    for (int i = 0; i < argc; i++) {
+    if (command)
+        app_text_add(&t, command, strlen(command));
+    else if (argc > 0)
+        add_word(&t, argv[0]);
+    for (int i = 1; i < argc; i++) {
         if (!added && strcmp(argv[i], "--resume") == 0) {
             i++; /* and its value */
             continue;

@@ -12,8 +12,8 @@ bool app_stop_requested(void);
 
 enum { APP_STOPPED = 130 }; /* the exit code, a shell's for SIGINT */
 
-/* The command line with --resume `path` at its end instead of any that it has, quoted for a shell; NULL when out of
- * memory. */
-const char *app_resume_command(leat_arena *a, int argc, char *const *argv, const char *path);
+/* The command line with --resume `path` at its end instead of any that it has, quoted for a shell; `command` stands for
+ * argv[0] unless it is NULL. NULL when out of memory. */
+const char *app_resume_command(leat_arena *a, const char *command, int argc, char *const *argv, const char *path);
 
 #endif

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 app_text app_text_new(leat_arena *a)
 {
@@ -155,19 +154,6 @@ bool app_integer_read(const char *text, size_t size, int64_t *out)
     }
     *out = value;
     return true;
-}
-
-bool app_is_nonfinite_word(const char *text, size_t size)
-{
-    static const char *const words[] = { "nan", "inf", "infinity" };
-    size_t sign = size > 0 && (text[0] == '-' || text[0] == '+');
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (size - sign == strlen(words[i]) && strncasecmp(text + sign, words[i], size - sign) == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 const char *app_excerpt(const char *text, size_t size, char out[APP_EXCERPT])

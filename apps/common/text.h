@@ -21,9 +21,6 @@ void app_text_format(app_text *t, const char *format, ...) LEAT_PRINTF(2, 3);
 bool app_number_read(const char *text, size_t size, double *out);
 bool app_integer_read(const char *text, size_t size, int64_t *out); /* false also beyond int64_t */
 
-/* The words that other programs print for what is not a number: nan, inf, infinity, with a sign, in any case. */
-bool app_is_nonfinite_word(const char *text, size_t size);
-
 /* What a message quotes of a text it refuses: printable ASCII, cut to a readable length. Returns `out`. */
 #define APP_EXCERPT 48
 const char *app_excerpt(const char *text, size_t size, char out[APP_EXCERPT]);

@@ -1,10 +1,12 @@
 /* A training program from its options to its exit code. Whatever can be refused is refused before training. */
 #include "stop.h"
+#include "text.h"
 #include "train_run.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* ---- options that do not fit together ---------------------------------------------------------------------------- */
@@ -15,8 +17,11 @@ static int wrong_usage(const app_program *p, const char *what)
     return 2;
 }
 
-static int check_usage(const app_program *p, const app_train_settings *o)
+static int check_usage(const app_program *p, const app_train_settings *o, double *noise)
 {
+    *noise = (double)NAN;
+    if (o->noise && (!app_number_read(o->noise, strlen(o->noise), noise) || !(*noise >= 0) || isinf(*noise)))
+        return wrong_usage(p, "--noise must be a number, 0 or above");
     if (!(o->validation < 1))
         return wrong_usage(p, "--validation must be below 1");
     if (o->patience > 0 && o->validation == 0)
@@ -121,6 +126,8 @@ static leat_code make_model(app_run *r)
     if (!r->model)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
     r->flow = r->job->build(r->model, r->data.x.shape.size[1], context, r->job->settings);
+    if (o->standardize || (r->data.table && !o->no_standardize))
+        leat_flow_standardize(r->flow, r->data.x, r->data.context);
     r->tape = leat_model_tape(r->model, NULL);
     if (leat_model_seal(r->model))
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));
@@ -167,7 +174,8 @@ static int save_and_tell(app_run *r)
         fprintf(stderr, "%s: stopped, and the checkpoint was not saved: %s\n", name, r->status.message);
         return 1;
     }
-    const char *command = app_resume_command(&r->arena, r->job->argc, r->job->argv, r->paths.checkpoint);
+    const char *command =
+        app_resume_command(&r->arena, r->job->command, r->job->argc, r->job->argv, r->paths.checkpoint);
     fprintf(stderr, "%s: stopped at step %lld of epoch %lld; to go on: %s\n", name, (long long)s.step,
             (long long)s.epoch + 1, command ? command : r->paths.checkpoint);
     return APP_STOPPED;
@@ -200,7 +208,7 @@ static int run(app_run *r)
 int app_train(const app_train_job *job)
 {
     app_run r = { .job = job, .o = job->train };
-    int exit_code = check_usage(job->program, r.o);
+    int exit_code = check_usage(job->program, r.o, &r.noise);
     if (exit_code >= 0)
         return exit_code;
     leat_arena_init(&r.arena, NULL);

@@ -19,10 +19,10 @@
 #include "options.h"
 
 typedef struct app_train_settings {
-    const char *data, *columns, *context, *resume, *out;
+    const char *data, *noise, *columns, *context, *resume, *out;
     int header, optimiser, schedule;
     int64_t points, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
-    double noise, validation, lr, weight_decay, clip, lr_factor;
+    double validation, lr, weight_decay, clip, lr_factor;
     bool standardize, no_standardize, quiet;
 } app_train_settings;
 
@@ -77,7 +77,8 @@ enum {
     { "data", APP_STRING(type, field.data), "moons", .value = "NAME|FILE",                                             \
       .help = "moons, circles, blobs, pinwheel, checkerboard, spirals, swiss-roll, s-curve, or a .csv or .npy file" }, \
     { "points", APP_INTEGER(type, field.points), "10000", .min = 1, .help = "how many points of a named set to make" }, \
-    { "noise", APP_NONNEGATIVE(type, field.noise), "0.05", .help = "of a named set: standard deviation" },             \
+    { "noise", APP_STRING(type, field.noise), .value = "X",                                                            \
+      .help = "of a named set: standard deviation (moons: 0.05; other sets have their own)" },                         \
     APP_FIT_OPTIONS(type, field),                                                                                      \
     { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000, .help = "samples to draw at the end" }
 /* clang-format on */
@@ -91,6 +92,7 @@ typedef struct app_train_job {
     const app_train_settings *train; /* the part of it that is this header's */
     app_build_fn *build;
     const char *model_path; /* NULL: everything goes into the folder train->out */
+    const char *command;    /* how the program is called, in front of the arguments: "leat fit"; NULL: argv[0] */
     int argc;               /* the command line as it was typed, to tell how a stopped run goes on; a program with */
     char *const *argv;      /* arguments copies it before app_options_parse, which moves them */
 } app_train_job;

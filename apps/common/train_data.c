@@ -2,18 +2,21 @@
 #include "data.h"
 #include "train_run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- named sets -------------------------------------------------------------------------------------------------- */
 
-static leat_code make_data(app_run *r)
+static leat_code make_data(app_run *r, const app_data_set *set)
 {
     const app_train_settings *o = r->o;
     if (o->columns || o->context)
         return leat_fail(&r->status, LEAT_EARG, "%s: --columns and --context are for tables", o->data);
     leat_rng rng = leat_rng_new((uint64_t)o->seed, APP_STREAM_DATA);
-    return app_data_moons(o->points, o->noise, &rng, &r->arena, &r->data.x, &r->status);
+    if (isnan(r->noise))
+        r->noise = set->noise;
+    return set->generate(o->points, r->noise, &rng, &r->arena, &r->data.x, &r->status);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -32,9 +35,9 @@ static leat_code read_columns(app_run *r, const char *list, columns *out)
         return r->status.code;
     out->count = leat_table_columns(t);
     out->places = leat_arena_alloc(&r->arena, (size_t)out->count * sizeof *out->places);
-    if (out->places)
-        memcpy(out->places, leat_table_places(t), (size_t)out->count * sizeof *out->places);
-    else
+    for (int64_t j = 0; out->places && j < out->count; j++)
+        out->places[j] = leat_table_place(t, j);
+    if (!out->places)
         leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
     leat_table_close(t);
     if (r->status.code)
@@ -123,6 +126,7 @@ static leat_code read_table(app_run *r)
 {
     const app_train_settings *o = r->o;
     columns data = { 0 }, context = { 0 };
+    r->noise = (double)NAN; /* a table is as it is */
     if (o->context && strcmp(o->data, "-") == 0)
         return leat_fail(&r->status, LEAT_EARG, "--context reads the table twice, and standard input can be read once");
     if (read_columns(r, o->columns, &data))
@@ -146,5 +150,6 @@ static leat_code read_table(app_run *r)
 
 leat_code app_train_load(app_run *r)
 {
-    return strcmp(r->o->data, "moons") == 0 ? make_data(r) : read_table(r);
+    const app_data_set *set = app_data_find(r->o->data);
+    return set ? make_data(r, set) : read_table(r);
 }

@@ -1,5 +1,4 @@
 /* The files of a training program: the model with the record of its training, losses, samples, pictures, checkpoint. */
-#include "csv.h"
 #include "plot.h"
 #include "train_run.h"
 
@@ -15,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { REAL_POINTS_SHOWN = 1000, CHUNK_ROWS = 2048 };
+enum { REAL_POINTS_SHOWN = 1000 };
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
@@ -80,7 +79,8 @@ leat_code app_train_prepare(app_run *r)
 /* What has no part in the result is left out, so that equal models are equal files. */
 static bool is_recorded(const char *name)
 {
-    static const char *const left_out[] = { "quiet", "threads", "out", "resume", "checkpoint-every", "draw" };
+    static const char *const left_out[] = { "quiet", "threads", "out", "resume", "checkpoint-every",
+                                            "draw",  "noise" /* told apart */ };
     for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
         if (strcmp(name, left_out[i]) == 0)
             return false;
@@ -137,7 +137,7 @@ static void put_count(leat_json_writer *w, const char *key, int64_t n)
     leat_json_put_int(w, n);
 }
 
-static void put_loss(leat_json_writer *w, const char *key, double x)
+static void put_number(leat_json_writer *w, const char *key, double x)
 {
     leat_json_key(w, key);
     if (isfinite(x))
@@ -152,12 +152,12 @@ static void put_losses(leat_json_writer *w, const leat_fit_state *s)
     put_count(w, "validation_rows", s->validation_rows);
     put_count(w, "epochs", s->epoch);
     if (s->epoch > 0) {
-        put_loss(w, "loss", s->history[s->epoch - 1].loss);
-        put_loss(w, "validation_loss", s->history[s->epoch - 1].validation);
+        put_number(w, "loss", s->history[s->epoch - 1].loss);
+        put_number(w, "validation_loss", s->history[s->epoch - 1].validation);
     }
     if (s->best_epoch > 0) {
         put_count(w, "best_epoch", s->best_epoch);
-        put_loss(w, "best_validation_loss", s->history[s->best_epoch - 1].validation);
+        put_number(w, "best_validation_loss", s->history[s->best_epoch - 1].validation);
     }
 }
 
@@ -180,6 +180,7 @@ static const char *training_text(app_run *r, leat_status *s)
     leat_json_put_text(&w, LEAT_VERSION);
     leat_json_key(&w, "data");
     leat_json_put_text(&w, r->o->data);
+    put_number(&w, "noise", r->noise);
     put_losses(&w, &state);
     leat_json_key(&w, "failed");
     if (r->status.code)
@@ -249,7 +250,7 @@ static leat_code write_losses(app_run *r, leat_status *s)
         for (int64_t j = 0; j < width; j++)
             losses.data[i * width + j] = (leat_real)row[j];
     }
-    return app_csv_write(r->paths.losses, columns, &losses, s);
+    return leat_table_write(r->paths.losses, columns, &losses, s);
 }
 
 leat_code app_train_write_model(app_run *r, leat_status *s)
@@ -273,31 +274,33 @@ leat_code app_train_write_checkpoint(app_run *r, leat_status *s)
 
 /* ---- samples ----------------------------------------------------------------------------------------------------- */
 
+/* Rows of both, side by side; the second may be missing. */
+static void join(leat_real *out, const leat_tensor *a, const leat_tensor *b, int64_t rows)
+{
+    int64_t left = a->shape.size[1], right = b->data ? b->shape.size[1] : 0;
+    for (int64_t i = 0; i < rows; i++, out += left + right) {
+        memcpy(out, a->data + i * left, (size_t)left * sizeof *out);
+        if (right)
+            memcpy(out + left, b->data + i * right, (size_t)right * sizeof *out);
+    }
+}
+
 /* Row i given the context of the data's row i, from the first again behind the last; both side by side. */
 static leat_code draw_given(app_run *r, leat_tensor *out)
 {
     leat_tensor all = r->data.context;
     int64_t n = r->o->draw, rows = all.shape.size[0], width = all.shape.size[1], dim = r->data.x.shape.size[1];
-    leat_tensor chunk = leat_tensor_new(&r->arena, LEAT_SHAPE(CHUNK_ROWS, width), &r->status);
+    leat_tensor x = leat_tensor_new(&r->arena, LEAT_SHAPE(n, dim), &r->status);
+    leat_tensor given = leat_tensor_new(&r->arena, LEAT_SHAPE(n, width), &r->status);
     *out = leat_tensor_new(&r->arena, LEAT_SHAPE(n, dim + width), &r->status);
-    leat_tape_set_recording(r->tape, false);
-    leat_tape_set_training(r->tape, false);
-    for (int64_t at = 0; at < n && !r->status.code; at += CHUNK_ROWS) {
-        int64_t count = n - at < CHUNK_ROWS ? n - at : CHUNK_ROWS;
-        for (int64_t i = 0; i < count; i++)
-            memcpy(chunk.data + i * width, all.data + (at + i) % rows * width, (size_t)width * sizeof(leat_real));
-        leat_tape_reset(r->tape);
-        leat_var given = leat_borrow(r->tape, (leat_tensor){ chunk.data, LEAT_SHAPE(count, width) });
-        leat_tensor x = leat_value(leat_flow_sample_given(r->flow, r->tape, count, 1, given));
-        if (leat_tape_code(r->tape))
-            return leat_fail(&r->status, leat_tape_code(r->tape), "drawing samples: %s", leat_tape_errmsg(r->tape));
-        for (int64_t i = 0; i < count; i++) {
-            leat_real *row = out->data + (at + i) * (dim + width);
-            memcpy(row, x.data + i * dim, (size_t)dim * sizeof *row);
-            memcpy(row + dim, chunk.data + i * width, (size_t)width * sizeof *row);
-        }
-    }
-    return r->status.code;
+    if (r->status.code)
+        return r->status.code;
+    for (int64_t i = 0; i < n; i++)
+        memcpy(given.data + i * width, all.data + i % rows * width, (size_t)width * sizeof(leat_real));
+    if (leat_flow_draw_given(r->flow, r->tape, 0, n, 1, given, x.data))
+        return leat_fail(&r->status, leat_tape_code(r->tape), "drawing samples: %s", leat_tape_errmsg(r->tape));
+    join(out->data, &x, &given, n);
+    return LEAT_OK;
 }
 
 static leat_code draw_samples(app_run *r, leat_tensor *samples)
@@ -314,16 +317,11 @@ static leat_code draw_samples(app_run *r, leat_tensor *samples)
 static leat_code real_points(app_run *r, leat_tensor *out)
 {
     const leat_tensor *x = &r->data.x, *c = &r->data.context;
-    int64_t rows = x->shape.size[0], dim = x->shape.size[1], width = c->data ? c->shape.size[1] : 0;
-    if (rows > REAL_POINTS_SHOWN)
-        rows = REAL_POINTS_SHOWN;
-    *out = leat_tensor_new(&r->arena, LEAT_SHAPE(rows, dim + width), &r->status);
-    for (int64_t i = 0; out->data && i < rows; i++) {
-        leat_real *row = out->data + i * (dim + width);
-        memcpy(row, x->data + i * dim, (size_t)dim * sizeof *row);
-        if (width)
-            memcpy(row + dim, c->data + i * width, (size_t)width * sizeof *row);
-    }
+    int64_t rows = x->shape.size[0] < REAL_POINTS_SHOWN ? x->shape.size[0] : REAL_POINTS_SHOWN;
+    int64_t width = x->shape.size[1] + (c->data ? c->shape.size[1] : 0);
+    *out = leat_tensor_new(&r->arena, LEAT_SHAPE(rows, width), &r->status);
+    if (out->data)
+        join(out->data, x, c, rows);
     return r->status.code;
 }
 

@@ -25,6 +25,7 @@ typedef struct app_run {
     leat_arena arena;
     leat_status status;
     app_train_data data;
+    double noise; /* that was asked for, NaN: none was; then that of the data, NaN for a table */
     app_train_paths paths;
     leat_model *model;
     leat_flow *flow;

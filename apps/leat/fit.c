@@ -62,6 +62,7 @@ int app_leat_fit(int argc, char **argv)
                                                 .train = &o.train,
                                                 .build = build,
                                                 .model_path = o.out,
+                                                .command = program.name,
                                                 .argc = argc,
                                                 .argv = typed });
     }

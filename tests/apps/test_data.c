@@ -1,4 +1,4 @@
-/* Data sets: two moons against scikit-learn's, and files. */
+/* Data sets: two moons against scikit-learn's, shapes and moments of all toy sets, and files. */
 #include "../../apps/common/data.h"
 #include "../tensor/file_helpers.h"
 
@@ -132,6 +132,186 @@ Test(data, moons_refused)
     }
 }
 
+/* ---- all the sets ------------------------------------------------------------------------------------------------ */
+
+static const double pi = 3.14159265358979323846;
+
+enum { SETS = 8, POINTS = 40000 };
+
+/* Without noise: the exact mean and standard deviation of both coordinates, and the numbers that a row takes, not counting
+ * the shuffle (n - 1, but for some more with a chance near 0). */
+typedef struct set {
+    const char *name;
+    double mean[2], sd[2];
+    int numbers;
+    bool shuffled;
+} set;
+
+static const set sets[SETS] = {
+    { "moons", { 0.5, 0.25 }, { 0.8660254, 0.4941559 }, 2, true },
+    { "circles", { 0, 0 }, { 1.6770510, 1.6770510 }, 2, true },
+    { "blobs", { 0, 0 }, { 2.000302, 2.000302 }, 3, false },
+    { "pinwheel", { 0, 0 }, { 1.4832397, 1.4832397 }, 4, true },
+    { "checkerboard", { 0, 0 }, { 2.3094011, 2.3094011 }, 5, false },
+    { "spirals", { 0, 0 }, { 1.6073494, 1.5809600 }, 5, true },
+    { "swiss-roll", { 0.4, 0.0424413 }, { 1.3246029, 1.3902416 }, 3, false },
+    { "s-curve", { 0, 0 }, { 0.7071068, 1.3872322 }, 3, false },
+};
+
+static leat_tensor make(const char *name, int64_t n, double noise, leat_rng *r)
+{
+    leat_tensor t;
+    leat_status s = { 0 };
+    const app_data_set *found = app_data_find(name);
+    cr_assert(found != NULL, "%s", name);
+    cr_assert_eq(found->generate(n, noise, r, &arena, &t, &s), LEAT_OK, "%s", s.message);
+    cr_assert(has_shape(&t, n, 2));
+    return t;
+}
+
+static double mean_of(const leat_tensor *t, int column, double about, int power)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < t->shape.size[0]; i++)
+        sum += pow((double)t->data[2 * i + column] - about, power);
+    return sum / (double)t->shape.size[0];
+}
+
+/* Five standard errors of estimates from that many points. */
+Test(data, sets_have_their_moments)
+{
+    for (int k = 0; k < SETS; k++) {
+        leat_rng r = leat_rng_new(11, 0);
+        leat_tensor t = make(sets[k].name, POINTS, 0, &r);
+        for (int column = 0; column < 2; column++) {
+            double mean = sets[k].mean[column], sd = sets[k].sd[column];
+            double error = 5 * sd / sqrt(POINTS), got = sqrt(mean_of(&t, column, mean, 2));
+            cr_expect_lt(fabs(mean_of(&t, column, 0, 1) - mean), error, "%s: mean %g", sets[k].name,
+                         mean_of(&t, column, 0, 1));
+            cr_expect_lt(fabs(got - sd), error, "%s: deviation %g, not %g", sets[k].name, got, sd);
+        }
+        int64_t more = (int64_t)r.position - (int64_t)sets[k].numbers * POINTS;
+        cr_expect(sets[k].shuffled ? more >= POINTS - 1 && more < POINTS + 10 : more == 0, "%s: %lld numbers too many",
+                  sets[k].name, (long long)more);
+    }
+}
+
+/* Where the points of a set lie that has no noise: how far from it, 0 for those of random thickness. */
+static double distance_from(const char *name, double x, double y)
+{
+    double radius = hypot(x, y), angle = atan2(y, x);
+    if (strcmp(name, "moons") == 0)
+        return fmin(fabs(radius - 1) + fmax(-y, 0), fabs(hypot(x - 1, y - 0.5) - 1) + fmax(y - 0.5, 0));
+    if (strcmp(name, "circles") == 0)
+        return fmin(fabs(radius - 3), fabs(radius - 1.5));
+    if (strcmp(name, "blobs") == 0)
+        return hypot(radius - 4 / 1.414, radius * remainder(angle, pi / 4));
+    if (strcmp(name, "checkerboard") == 0)
+        return fabs(x) < 4 && fabs(y) < 4 && fmod(floor(x / 2) + floor(y / 2) + 8, 2) == 0 ? 0 : 1;
+    if (strcmp(name, "spirals") == 0) /* up to half a unit beside the curve, before the division by 3 */
+        return radius <= pi + 0.5 * sqrt(2) / 3 ? 0 : 1;
+    if (strcmp(name, "swiss-roll") == 0)
+        return fabs(remainder(5 * radius - angle, 2 * pi)) + (radius < 0.3 * pi || radius > 0.9 * pi ? 1e-5 : 0);
+    if (strcmp(name, "s-curve") == 0)
+        return fabs(hypot(x, fabs(y) - 1) - 1);
+    return 0;
+}
+
+Test(data, sets_lie_where_they_should)
+{
+    for (int k = 0; k < SETS; k++) {
+        leat_rng r = leat_rng_new(12, 0);
+        leat_tensor t = make(sets[k].name, 2000, 0, &r);
+        for (int64_t i = 0; i < 2000; i++) {
+            double x = (double)t.data[2 * i], y = (double)t.data[2 * i + 1];
+            cr_assert_lt(distance_from(sets[k].name, x, y), 2e-5, "%s: %g, %g", sets[k].name, x, y);
+        }
+    }
+}
+
+/* Both arms of the spirals are the same turned round, all arms of the pinwheel turned by a fifth; the halves of the
+ * checkerboard's squares are as full as each other. */
+Test(data, sets_are_as_symmetric_as_they_should_be)
+{
+    leat_rng r = leat_rng_new(13, 0);
+    leat_tensor board = make("checkerboard", POINTS, 0, &r), wheel = make("pinwheel", POINTS, 0, &r);
+    int squares[4][4] = { { 0 } };
+    double fifth[2] = { 0 }, second[2] = { 0 };
+
+    for (int64_t i = 0; i < POINTS; i++) {
+        squares[(int)floor((double)board.data[2 * i] / 2 + 2)][(int)floor((double)board.data[2 * i + 1] / 2 + 2)]++;
+        double angle = atan2((double)wheel.data[2 * i + 1], (double)wheel.data[2 * i]);
+        fifth[0] += cos(5 * angle);
+        fifth[1] += sin(5 * angle);
+        second[0] += cos(2 * angle);
+        second[1] += sin(2 * angle);
+    }
+    for (int x = 0; x < 4; x++)
+        for (int y = 0; y < 4; y++)
+            cr_expect((x + y) % 2 ? squares[x][y] == 0 : abs(squares[x][y] - POINTS / 8) < 5 * 71,
+                      "%d points in %d, %d", squares[x][y], x, y);
+    cr_expect_gt(hypot(fifth[0], fifth[1]), 0.3 * POINTS);
+    cr_expect_lt(hypot(second[0], second[1]), 5 * sqrt(POINTS));
+}
+
+Test(data, noise_is_added_to_every_set)
+{
+    for (int k = 0; k < SETS; k++) {
+        leat_rng r1 = leat_rng_new(14, 0), r2 = r1, r3 = r1, r4 = leat_rng_new(15, 0);
+        leat_tensor noisy = make(sets[k].name, 20000, 0.2, &r1), clean = make(sets[k].name, 20000, 0, &r2);
+        leat_tensor again = make(sets[k].name, 20000, 0.2, &r3), other = make(sets[k].name, 20000, 0.2, &r4);
+        double sum = 0, squares = 0;
+        for (int i = 0; i < 40000; i++) {
+            double d = (double)noisy.data[i] - (double)clean.data[i];
+            sum += d;
+            squares += d * d;
+        }
+        cr_expect_lt(fabs(sum / 40000), 5 * 0.2 / sqrt(40000));
+        cr_expect_lt(fabs(sqrt(squares / 40000) - 0.2), 5 * 0.2 / sqrt(80000));
+        cr_expect_eq(r1.position, r2.position);
+        cr_expect_arr_eq(noisy.data, again.data, 40000 * sizeof(leat_real));
+        cr_expect_arr_neq(noisy.data, other.data, 40000 * sizeof(leat_real));
+    }
+}
+
+/* The first points of a set are like all others: rows are in random order. */
+Test(data, rows_come_in_random_order)
+{
+    for (int k = 0; k < SETS; k++) {
+        leat_rng r = leat_rng_new(16, 0);
+        leat_tensor t = make(sets[k].name, POINTS, 0, &r), head = { t.data, LEAT_SHAPE(POINTS / 4, 2) };
+        for (int column = 0; column < 2; column++)
+            cr_expect_lt(fabs(mean_of(&head, column, 0, 1) - sets[k].mean[column]),
+                         5 * sets[k].sd[column] / sqrt(POINTS / 4.0), "%s", sets[k].name);
+    }
+}
+
+Test(data, sets_of_a_few_points_and_refusals)
+{
+    int count = 0;
+    for (const app_data_set *p = app_data_sets; p->name; p++, count++) {
+        leat_rng r = leat_rng_new(0, 0);
+        leat_tensor t;
+        leat_status s = { 0 };
+        cr_assert_str_eq(p->name, sets[count].name);
+        cr_assert(p->noise >= 0 && p->noise < 1);
+        for (int64_t n = 1; n < 12; n++) {
+            t = make(p->name, n, p->noise, &r);
+            for (int64_t i = 0; i < 2 * n; i++)
+                cr_assert(fabs((double)t.data[i]) < 8);
+        }
+        cr_expect_eq(p->generate(0, 0, &r, &arena, &t, &s), LEAT_EARG);
+        cr_expect_null(t.data);
+        s = (leat_status){ 0 };
+        cr_expect_eq(p->generate(5, -0.1, &r, &arena, &t, &s), LEAT_EARG);
+        check_message(&s, "not 5 and -0.1", "");
+    }
+    cr_assert_eq(count, SETS);
+    cr_assert_null(app_data_find("moon"));
+    char text[APP_DATA_NAMES];
+    cr_assert_str_eq(app_data_names(text), "moons|circles|blobs|pinwheel|checkerboard|spirals|swiss-roll|s-curve");
+}
+
 Test(data, loads_both_kinds_of_file)
 {
     leat_real values[] = { 1, 2, 3, 4, 5, 6 };
@@ -176,12 +356,12 @@ Test(data, refuses_files)
     check_refused(in_folder("cube.npy"), LEAT_ESHAPE, "[2,2,2]");
     t.shape = LEAT_SHAPE(0, 2);
     leat_npy_write(in_folder("none.npy"), &t, NULL);
-    check_refused(in_folder("none.npy"), LEAT_ESHAPE, "[0,2]");
+    check_refused(in_folder("none.npy"), LEAT_ESHAPE, "no rows");
     spill(in_folder("head.csv"), "x,y\n", 4);
-    check_refused(in_folder("head.csv"), LEAT_ESHAPE, "[0,2]");
+    check_refused(in_folder("head.csv"), LEAT_ESHAPE, "no rows");
     spill(in_folder("bad.csv"), "x,y\n1,nan\n", 10);
-    check_refused(in_folder("bad.csv"), LEAT_EFORMAT, "line 2, column 2");
-    spill(in_folder("a.txt"), "1,2\n", 4);
-    check_refused(in_folder("a.txt"), LEAT_EARG, ".csv");
+    check_refused(in_folder("bad.csv"), LEAT_ENONFINITE, "line 2, column 2");
+    spill(in_folder("a.doc"), "1,2\n", 4);
+    check_refused(in_folder("a.doc"), LEAT_EARG, ".csv");
     check_refused(in_folder("missing.npy"), LEAT_EIO, "missing.npy");
 }
