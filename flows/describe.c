@@ -187,14 +187,40 @@ static leat_transform *read_scale(leat_part_reader *r, const leat_json *v, int64
     return leat_diagonal_scale(r->model, dim);
 }
 
+static leat_transform *read_actnorm(leat_part_reader *r, const leat_json *v, int64_t dim)
+{
+    (void)v;
+    return leat_actnorm(r->model, dim);
+}
+
+static leat_transform *read_batch_norm(leat_part_reader *r, const leat_json *v, int64_t dim)
+{
+    leat_norm_opts o = { 0 };
+    if (leat_json_number(leat_json_get(v, "eps"), &o.eps) &&
+        leat_json_number(leat_json_get(v, "momentum"), &o.momentum))
+        return leat_batch_norm_transform(r->model, dim, &o);
+    return leat_part_fail(r, LEAT_EFORMAT, "a batch norm without 'eps' and 'momentum'");
+}
+
+static leat_transform *read_lu(leat_part_reader *r, const leat_json *v, int64_t dim)
+{
+    (void)v;
+    return leat_lu_linear(r->model, dim);
+}
+
+static leat_transform *read_standardizer(leat_part_reader *r, const leat_json *v, int64_t dim)
+{
+    (void)v;
+    return leat_standardizer(r->model, dim, NULL, NULL);
+}
+
 static const struct {
     const char *type;
     leat_transform *(*read)(leat_part_reader *r, const leat_json *v, int64_t dim);
 } transforms[] = {
-    { "coupling", read_coupling },
-    { "permutation", read_permutation },
-    { "reverse", read_reverse },
-    { "diagonal scale", read_scale },
+    { "coupling", read_coupling },    { "permutation", read_permutation },  { "reverse", read_reverse },
+    { "diagonal scale", read_scale }, { "actnorm", read_actnorm },          { "batch norm", read_batch_norm },
+    { "lu linear", read_lu },         { "standardize", read_standardizer },
 };
 
 static const struct {
