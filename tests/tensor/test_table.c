@@ -226,6 +226,16 @@ Test(table, options_that_make_no_sense)
     }
 }
 
+/* A name goes before a number, also when it does not say which column is meant. */
+Test(table, names_that_are_numbers_and_the_same)
+{
+    leat_status s = { 0 };
+    spill(in_folder("a.csv"), "1,1\n2,3\n", 8);
+    cr_assert_null(
+        leat_table_open(in_folder("a.csv"), &(leat_table_opts){ .header = LEAT_HEADER_YES, .columns = "1" }, &s));
+    check_message(&s, "columns 1 and 2 are both called \"1\"", "");
+}
+
 Test(table, a_failure_stays)
 {
     leat_tensor block;
