@@ -273,14 +273,10 @@ static bool read_format(leat_part_reader *r, const leat_json *top)
 }
 
 /* Most parts have a tensor with a number for each feature; the few flows without one are small. */
-static int64_t most_features(const leat_safetensors *f)
+static int64_t most_features(const leat_part_reader *r)
 {
-    int64_t most = 65536;
-    for (int64_t i = 0; i < f->count; i++) {
-        int64_t count = leat_shape_count(&f->entries[i].tensor.shape);
-        most = count > most ? count : most;
-    }
-    return most;
+    int64_t most = leat_part_largest(r);
+    return most > 65536 ? most : 65536;
 }
 
 /* A feature's mean and sd come with the tensors. */
@@ -311,7 +307,7 @@ leat_flow *leat_flow_read(leat_part_reader *r, const leat_json *top)
     int64_t dim = leat_part_size(r, top, "dim", 1), context = leat_part_size(r, top, "context", 0);
     if (dim < 0 || context < 0)
         return NULL;
-    if (dim > most_features(r->file))
+    if (dim > most_features(r))
         return leat_part_fail(r, LEAT_EFORMAT, "a flow of %lld features has more numbers than the file",
                               (long long)dim);
     if (!layers || layers->kind != LEAT_JSON_ARRAY)

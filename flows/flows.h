@@ -203,7 +203,7 @@ typedef struct leat_elementwise {
 /* y = x + shift; log|dy/dx| = 0   (NICE, equation 8) */
 extern LEAT_API const leat_elementwise leat_additive;
 
-/* y = x exp(s) + t; log|dy/dx| = s   (RealNVP, equations 7 and 8) */
+/* y = x exp(s) + t; log|dy/dx| = s, handed back as the sum over each row   (RealNVP, equations 7 and 8) */
 extern LEAT_API const leat_elementwise leat_affine;
 
 /* The net maps [batch, kept (+ context)] to [batch, moved * (sum of widths)], the groups one after the other; it is

@@ -6,6 +6,7 @@
  * and the batch alone.
  */
 #include "layers.h"
+#include "parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -132,11 +133,21 @@ static void norm_describe(const leat_module *m, char *text, size_t size)
     snprintf(text, size, "%lld", (long long)((const norm *)m)->features);
 }
 
+static void norm_write(const leat_module *m, leat_part_writer *w)
+{
+    const norm *n = (const norm *)m;
+    leat_part_put_int(w, "features", n->features);
+    leat_part_put_number(w, "eps", n->eps);
+    leat_part_put_number(w, "momentum", n->momentum);
+    leat_part_put_bool(w, "no_affine", !n->weight);
+}
+
 static const leat_module_type layer_norm_type = {
     .name = "layer_norm",
     .forward = layer_norm_forward,
     .visit = norm_visit,
     .describe = norm_describe,
+    .write = norm_write,
 };
 
 static const leat_module_type batch_norm_type = {
@@ -145,6 +156,7 @@ static const leat_module_type batch_norm_type = {
     .visit = norm_visit,
     .loaded = batch_norm_loaded,
     .describe = norm_describe,
+    .write = norm_write,
 };
 
 static norm *norm_new(leat_model *m, const leat_module_type *type, int64_t features, const leat_norm_opts *o)
