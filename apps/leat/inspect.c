@@ -77,21 +77,28 @@ static leat_json *read_record(app_trained *m)
 }
 
 /* What a record says, in one line; null, false and empty lists say nothing. */
-static void print_members(const leat_json *record, const char *separator)
+static void print_members(const leat_json *record)
 {
+    const char *separator = "";
+
     for (const leat_json *v = record ? record->first : NULL; v; v = v->next) {
+        bool list = v->kind == LEAT_JSON_ARRAY && v->count > 0;
+
         if (v->kind == LEAT_JSON_STRING) {
             printf("%s%s %s", separator, v->key, v->text);
         } else if (v->kind == LEAT_JSON_NUMBER) {
             printf("%s%s %g", separator, v->key, v->number);
         } else if (v->kind == LEAT_JSON_BOOL && v->boolean) {
             printf("%s%s", separator, v->key);
-        } else if (v->kind == LEAT_JSON_ARRAY && v->count > 0) {
+        } else if (list) {
             printf("%s%s", separator, v->key);
-            for (const leat_json *i = v->first; i; i = i->next) {
-                printf("%c%g", i == v->first ? ' ' : ',', i->number);
-            }
+        } else {
+            continue;
         }
+        for (const leat_json *i = list ? v->first : NULL; i; i = i->next) {
+            printf("%c%g", i == v->first ? ' ' : ',', i->number);
+        }
+        separator = ", ";
     }
 }
 
@@ -100,10 +107,10 @@ static void print_record(app_trained *m)
     const leat_json *record = read_record(m);
 
     if (record && record->kind == LEAT_JSON_OBJECT) {
-        fputs("training   ", stdout);
-        print_members(record, " ");
-        fputs("\noptions    ", stdout);
-        print_members(leat_json_get(record, "options"), " ");
+        fputs("training    ", stdout);
+        print_members(record);
+        fputs("\noptions     ", stdout);
+        print_members(leat_json_get(record, "options"));
         fputc('\n', stdout);
     }
 }
