@@ -8,8 +8,8 @@
  * case. An element is done when its bracket or its step is no wider than 4 units of rounding of max(1, |x|), or e(x) is
  * y. What one element does depends on no other.
  *
- * The search is not recorded. What it finds, x0, gets its gradient from d = (y - e(x0; theta)) / e'(x0) with x0 and e' as
- * constants, of which the value is taken off again: by the implicit function theorem dx/dy = 1/e' and dx/dtheta =
+ * The search is not recorded. What it finds, x0, gets its gradient from d = (y - e(x0; theta)) / e'(x0) with x0 and e'
+ * as constants, of which the value is taken off again: by the implicit function theorem dx/dy = 1/e' and dx/dtheta =
  * -(de/dtheta)/e'.
  */
 #include "flow.h"
