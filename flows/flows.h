@@ -490,8 +490,8 @@ typedef struct leat_fit_state {
     int64_t best_epoch;            /* with the least validation loss; 0: none yet, or no validation */
     bool stopped;                  /* a callback ended the last run */
     bool out_of_patience;
-    bool done;                          /* nothing is left for leat_fit_run */
-    const leat_epoch_report *history;   /* of the complete epochs */
+    bool done;                        /* nothing is left for leat_fit_run */
+    const leat_epoch_report *history; /* of the complete epochs */
 } leat_fit_state;
 LEAT_API leat_fit_state leat_fit_get_state(const leat_fit *f);
 

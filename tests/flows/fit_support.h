@@ -71,6 +71,19 @@ static inline leat_flow *fit_flow(leat_model *m, int64_t context, bool noise)
     return flow;
 }
 
+/* Which rows a fit holds out: the first of a permutation. */
+static inline void held_rows(uint64_t seed, int64_t rows, int64_t count, bool *held)
+{
+    int64_t order[200];
+    cr_assert_leq(rows, 200);
+    leat_rng rng = leat_rng_new(seed, (uint64_t)1 << 36);
+    leat_rng_permutation(&rng, order, rows);
+    for (int64_t i = 0; i < rows; i++)
+        held[i] = false;
+    for (int64_t i = 0; i < count; i++)
+        held[order[i]] = true;
+}
+
 static inline void assert_fit(const leat_fit *f)
 {
     cr_assert_eq(leat_fit_status(f)->code, LEAT_OK, "%s", leat_fit_status(f)->message);
