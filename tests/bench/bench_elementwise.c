@@ -127,8 +127,8 @@ static double rate(leat_pool *pool, work_fn *work, int op, const arrays *x, int6
 {
     job j = { work, op, x };
     double bytes = (double)count * (double)n * sizeof(leat_real), best = 1e9;
-    int calls = smoke ? 1 : (int)(2e6 / (double)n) + 1;
-    for (int round = 0; round < (smoke ? 1 : 5); round++) {
+    int calls = smoke ? 1 : (int)(1e5 / (double)n) + 1, rounds = smoke ? 1 : n < 100000 ? 200 : 7;
+    for (int round = 0; round < rounds; round++) {
         double start = now();
         for (int i = 0; i < calls; i++)
             leat_parallel_for(pool, n, 16384, run_range, &j);
