@@ -199,12 +199,14 @@ typedef struct leat_index {
     OP(triu, (leat_var x, int diagonal)) \
     /* The X of A X = B for triangular A [.., n, n] and B [.., n, k], one after the other; equal leading axes. Only the \
      * triangle is read, and with `unit` not its diagonal, taken as ones. `transpose` solves A^T X = B. A zero on the \
-     * diagonal gives infinities. */ \
+     * diagonal gives infinities. In double, rounded once. Gradients dB = A^-T g and dA = -dB X^T (Giles 2008, 2.3.1), \
+     * of which what was not read gets 0. */ \
     OP(solve_triangular, (leat_var a, leat_var b, bool upper, bool transpose, bool unit)) \
     /* log|det a| of square matrices [.., n, n] -> [..], by LU with partial pivoting in double; a singular one has -inf. \
-     * `sign` (-1, 0 or 1, no gradient) may be NULL. Gradient g a^-T. Meant for n up to some hundreds. */ \
+     * `sign` (-1, 0 or 1, no gradient) may be NULL. Of [0, 0] the determinant is 1. Gradient g a^-T. Meant for n up to \
+     * some hundreds. */ \
     OP(slogdet, (leat_var a, leat_var *sign)) \
-    /* a^-1 of square matrices [.., n, n], likewise; of a singular one, infinities or NaN. */ \
+    /* a^-1 of square matrices [.., n, n], likewise; of a singular one, infinities or NaN. Gradient -a^-T g a^-T. */ \
     OP(inverse, (leat_var a)) \
     \
     /* ---- reductions ---- \
@@ -216,10 +218,12 @@ typedef struct leat_index {
      * log sum exp, without overflow. Rows of -inf give -inf, and gradient 0 (where PyTorch gives NaN); over no elements \
      * -inf. */ \
     OP(logsumexp, (leat_var x, int n, const int *axes, bool keep)) \
-    /* Greatest and least; equal ones share the gradient evenly; NaN wins. Over no elements: LEAT_ESHAPE. */ \
+    /* Greatest and least; equal ones share the gradient evenly; NaN wins, and makes the gradient of all NaN. Over no \
+     * elements: LEAT_ESHAPE. */ \
     OP(amax, (leat_var x, int n, const int *axes, bool keep)) \
     OP(amin, (leat_var x, int n, const int *axes, bool keep)) \
-    /* Product; right with zeros among the factors. Over no elements 1. */ \
+    /* Product, in double, one factor after the other. The gradient of each is the product of the others, zeros or not. \
+     * Over no elements 1. */ \
     OP(prod, (leat_var x, int n, const int *axes, bool keep)) \
     /* sum (x - mean)^2 / max(count - correction, 0), both sums in double; PyTorch's default correction is 1. A divisor \
      * of 0 gives NaN where all are equal, else inf, and in the gradient NaN where x is the mean, else an infinity of the \
@@ -227,7 +231,7 @@ typedef struct leat_index {
     OP(variance, (leat_var x, int n, const int *axes, bool keep, double correction)) \
     /* (x - mean) / sqrt(variance + eps) along the last axis: layer norm without its weight. variance = \
      * sum (x - mean)^2 / count. */ \
-    OP(standardize, (leat_var x, double eps)) \
+    OP(standardize_rows, (leat_var x, double eps)) \
     \
     /* ---- along one axis ---- \
      * A scalar has no axis (PyTorch takes 0 and -1). \
@@ -237,21 +241,23 @@ typedef struct leat_index {
     OP(log_softmax, (leat_var x, int axis)) \
     /* y[.., j, ..] = x[.., 0, ..] + ... + x[.., j, ..], accumulated in double in that order. */ \
     OP(cumsum, (leat_var x, int axis)) \
-    /* The order along each of n axes reversed. */ \
+    /* The order along each of n axes reversed, none twice; n = 0 gives a copy. */ \
     OP(flip, (leat_var x, int n, const int *axes)) \
     /* For each value [.., m] how many of the sorted numbers [.., k] of the same leading axes (or of one list [k]) are \
-     * less, or with `right` not greater: the place to insert it. No gradient. Results are whole numbers in leat_real. */ \
+     * less, or with `right` not greater: the place to insert it. With one list `values` may have any shape. No gradient. \
+     * Results are whole numbers in leat_real. A NaN belongs behind all; with NaN in a list the bisection steps over it \
+     * to what is behind, as PyTorch's does. */ \
     OP(searchsorted, (leat_var sorted, leat_var values, bool right)) \
     \
     /* ---- shape ---- \
      * reshape shares the numbers; one size may be -1, worked out from the rest. */ \
     OP(reshape, (leat_var x, leat_shape shape)) \
     OP(broadcast_to, (leat_var x, leat_shape shape)) \
-    /* Axis i of the result is axis order[i] of x; `order` has as many entries as x has axes. */ \
+    /* Axis i of the result is axis order[i] of x; `order` has as many entries as x has axes, none twice. */ \
     OP(permute, (leat_var x, const int *order)) \
     OP(slice, (leat_var x, int axis, int64_t start, int64_t length)) \
     OP(concat, (int n, const leat_var *x, int axis)) \
-    /* `before` and `after` elements of `value` around an axis; negative counts cut off. */ \
+    /* `before` and `after` elements of `value` around an axis; negative counts cut off, at most what is there. */ \
     OP(pad, (leat_var x, int axis, int64_t before, int64_t after, double value)) \
     /* As many copies along each axis as `times` says, one number for each axis of x; [.., a, b] -> [.., a b a b]. */ \
     OP(repeat, (leat_var x, const int64_t *times)) \
@@ -267,9 +273,11 @@ typedef struct leat_index {
     OP(index_copy, (leat_var x, int axis, leat_index index, leat_var y)) \
     OP(index_add, (leat_var x, int axis, leat_index index, leat_var y)) \
     /* An index of its own for every element: `index` holds whole numbers in 0 .. size-1 (LEAT_EARG otherwise), has as \
-     * many axes as x, and is no larger than it on the others; no gradient. \
+     * many axes as x, and is no larger than it on the others; no gradient. y has the shape of index (PyTorch also takes \
+     * a larger one). A float holds whole numbers up to 2^24. \
      * gather       y[.., j, ..] = x[.., index[.., j, ..], ..], shaped like index    (NumPy: take_along_axis) \
-     * scatter      a copy of x in which place index[.., j, ..] is y[.., j, ..]; of several the last, in row-major order \
+     * scatter      a copy of x in which place index[.., j, ..] is y[.., j, ..]; of several the last, in row-major \
+     *              order, which alone gets the gradient (PyTorch gives it to all of them) \
      * scatter_add  a copy of x to which they are added, in row-major order */ \
     OP(gather, (leat_var x, int axis, leat_var index)) \
     OP(scatter, (leat_var x, int axis, leat_var index, leat_var y)) \
@@ -283,7 +291,7 @@ typedef struct leat_index {
     \
     /* ---- densities ---- \
      * y = x exp(s) + t, all [batch, ..] of one shape; *logdet = sum of s over all axes but the first, [batch] (RealNVP, \
-     * equations 7 and 8). `logdet` may be NULL. */ \
+     * equations 7 and 8), in double. The multiplication and the addition are one fma. `logdet` may be NULL. */ \
     OP(affine_forward, (leat_var x, leat_var s, leat_var t, leat_var *logdet)) \
     /* Its inverse, x = (y - t) exp(-s); *logdet = -sum of s. */ \
     OP(affine_inverse, (leat_var y, leat_var s, leat_var t, leat_var *logdet)) \
@@ -297,14 +305,16 @@ typedef struct leat_index {
 LEAT_OPS(LEAT_DECLARE_OP)
 #undef LEAT_DECLARE_OP
 
-LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b); /* a or b [k, m], [n, k] instead */
-LEAT_API leat_var leat_bmm_t(leat_var a, leat_var b, bool trans_a, bool trans_b);    /* likewise: q k^T without a copy */
+/* a [.., k, m] or b [.., n, k] instead, without a copy: q k^T is leat_bmm_t(q, k, false, true). */
+LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b);
+LEAT_API leat_var leat_bmm_t(leat_var a, leat_var b, bool trans_a, bool trans_b);
 LEAT_API leat_var leat_sum_features(leat_var x); /* over all axes but the first: [batch, ..] -> [batch] */
 LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
 LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep);
-LEAT_API leat_var leat_transpose(leat_var x, int axis_a, int axis_b);     /* the two change places */
-LEAT_API leat_var leat_stack(int n, const leat_var *x, int axis);         /* joined along a new axis */
-/* Pieces of `size` along an axis, the last may be smaller; fails unless there are n of them. */
+LEAT_API leat_var leat_transpose(leat_var x, int axis_a, int axis_b); /* the two change places */
+LEAT_API leat_var leat_stack(int n, const leat_var *x, int axis);     /* joined along a new axis */
+/* Pieces of `size` along an axis, the last may be smaller; fails unless there are n of them. Of an empty axis there is
+ * one, empty. */
 LEAT_API void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pieces);
 
 /* ---- ops of your own ----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-/* standardize: each row, along the last axis, to mean 0 and variance 1. A row stays in the cache for all its passes. */
+/* standardize_rows: each row, along the last axis, to mean 0 and variance 1. A row stays in the cache for all its passes. */
 #include "ops.h"
 
 #include <math.h>
@@ -48,7 +48,7 @@ static void backward_rows(void *arg, int64_t begin, int64_t end)
     }
 }
 
-static leat_code standardize_shape(leat_call *c)
+static leat_code standardize_rows_shape(leat_call *c)
 {
     c->out[0].shape = c->in[0].shape;
     return c->in[0].shape.rank ? LEAT_OK : leat_call_fail(c, LEAT_ESHAPE, "the input has no feature axis");
@@ -62,17 +62,17 @@ static void run_rows(leat_call *c, leat_range_fn *fn)
         leat_call_rows(c, x.outer, x.size, fn, &j);
 }
 
-static void standardize_forward(leat_call *c)
+static void standardize_rows_forward(leat_call *c)
 {
     run_rows(c, forward_rows);
 }
 
-static void standardize_backward(leat_call *c)
+static void standardize_rows_backward(leat_call *c)
 {
     run_rows(c, backward_rows);
 }
 
-static bool standardize_sample(leat_case *k, int i)
+static bool standardize_rows_sample(leat_case *k, int i)
 {
     static const double eps[] = { 0.1, 1e-5, 2 };
     static const leat_shape shapes[] = { { 2, { 5, 3 } },  { 1, { 17 } },   { 3, { 2, 3, 4 } },
@@ -85,14 +85,14 @@ static bool standardize_sample(leat_case *k, int i)
     return i < 6;
 }
 
-const leat_op leat_op_standardize = { .name = "standardize",
-                                      .inputs = 1,
-                                      .shape = standardize_shape,
-                                      .forward = standardize_forward,
-                                      .backward = standardize_backward,
-                                      .sample = standardize_sample };
+const leat_op leat_op_standardize_rows = { .name = "standardize_rows",
+                                           .inputs = 1,
+                                           .shape = standardize_rows_shape,
+                                           .forward = standardize_rows_forward,
+                                           .backward = standardize_rows_backward,
+                                           .sample = standardize_rows_sample };
 
-leat_var leat_standardize(leat_var x, double eps)
+leat_var leat_standardize_rows(leat_var x, double eps)
 {
-    return leat_apply(&leat_op_standardize, &eps, sizeof eps, 1, &x, NULL);
+    return leat_apply(&leat_op_standardize_rows, &eps, sizeof eps, 1, &x, NULL);
 }

@@ -4,21 +4,18 @@
 
 #include <math.h>
 
-static double correction_of(const leat_call *c)
-{
-    return ((const leat_reduce_attributes *)c->attributes)->correction;
-}
-
 /* By which the sum of squares is divided; of nothing the variance is NaN. */
 static double divisor_of(const leat_call *c)
 {
-    double count = (double)leat_reduce_count(c), divisor = count - correction_of(c);
+    const leat_reduce_attributes *a = c->attributes;
+    double count = (double)leat_reduce_count(c), divisor = count - a->correction;
     return count == 0 ? (double)NAN : divisor < 0 ? 0 : divisor;
 }
 
 typedef struct variance_job {
     leat_reduction r;
     double divisor;
+    double *mean; /* one of them is wanted, the other NULL */
     leat_real *out;
 } variance_job;
 
@@ -26,52 +23,60 @@ typedef struct variance_job {
 static void variance_range(void *arg, int64_t begin, int64_t end)
 {
     const variance_job *j = arg;
-    const leat_row_kernels *kernels = leat_kernels_get()->rows;
     const int64_t count = j->r.count, inner = j->r.inner;
-    if (inner == 1) {
-        kernels->variance(j->r.x + begin * count, end - begin, count, j->divisor, j->out + begin);
-        return;
-    }
     for (int64_t i = begin, n; i < end; i += n) {
         int64_t block = i / inner, column = i % inner;
-        n = inner - column < end - i ? inner - column : end - i;
-        kernels->variance_columns(j->r.x + block * count * inner + column, count, n, inner, j->divisor, j->out + i);
+        const leat_real *x = j->r.x + block * count * inner + column;
+        double *mean = j->mean ? j->mean + i : NULL;
+        leat_real *out = j->out ? j->out + i : NULL;
+        n = inner == 1 || inner - column > end - i ? end - i : inner - column;
+        if (inner == 1)
+            leat_kernels_get()->rows->variance(x, n, count, j->divisor, mean, out);
+        else
+            leat_kernels_get()->rows->variance_columns(x, count, n, inner, j->divisor, mean, out);
     }
+}
+
+static bool compute(leat_call *c, double *mean, leat_real *out)
+{
+    variance_job j = { .divisor = divisor_of(c), .mean = mean, .out = out };
+    if (!leat_reduce_arrange(c, false, &j.r))
+        return false;
+    leat_call_rows(c, j.r.outer * j.r.inner, j.r.count, variance_range, &j);
+    return true;
 }
 
 static void variance_forward(leat_call *c)
 {
-    variance_job j = { .divisor = divisor_of(c), .out = c->out[0].data };
-    if (leat_reduce_arrange(c, false, &j.r))
-        leat_call_rows(c, j.r.outer * j.r.inner, j.r.count, variance_range, &j);
+    compute(c, NULL, c->out[0].data);
 }
 
-/* dx = (x - mean) (2 g / divisor) */
+/* dx = (x - mean) (2 g / divisor), where the mean is the sum of a number and of what its rounding left. */
 static void variance_backward_run(void *arg, const leat_run *r)
 {
     const leat_call *c = arg;
-    const leat_kernels *kernels = leat_kernels_get();
+    const leat_binary_kernel *kernels = leat_kernels_get()->binary;
     leat_real *dx = c->din[0].data + r->out;
-    kernels->binary[LEAT_BINARY_sub].forward(c->in[0].data + r->out, 1, r->in[0], r->step[0], dx, r->n);
-    kernels->binary[LEAT_BINARY_mul].forward(dx, 1, r->in[1], r->step[1], dx, r->n);
+    kernels[LEAT_BINARY_sub].forward(c->in[0].data + r->out, 1, r->in[0], r->step[0], dx, r->n);
+    kernels[LEAT_BINARY_sub].forward(dx, 1, r->in[1], r->step[1], dx, r->n);
+    kernels[LEAT_BINARY_mul].forward(dx, 1, r->in[2], r->step[2], dx, r->n);
 }
 
 static void variance_backward(leat_call *c)
 {
-    int64_t results = leat_shape_count(&c->out[0].shape), count = leat_reduce_count(c);
-    leat_real *mean = leat_call_scratch(c, (size_t)results * sizeof *mean);
-    leat_real *scale = leat_call_scratch(c, (size_t)results * sizeof *scale);
-    leat_reduction r;
-    if (!mean || !scale || !leat_reduce_arrange(c, false, &r))
+    int64_t results = leat_shape_count(&c->out[0].shape);
+    double *mean = leat_call_scratch(c, (size_t)results * sizeof *mean), divisor = divisor_of(c);
+    leat_real *kept = leat_call_scratch(c, 3 * (size_t)results * sizeof *kept);
+    if (!mean || !kept || !compute(c, mean, NULL))
         return;
-    leat_reduction_sum(leat_tape_pool(c->tape), &r, mean);
-    double divisor = divisor_of(c);
+    leat_real *rest = kept + results, *scale = rest + results;
     for (int64_t i = 0; i < results; i++) {
-        mean[i] = (leat_real)((double)mean[i] / (double)count);
+        kept[i] = (leat_real)mean[i];
+        rest[i] = (leat_real)(mean[i] - (double)kept[i]);
         scale[i] = (leat_real)(2 * (double)c->dout[0].data[i] / divisor);
     }
-    leat_tensor operands[] = { leat_reduce_kept(c, mean), leat_reduce_kept(c, scale) };
-    leat_broadcast_walk(leat_tape_pool(c->tape), &c->in[0].shape, 2, operands, variance_backward_run, c);
+    leat_tensor operands[] = { leat_reduce_kept(c, kept), leat_reduce_kept(c, rest), leat_reduce_kept(c, scale) };
+    leat_broadcast_walk(leat_tape_pool(c->tape), &c->in[0].shape, 3, operands, variance_backward_run, c);
 }
 
 static bool variance_sample(leat_case *k, int i)

@@ -39,13 +39,11 @@ static leat_base *base_new(leat_model *m, const leat_base_type *type, int64_t di
 
 /* ---- standard normal --------------------------------------------------------------------------------------------- */
 
-#define LOG_2PI 1.8378770664093454836
-
 static leat_var normal_log_prob(leat_base *b, leat_var z, leat_var context)
 {
     (void)context;
-    leat_var squares = leat_sum_features(leat_square(z));
-    return leat_add_scalar(leat_mul_scalar(squares, -0.5), -0.5 * LOG_2PI * (double)b->dim);
+    (void)b;
+    return leat_normal_log_density(z);
 }
 
 static leat_var normal_sample(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context)
@@ -117,8 +115,7 @@ static leat_var logistic_log_prob(leat_base *b, leat_var z, leat_var context)
 {
     (void)b;
     (void)context;
-    leat_var both = leat_add(leat_softplus(z), leat_softplus(leat_neg(z)));
-    return leat_neg(leat_sum_features(both));
+    return leat_logistic_log_density(z);
 }
 
 static leat_var logistic_sample(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context)

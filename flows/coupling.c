@@ -81,7 +81,7 @@ static leat_pair couple(leat_transform *t, leat_var x, const leat_flow_call *cal
     leat_var kept = leat_mask_kept(&c->mask, x), moved = leat_mask_moved(&c->mask, x);
     if (!condition(c, kept, call->context, theta))
         return failed;
-    leat_pair out = (inverse ? c->e.inverse : c->e.forward)(&c->e, moved, theta);
+    leat_pair out = (inverse ? leat_elementwise_inverse : c->e.forward)(&c->e, moved, theta);
     return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), sum_rows(out.logdet) };
 }
 

@@ -187,14 +187,40 @@ static leat_transform *read_scale(leat_part_reader *r, const leat_json *v, int64
     return leat_diagonal_scale(r->model, dim);
 }
 
+static leat_transform *read_actnorm(leat_part_reader *r, const leat_json *v, int64_t dim)
+{
+    (void)v;
+    return leat_actnorm(r->model, dim);
+}
+
+static leat_transform *read_batch_norm(leat_part_reader *r, const leat_json *v, int64_t dim)
+{
+    leat_norm_opts o = { 0 };
+    if (leat_json_number(leat_json_get(v, "eps"), &o.eps) &&
+        leat_json_number(leat_json_get(v, "momentum"), &o.momentum))
+        return leat_batch_norm_transform(r->model, dim, &o);
+    return leat_part_fail(r, LEAT_EFORMAT, "a batch norm without 'eps' and 'momentum'");
+}
+
+static leat_transform *read_lu(leat_part_reader *r, const leat_json *v, int64_t dim)
+{
+    (void)v;
+    return leat_lu_linear(r->model, dim);
+}
+
+static leat_transform *read_standardizer(leat_part_reader *r, const leat_json *v, int64_t dim)
+{
+    (void)v;
+    return leat_standardizer(r->model, dim, NULL, NULL);
+}
+
 static const struct {
     const char *type;
     leat_transform *(*read)(leat_part_reader *r, const leat_json *v, int64_t dim);
 } transforms[] = {
-    { "coupling", read_coupling },
-    { "permutation", read_permutation },
-    { "reverse", read_reverse },
-    { "diagonal scale", read_scale },
+    { "coupling", read_coupling },    { "permutation", read_permutation },  { "reverse", read_reverse },
+    { "diagonal scale", read_scale }, { "actnorm", read_actnorm },          { "batch norm", read_batch_norm },
+    { "lu linear", read_lu },         { "standardize", read_standardizer },
 };
 
 static const struct {
@@ -247,14 +273,10 @@ static bool read_format(leat_part_reader *r, const leat_json *top)
 }
 
 /* Most parts have a tensor with a number for each feature; the few flows without one are small. */
-static int64_t most_features(const leat_safetensors *f)
+static int64_t most_features(const leat_part_reader *r)
 {
-    int64_t most = 65536;
-    for (int64_t i = 0; i < f->count; i++) {
-        int64_t count = leat_shape_count(&f->entries[i].tensor.shape);
-        most = count > most ? count : most;
-    }
-    return most;
+    int64_t most = leat_part_largest(r);
+    return most > 65536 ? most : 65536;
 }
 
 /* A feature's mean and sd come with the tensors. */
@@ -285,7 +307,7 @@ leat_flow *leat_flow_read(leat_part_reader *r, const leat_json *top)
     int64_t dim = leat_part_size(r, top, "dim", 1), context = leat_part_size(r, top, "context", 0);
     if (dim < 0 || context < 0)
         return NULL;
-    if (dim > most_features(r->file))
+    if (dim > most_features(r))
         return leat_part_fail(r, LEAT_EFORMAT, "a flow of %lld features has more numbers than the file",
                               (long long)dim);
     if (!layers || layers->kind != LEAT_JSON_ARRAY)

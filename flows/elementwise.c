@@ -21,18 +21,19 @@ const leat_elementwise leat_additive = {
     .inverse = additive_inverse,
 };
 
-/* y = x exp(s) + t;  log|dy/dx| = s   (Dinh et al. 2017, eq. 7 and 8) */
+/* y = x exp(s) + t;  log|dy/dx| = s, here summed over each row   (Dinh et al. 2017, eq. 7 and 8) */
 static leat_pair affine_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
 {
     (void)self;
-    return (leat_pair){ leat_add(leat_mul(x, leat_exp(theta[0])), theta[1]), theta[0] };
+    leat_var logdet, y = leat_affine_forward(x, theta[0], theta[1], &logdet);
+    return (leat_pair){ y, logdet };
 }
 
 static leat_pair affine_inverse(const leat_elementwise *self, leat_var y, const leat_var *theta)
 {
     (void)self;
-    leat_var minus_s = leat_neg(theta[0]);
-    return (leat_pair){ leat_mul(leat_sub(y, theta[1]), leat_exp(minus_s)), minus_s };
+    leat_var logdet, x = leat_affine_inverse(y, theta[0], theta[1], &logdet);
+    return (leat_pair){ x, logdet };
 }
 
 const leat_elementwise leat_affine = {

@@ -28,6 +28,9 @@ int64_t leat_flow_numbers_per_row(const leat_flow *f);
 /* A bijector as JSON, for files; refused if it is not the library's. `owner` is where it stands. */
 void leat_elementwise_write(struct leat_part_writer *w, const leat_module *owner, const leat_elementwise *e);
 
+/* The bijector's inverse, or the numerical one (numeric.c). */
+leat_pair leat_elementwise_inverse(const leat_elementwise *e, leat_var y, const leat_var *theta);
+
 /* Zeros of shape [batch], for a transform that keeps volume. */
 leat_var leat_zero_logdet(leat_var x);
 

@@ -132,6 +132,25 @@ LEAT_API leat_transform *leat_reverse(leat_model *m, int64_t dim); /* y_j = x_{d
  * be positive. NULL: means of 0, sds of 1. */
 LEAT_API leat_transform *leat_standardizer(leat_model *m, int64_t dim, const double *mean, const double *sd);
 
+/* Actnorm (Kingma & Dhariwal, "Glow", 2018): y = exp(log_scale) x + bias, both learned, [dim]; log-determinant
+ * sum log_scale. The first batch of at least two rows that runs forward in training mode sets them so that it comes out
+ * with mean 0 and variance 1; LEAT_ENONFINITE if it is not finite. That this has happened is the buffer `initialized`,
+ * saved with the model. Before it has, both are 0. */
+LEAT_API leat_transform *leat_actnorm(leat_model *m, int64_t dim);
+
+/* Batch norm as a transform (Papamakarios et al., "Masked autoregressive flow", 2017): y = (x - mean) / sqrt(variance +
+ * eps) exp(log_gamma) + beta; log-determinant sum of log_gamma - log(variance + eps) / 2. In training mode mean and
+ * variance are the batch's, are differentiated through, and move the buffers running_mean and running_var as PyTorch's
+ * do; one row is LEAT_ESHAPE, and there is no inverse (LEAT_ESTATE). In evaluation mode they are those buffers. Of the
+ * options, which may be NULL, eps and momentum count. A row's log-density in training mode depends on its batch. */
+LEAT_API leat_transform *leat_batch_norm_transform(leat_model *m, int64_t dim, const leat_norm_opts *o);
+
+/* y = W x + bias, W = P L (U + diag(exp(log_diagonal))): L unit lower triangular, its part below the diagonal in
+ * `lower` [dim, dim]; U strictly upper, in `upper` [dim, dim]; P a random permutation, fixed, the buffer
+ * permutation.order. At first W = P. Log-determinant sum log_diagonal; the inverse is two triangular solves (Glow,
+ * section 3.2). */
+LEAT_API leat_transform *leat_lu_linear(leat_model *m, int64_t dim);
+
 /* y = exp(log_scale) x, log_scale [dim] learned and 0 at first; log-determinant sum log_scale (NICE, section 3.3). */
 LEAT_API leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim);
 
@@ -164,6 +183,11 @@ LEAT_API leat_var leat_mask_merge(const leat_mask *mask, leat_var x, leat_var mo
  * forward and inverse return log-derivatives shaped like x, which the coupling adds up, or their sums over each row
  * ([batch]), for maps whose op gives that. `self` gives the map its own constants: put the struct first in one of
  * yours, or use `number`.
+ *
+ * `inverse` may be NULL if the map increases, maps onto all numbers that are asked for, and gives log-derivatives
+ * shaped like x: then the coupling searches, Newton's steps safeguarded by a bracket, to 4 units of rounding of
+ * max(1, |x|), and the result is differentiable like any other. LEAT_ENONFINITE if y is not finite, or no x within 2^64
+ * of it gives it.
  */
 typedef struct leat_elementwise {
     const char *name;
@@ -179,7 +203,7 @@ typedef struct leat_elementwise {
 /* y = x + shift; log|dy/dx| = 0   (NICE, equation 8) */
 extern LEAT_API const leat_elementwise leat_additive;
 
-/* y = x exp(s) + t; log|dy/dx| = s   (RealNVP, equations 7 and 8) */
+/* y = x exp(s) + t; log|dy/dx| = s, handed back as the sum over each row   (RealNVP, equations 7 and 8) */
 extern LEAT_API const leat_elementwise leat_affine;
 
 /* The net maps [batch, kept (+ context)] to [batch, moved * (sum of widths)], the groups one after the other; it is

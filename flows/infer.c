@@ -101,12 +101,11 @@ static leat_transform *infer_layer(inference *f, int layer, const leat_tensor *v
 
 static void write_note(const inference *f, int layers, char *note, size_t size)
 {
-    static const char *const activations[] = { "identity", "ReLU", "tanh", "sigmoid", "softplus" };
     static const char *const scales[] = { "s = tanh(snet)", "s = scale * tanh(snet)", "s = snet" };
     leat_activation a = f->opts->activation ? f->opts->activation : LEAT_RELU;
     snprintf(note, size,
              "%s of %d couplings by its tensors alone; taken for granted: %s between linear layers, a %s%s%s",
-             f->affine ? "RealNVP" : "NICE", layers, activations[a],
+             f->affine ? "RealNVP" : "NICE", layers, leat_activation_name(a),
              f->opts->base == LEAT_LOGISTIC ? "standard logistic base" : "standard normal base", f->affine ? ", " : "",
              f->affine ? scales[f->learned ? LEAT_SCALE_LEARNED : f->opts->scale] : "");
 }
@@ -121,7 +120,7 @@ leat_flow *leat_flow_infer(leat_part_reader *r, const leat_flow_load_opts *o, ch
             r, LEAT_EFORMAT,
             "the file does not describe its model, and its tensors are not those of a NICE or RealNVP "
             "(layers.0.mask and layers.0.net.0.weight, or snet and tnet)");
-    if ((int)o->activation < 0 || o->activation > LEAT_SOFTPLUS || (int)o->scale < 0 || o->scale > LEAT_SCALE_FREE)
+    if (!leat_activation_name(o->activation) || (int)o->scale < 0 || o->scale > LEAT_SCALE_FREE)
         return leat_part_fail(r, LEAT_EARG, "there is no activation %d with scale map %d", (int)o->activation,
                               (int)o->scale);
     f.dim = values->shape.rank == 1 ? values->shape.size[0] : 0;

@@ -3,6 +3,7 @@
  * q, k and v come from one product with in_proj_weight, whose rows are those of q, k, v one after the other.
  */
 #include "layers.h"
+#include "parts.h"
 
 #include <float.h>
 #include <math.h>
@@ -76,11 +77,21 @@ static void attention_describe(const leat_module *m, char *text, size_t size)
     snprintf(text, size, "%lld, %d heads%s", (long long)o->features, o->heads, o->causal ? ", causal" : "");
 }
 
+static void attention_write(const leat_module *m, leat_part_writer *w)
+{
+    const attention *a = (const attention *)m;
+    leat_part_put_int(w, "features", a->o.features);
+    leat_part_put_int(w, "heads", a->o.heads);
+    leat_part_put_bool(w, "causal", a->o.causal);
+    leat_part_put_number(w, "dropout", a->o.dropout);
+}
+
 static const leat_module_type attention_type = {
     .name = "attention",
     .forward = attention_forward,
     .visit = attention_visit,
     .describe = attention_describe,
+    .write = attention_write,
 };
 
 static leat_code check(leat_model *m, const leat_attention_opts *o)

@@ -1,5 +1,6 @@
 /* Layers without parameters: identity, dropout. */
 #include "layers.h"
+#include "parts.h"
 
 #include <stdio.h>
 
@@ -25,10 +26,16 @@ static void dropout_describe(const leat_module *m, char *text, size_t size)
     snprintf(text, size, "p = %g", ((const dropout *)m)->p);
 }
 
+static void dropout_write(const leat_module *m, leat_part_writer *w)
+{
+    leat_part_put_number(w, "p", ((const dropout *)m)->p);
+}
+
 static const leat_module_type dropout_type = {
     .name = "dropout",
     .forward = dropout_forward,
     .describe = dropout_describe,
+    .write = dropout_write,
 };
 
 leat_module *leat_dropout_layer(leat_model *m, double p)

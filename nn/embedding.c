@@ -1,5 +1,6 @@
 /* The embedding: a table, from which each number of the input picks a row. */
 #include "layers.h"
+#include "parts.h"
 
 #include <stdio.h>
 
@@ -57,11 +58,19 @@ static void embedding_describe(const leat_module *m, char *text, size_t size)
     snprintf(text, size, "%lld x %lld", (long long)e->count, (long long)e->features);
 }
 
+static void embedding_write(const leat_module *m, leat_part_writer *w)
+{
+    const embedding *e = (const embedding *)m;
+    leat_part_put_int(w, "count", e->count);
+    leat_part_put_int(w, "features", e->features);
+}
+
 static const leat_module_type embedding_type = {
     .name = "embedding",
     .forward = embedding_forward,
     .visit = embedding_visit,
     .describe = embedding_describe,
+    .write = embedding_write,
 };
 
 leat_module *leat_embedding(leat_model *m, int64_t count, int64_t features)

@@ -124,6 +124,7 @@ static const leat_module_type weight_norm_type = {
     .forward = linear_forward,
     .visit = linear_visit,
     .describe = linear_describe,
+    .write = linear_write,
 };
 
 bool leat_is_linear(const leat_module *m)
@@ -196,6 +197,7 @@ leat_module *leat_weight_norm_linear(leat_model *m, int64_t in, int64_t out)
         return NULL;
     l->lengths = leat_param_new(&l->module, "weight_g", LEAT_SHAPE(out, 1), leat_init_zeros());
     if (l->lengths && l->weight)
-        l->lengths->init = (leat_init){ fill_lengths, (double)(l->lengths->offset - l->weight->offset), (double)in };
+        l->lengths->init =
+            (leat_init){ .fill = fill_lengths, .a = (double)(l->lengths->offset - l->weight->offset), .b = (double)in };
     return &l->module;
 }

@@ -226,7 +226,7 @@ typedef struct leat_norm_opts {
     bool no_affine;  /* without weight and bias */
 } leat_norm_opts;
 
-/* (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, which has `features` (Ba et al. 2016); weight
+/* (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, of `features` >= 1 (Ba et al. 2016); weight
  * starts as ones, bias as zeros; options may be NULL. PyTorch: nn.LayerNorm(features). */
 LEAT_API leat_module *leat_layer_norm(leat_model *m, int64_t features, const leat_norm_opts *o);
 /* The same over all axes but the last (Ioffe & Szegedy 2015); PyTorch: nn.BatchNorm1d, features last. In training mode

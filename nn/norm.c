@@ -6,6 +6,7 @@
  * and the batch alone.
  */
 #include "layers.h"
+#include "parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,16 +29,16 @@ static leat_var layer_norm_forward(leat_module *m, leat_var x, leat_var context)
     const norm *n = (const norm *)m;
     if (!leat_fits(m, x, n->features, context, 0))
         return (leat_var){ .tape = x.tape };
-    return affine(n, leat_standardize(x, n->eps));
+    return affine(n, leat_standardize_rows(x, n->eps));
 }
 
 /* ---- batch norm -------------------------------------------------------------------------------------------------- */
 
-static leat_var mean_of_rows(leat_var x)
+static leat_var mean_of_rows(leat_var x, int64_t rows)
 {
     static const int axes[LEAT_MAX_RANK] = { 0, 1, 2, 3, 4, 5 };
-    int rank = leat_var_shape(x).rank;
-    return rank > 1 ? leat_mean_axes(x, rank - 1, axes, false) : x;
+    int rank = leat_var_shape(x).rank; /* 0 if x failed */
+    return leat_div_scalar(leat_sum_axes(x, rank ? rank - 1 : 0, axes, false), (double)rows);
 }
 
 /* running += momentum (of the batch - running) */
@@ -83,18 +84,21 @@ static leat_var batch_norm_forward(leat_module *m, leat_var x, leat_var context)
     char text[LEAT_SHAPE_TEXT];
     if (!leat_fits(m, x, n->features, context, 0))
         return (leat_var){ .tape = t };
-    int64_t rows = n->features ? leat_shape_count(&shape) / n->features : 2;
+    int64_t rows = leat_shape_count(&shape) / n->features;
     leat_var centred, variance;
+    if (!leat_ok(x))
+        return leat_detach(x); /* fails, and says why */
+
     if (!leat_tape_training(t)) { /* copies: a later pass of the step may move them */
         centred = leat_sub(x, leat_const(t, n->mean->value));
         variance = leat_const(t, n->variance->value);
-    } else if (leat_ok(x) && rows < 2) {
+    } else if (rows < 2) {
         return leat_tape_fail(t, LEAT_ESHAPE, "batch_norm %s: training needs more than one row",
                               leat_shape_print(&shape, text));
     } else {
-        leat_var mean = mean_of_rows(x);
+        leat_var mean = mean_of_rows(x, rows);
         centred = leat_sub(x, mean);
-        variance = mean_of_rows(leat_square(centred));
+        variance = mean_of_rows(leat_square(centred), rows);
         update_running(n, mean, variance, rows);
     }
     leat_var y = leat_mul(centred, scale_of(n, variance));
@@ -129,11 +133,21 @@ static void norm_describe(const leat_module *m, char *text, size_t size)
     snprintf(text, size, "%lld", (long long)((const norm *)m)->features);
 }
 
+static void norm_write(const leat_module *m, leat_part_writer *w)
+{
+    const norm *n = (const norm *)m;
+    leat_part_put_int(w, "features", n->features);
+    leat_part_put_number(w, "eps", n->eps);
+    leat_part_put_number(w, "momentum", n->momentum);
+    leat_part_put_bool(w, "no_affine", !n->weight);
+}
+
 static const leat_module_type layer_norm_type = {
     .name = "layer_norm",
     .forward = layer_norm_forward,
     .visit = norm_visit,
     .describe = norm_describe,
+    .write = norm_write,
 };
 
 static const leat_module_type batch_norm_type = {
@@ -142,6 +156,7 @@ static const leat_module_type batch_norm_type = {
     .visit = norm_visit,
     .loaded = batch_norm_loaded,
     .describe = norm_describe,
+    .write = norm_write,
 };
 
 static norm *norm_new(leat_model *m, const leat_module_type *type, int64_t features, const leat_norm_opts *o)
@@ -155,7 +170,7 @@ static norm *norm_new(leat_model *m, const leat_module_type *type, int64_t featu
     n->features = features;
     n->eps = o->eps == 0 ? 1e-5 : o->eps;
     n->momentum = o->momentum == 0 ? 0.1 : o->momentum;
-    if (!leat_is_size(features, 0))
+    if (!leat_is_size(features, 1))
         leat_model_fail(m, LEAT_EARG, "%s: %lld features", type->name, (long long)features);
     else if (!(n->eps > 0) || !isfinite(n->eps))
         leat_model_fail(m, LEAT_EARG, "%s: eps is %g", type->name, n->eps);

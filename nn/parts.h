@@ -29,6 +29,8 @@ void leat_part_write_nothing(const leat_module *m, leat_part_writer *w);
 void leat_part_put_int(leat_part_writer *w, const char *key, int64_t value);
 void leat_part_put_bool(leat_part_writer *w, const char *key, bool value); /* only if true */
 void leat_part_put_number(leat_part_writer *w, const char *key, double value);
+void leat_part_put_text(leat_part_writer *w, const char *key, const char *value);
+void leat_part_put_ints(leat_part_writer *w, const char *key, int64_t n, const int64_t *values);
 
 typedef struct leat_part_reader {
     leat_model *model;
@@ -49,6 +51,13 @@ const char *leat_part_type(leat_part_reader *r, const leat_json *v);
 /* A size in low .. 2^31, or -1 and a status. */
 int64_t leat_part_size(leat_part_reader *r, const leat_json *v, const char *key, int64_t low);
 bool leat_part_flag(const leat_json *v, const char *key); /* absent: false */
+
+/* An activation by its name; false, and a status, if it has none. */
+bool leat_part_activation(leat_part_reader *r, const leat_json *v, const char *key, leat_activation *f);
+const char *leat_activation_name(leat_activation f); /* of its op, "relu"; NULL: there is no such activation */
+
+/* How many numbers the largest tensor of the file has: a bound for what a description may ask for. */
+int64_t leat_part_largest(const leat_part_reader *r);
 
 /* NULL and a status: "model.safetensors: layers.3: ..." */
 void *leat_part_fail(leat_part_reader *r, leat_code code, const char *format, ...) LEAT_PRINTF(3, 4);

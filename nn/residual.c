@@ -3,6 +3,7 @@
  * whose outcome a context gates.
  */
 #include "layers.h"
+#include "parts.h"
 
 #include <stdio.h>
 
@@ -109,11 +110,25 @@ static void residual_describe(const leat_module *m, char *text, size_t size)
              (long long)o->hidden);
 }
 
+static void residual_write(const leat_module *m, leat_part_writer *w)
+{
+    const leat_residual_opts *o = &((const residual *)m)->o;
+    leat_part_put_int(w, "in", o->in);
+    leat_part_put_int(w, "hidden", o->hidden);
+    leat_part_put_int(w, "out", o->out);
+    leat_part_put_int(w, "context", o->context);
+    leat_part_put_int(w, "blocks", o->blocks);
+    leat_part_put_text(w, "activation", leat_activation_name(o->activation));
+    leat_part_put_number(w, "dropout", o->dropout);
+    leat_part_put_bool(w, "batch_norm", o->batch_norm);
+}
+
 static const leat_module_type residual_type = {
     .name = "residual_mlp",
     .forward = residual_forward,
     .visit = residual_visit,
     .describe = residual_describe,
+    .write = residual_write,
 };
 
 /* Fills in the defaults. */

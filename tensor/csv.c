@@ -153,10 +153,10 @@ static bool look_quoted(const leat_csv *c, const char *begin, leat_csv_field *f)
             *f = (leat_csv_field){ .text = begin, .size = size, .problem = "has no closing quote" };
             return true;
         }
-        if (!quote || (quote + 1 == c->end && !c->ended))
+        if (!quote)
             return false;
         p = quote;
-        if (quote + 1 == c->end || quote[1] != '"')
+        if (quote[1] != '"')
             break;
     }
     *f = (leat_csv_field){ .text = begin, .size = (size_t)(p - begin), .quoted = true };

@@ -278,14 +278,13 @@ static bool convert_integers(const decimal *d, bool single, double *out)
 static const double powers_of_10[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
 
-/* Whether rounding x to float may differ from rounding what x was rounded from: halfway between two floats, and where
- * floats are subnormal. */
-static bool rounds_twice(double x)
+/* Whether x lies halfway between two floats, so that what x was rounded from decides. Not for subnormal floats. */
+static bool is_halfway(double x)
 {
     uint64_t bits;
 
     memcpy(&bits, &x, sizeof bits);
-    return (bits & 0x1FFFFFFF) == 0x10000000 || (x < 0x1p-126 && x > 0);
+    return (bits & 0x1FFFFFFF) == 0x10000000;
 }
 
 /* The absolute value; false when only the text can tell. */
@@ -295,7 +294,7 @@ static inline bool convert(const decimal *d, bool single, double *out)
         double x = (double)d->digits;
 
         *out = d->exponent < 0 ? x / powers_of_10[-d->exponent] : x * powers_of_10[d->exponent];
-        if (!single || !rounds_twice(*out))
+        if (!single || !is_halfway(*out)) /* 1e-22 is no subnormal float */
             return true;
     }
     if (d->digits == 0 || d->exponent < -351) { /* below 1e-331 */

@@ -60,7 +60,7 @@
     /* log(1 + exp(x)), for any x without overflow */ \
     OP(softplus, any, (leat_var x), v_softplus(x), v_neg(v_mul(g, v_expm1(v_neg(y)))), Y) \
     /* x sigmoid(x); NaN at -inf, as in PyTorch */ \
-    OP(silu, any, (leat_var x), v_mul(x, v_sigmoid(x)), v_mul(g, v_silu_slope(x)), X) \
+    OP(silu, any, (leat_var x), v_silu(x), v_mul(g, v_silu_slope(x)), X) \
     /* x Phi(x), where Phi is the distribution function of N(0, 1) */ \
     OP(gelu, any, (leat_var x), v_gelu(x), v_mul(g, v_gelu_slope(x)), X) \
     /* The approximation of gelu by x / 2 (1 + tanh(u)), u = sqrt(2 / pi) (x + 0.044715 x^3). */ \

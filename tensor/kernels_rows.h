@@ -72,8 +72,10 @@ static double row_sum(const leat_real *x, int64_t n)
     return fold_lanes(lane, n);
 }
 
-/* The sum of (a - mean_a) b, where b may be a - mean_a itself (b NULL), or of a b (mean_a 0). */
-SIMD_INLINE double product_block(const leat_real *a, double mean_a, const leat_real *b, int64_t n)
+/* What is summed over a row of a: the product with b, the difference from `shift`, or its square. */
+typedef enum terms { PRODUCTS, DIFFERENCES, SQUARES } terms;
+
+SIMD_INLINE double terms_block(terms kind, const leat_real *a, double shift, const leat_real *b, int64_t n)
 {
     double lane[SUM_LANES];
     int64_t i = 0;
@@ -83,34 +85,32 @@ SIMD_INLINE double product_block(const leat_real *a, double mean_a, const leat_r
             acc[j] = d_set(0);
         for (; i <= n - SUM_LANES; i += SUM_LANES) {
             for (int j = 0; j < SUM_LANES / DL; j++) {
-                dvec d = d_sub(d_load_real(a + i + j * DL), d_set(mean_a));
-                acc[j] = d_fma(d, b ? d_load_real(b + i + j * DL) : d, acc[j]);
+                dvec d = d_sub(d_load_real(a + i + j * DL), d_set(shift));
+                dvec times = kind == PRODUCTS ? d_load_real(b + i + j * DL) : kind == SQUARES ? d : d_set(1);
+                acc[j] = d_fma(d, times, acc[j]);
             }
         }
         for (int j = 0; j < SUM_LANES / DL; j++)
             d_store(lane + j * DL, acc[j]);
     }
     for (int64_t j = 0; i < n; i++, j++) {
-        double d = (double)a[i] - mean_a;
-        lane[j] = fma(d, b ? (double)b[i] : d, n >= SUM_LANES ? lane[j] : 0);
+        double d = (double)a[i] - shift, times = kind == PRODUCTS ? (double)b[i] : kind == SQUARES ? d : 1;
+        lane[j] = fma(d, times, n >= SUM_LANES ? lane[j] : 0);
     }
     return fold_lanes(lane, n);
 }
 
-static double row_dot(const leat_real *a, const leat_real *b, int64_t n)
+SIMD_INLINE double row_terms(terms kind, const leat_real *a, double shift, const leat_real *b, int64_t n)
 {
     double total = 0;
     for (int64_t i = 0; i < n; i += SUM_BLOCK)
-        total += product_block(a + i, 0, b + i, n - i < SUM_BLOCK ? n - i : SUM_BLOCK);
+        total += terms_block(kind, a + i, shift, kind == PRODUCTS ? b + i : a, n - i < SUM_BLOCK ? n - i : SUM_BLOCK);
     return total;
 }
 
-static double row_deviation(const leat_real *x, double mean, int64_t n)
+static double row_dot(const leat_real *a, const leat_real *b, int64_t n)
 {
-    double total = 0;
-    for (int64_t i = 0; i < n; i += SUM_BLOCK)
-        total += product_block(x + i, mean, NULL, n - i < SUM_BLOCK ? n - i : SUM_BLOCK);
-    return total;
+    return row_terms(PRODUCTS, a, 0, b, n);
 }
 
 /* ---- least and greatest ------------------------------------------------------------------------------------------ */
@@ -205,55 +205,77 @@ static void log_softmax_backward(const leat_real *y, const leat_real *g, leat_re
 
 /* ---- variance ---------------------------------------------------------------------------------------------------- */
 
-static void variance(const leat_real *x, int64_t rows, int64_t n, double divisor, leat_real *out)
+/* The mean is found as the first number and the mean difference from it: of equal numbers it is that number. */
+static void variance(const leat_real *x, int64_t rows, int64_t n, double divisor, double *mean, leat_real *out)
 {
-    for (int64_t r = 0; r < rows; r++, x += n)
-        out[r] = (leat_real)(row_deviation(x, row_sum(x, n) / (double)n, n) / divisor);
+    for (int64_t r = 0; r < rows; r++, x += n) {
+        double first = n > 0 ? (double)x[0] : 0;
+        double middle = fma(row_terms(DIFFERENCES, x, first, NULL, n), 1 / (double)n, first);
+        if (mean)
+            mean[r] = middle;
+        if (out)
+            out[r] = (leat_real)(row_terms(SQUARES, x, middle, NULL, n) / divisor);
+    }
 }
 
-/* SUM_COLUMNS vectors of columns: their means, and then their deviations from these. */
-static void variance_wide(const leat_real *x, int64_t rows, int64_t stride, double divisor, leat_real *out)
+/* SUM_COLUMNS vectors of columns. */
+static void variance_wide(const leat_real *x, int64_t rows, int64_t stride, double divisor, double *mean,
+                          leat_real *out)
 {
-    dvec mean[SUM_COLUMNS], acc[SUM_COLUMNS];
+    dvec middle[SUM_COLUMNS], acc[SUM_COLUMNS];
     double total[SUM_COLUMNS * DL];
     for (int c = 0; c < SUM_COLUMNS; c++)
-        mean[c] = acc[c] = d_set(0);
+        middle[c] = acc[c] = d_set(0);
     for (int64_t i = 0; i < rows; i++)
         for (int c = 0; c < SUM_COLUMNS; c++)
-            mean[c] = d_add(mean[c], d_load_real(x + i * stride + c * DL));
+            acc[c] = d_add(acc[c], d_sub(d_load_real(x + i * stride + c * DL), d_load_real(x + c * DL)));
+    for (int c = 0; c < SUM_COLUMNS && rows > 0; c++)
+        middle[c] = d_fma(acc[c], d_set(1 / (double)rows), d_load_real(x + c * DL));
+    for (int c = 0; c < SUM_COLUMNS && mean; c++)
+        d_store(mean + c * DL, middle[c]);
     for (int c = 0; c < SUM_COLUMNS; c++)
-        mean[c] = d_fma(mean[c], d_set(1 / (double)rows), d_set(0));
-    for (int64_t i = 0; i < rows; i++) {
+        acc[c] = d_set(0);
+    for (int64_t i = 0; i < rows && out; i++) {
         for (int c = 0; c < SUM_COLUMNS; c++) {
-            dvec d = d_sub(d_load_real(x + i * stride + c * DL), mean[c]);
+            dvec d = d_sub(d_load_real(x + i * stride + c * DL), middle[c]);
             acc[c] = d_fma(d, d, acc[c]);
         }
     }
     for (int c = 0; c < SUM_COLUMNS; c++)
         d_store(total + c * DL, acc[c]);
-    for (int c = 0; c < SUM_COLUMNS * DL; c++)
+    for (int c = 0; c < SUM_COLUMNS * DL && out; c++)
+        out[c] = (leat_real)(total[c] / divisor);
+}
+
+/* What is left: fewer columns. */
+static void variance_narrow(const leat_real *x, int64_t rows, int64_t cols, int64_t stride, double divisor,
+                            double *mean, leat_real *out)
+{
+    double middle[SUM_COLUMNS * DL] = { 0 }, total[SUM_COLUMNS * DL] = { 0 };
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < cols; c++)
+            middle[c] += (double)x[i * stride + c] - (double)x[c];
+    for (int64_t c = 0; c < cols && rows > 0; c++)
+        middle[c] = fma(middle[c], 1 / (double)rows, (double)x[c]);
+    for (int64_t c = 0; c < cols && mean; c++)
+        mean[c] = middle[c];
+    for (int64_t i = 0; i < rows && out; i++) {
+        for (int64_t c = 0; c < cols; c++) {
+            double d = (double)x[i * stride + c] - middle[c];
+            total[c] = fma(d, d, total[c]);
+        }
+    }
+    for (int64_t c = 0; c < cols && out; c++)
         out[c] = (leat_real)(total[c] / divisor);
 }
 
 static void variance_columns(const leat_real *x, int64_t rows, int64_t cols, int64_t stride, double divisor,
-                             leat_real *out)
+                             double *mean, leat_real *out)
 {
-    double mean[SUM_COLUMNS * DL] = { 0 }, total[SUM_COLUMNS * DL] = { 0 };
-    for (; cols >= SUM_COLUMNS * DL; cols -= SUM_COLUMNS * DL, x += SUM_COLUMNS * DL, out += SUM_COLUMNS * DL)
-        variance_wide(x, rows, stride, divisor, out);
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t c = 0; c < cols; c++)
-            mean[c] += (double)x[i * stride + c];
-    for (int64_t c = 0; c < cols; c++)
-        mean[c] = fma(mean[c], 1 / (double)rows, 0);
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t c = 0; c < cols; c++) {
-            double d = (double)x[i * stride + c] - mean[c];
-            total[c] = fma(d, d, total[c]);
-        }
-    }
-    for (int64_t c = 0; c < cols; c++)
-        out[c] = (leat_real)(total[c] / divisor);
+    int64_t j = 0;
+    for (; j <= cols - SUM_COLUMNS * DL; j += SUM_COLUMNS * DL)
+        variance_wide(x + j, rows, stride, divisor, mean ? mean + j : NULL, out ? out + j : NULL);
+    variance_narrow(x + j, rows, cols - j, stride, divisor, mean ? mean + j : NULL, out ? out + j : NULL);
 }
 
 /* ---- affine ------------------------------------------------------------------------------------------------------ */
@@ -352,17 +374,17 @@ static void softplus_both(const leat_real *x, leat_real *y, int64_t n)
 
 static void logistic_log_density(const leat_real *x, leat_real *out, int64_t rows, int64_t n)
 {
-    leat_real terms[ROW_CHUNK];
+    leat_real each[ROW_CHUNK];
     for (int64_t done = 0, count; done < rows; done += count, x += count * n) {
         count = rows_at_once(rows - done, n);
         if (n <= ROW_CHUNK)
-            softplus_both(x, terms, count * n);
+            softplus_both(x, each, count * n);
         for (int64_t r = 0; r < count; r++) {
-            double total = n <= ROW_CHUNK ? row_sum(terms + r * n, n) : 0;
+            double total = n <= ROW_CHUNK ? row_sum(each + r * n, n) : 0;
             for (int64_t i = 0, part; n > ROW_CHUNK && i < n; i += part) {
                 part = n - i < ROW_CHUNK ? n - i : ROW_CHUNK;
-                softplus_both(x + i, terms, part);
-                total += row_sum(terms, part);
+                softplus_both(x + i, each, part);
+                total += row_sum(each, part);
             }
             out[done + r] = (leat_real)(0 - total);
         }

@@ -21,11 +21,11 @@ typedef struct leat_row_kernels {
     void (*log_softmax)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
     void (*log_softmax_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
 
-    /* out = sum (x - mean)^2 / divisor, all in double, rounded once: of each row, */
-    void (*variance)(const leat_real *x, int64_t rows, int64_t n, double divisor, leat_real *out);
+    /* The mean and out = sum (x - mean)^2 / divisor, in double, out rounded once; one of them may be NULL. Of each row, */
+    void (*variance)(const leat_real *x, int64_t rows, int64_t n, double divisor, double *mean, leat_real *out);
     /* and of each of `cols` columns, whose rows are `stride` apart, one row after the other. */
     void (*variance_columns)(const leat_real *x, int64_t rows, int64_t cols, int64_t stride, double divisor,
-                             leat_real *out);
+                             double *mean, leat_real *out);
 
     /* y = x exp(s) + t and logdet = sum(s); y = (x - t) exp(-s) and logdet = -sum(s). */
     void (*affine_forward)(const leat_real *x, const leat_real *s, const leat_real *t, leat_real *y, leat_real *logdet,

@@ -112,6 +112,17 @@ void leat_table_close(leat_table *t)
     }
 }
 
+leat_code leat_table_select(leat_table *t, const char *columns, leat_status *s)
+{
+    if (t->skipped)
+        leat_fail(&t->status, LEAT_ESTATE, "%s: columns are chosen before the first row is read", t->name);
+    t->opts.columns = columns;
+    t->columns = 0;
+    if (!t->status.code)
+        leat_table_choose(t);
+    return report(t, s);
+}
+
 int64_t leat_table_columns(const leat_table *t)
 {
     return t->columns;

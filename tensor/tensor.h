@@ -313,6 +313,9 @@ typedef struct leat_table leat_table;
 LEAT_API leat_table *leat_table_open(const char *path, const leat_table_opts *opts, leat_status *s);
 LEAT_API void leat_table_close(leat_table *t); /* NULL is allowed */
 
+/* Chooses columns as leat_table_opts does, for those who must see the names first; before the first row is read. */
+LEAT_API leat_code leat_table_select(leat_table *t, const char *columns, leat_status *s);
+
 LEAT_API int64_t leat_table_columns(const leat_table *t);                /* how many are read */
 LEAT_API const char *const *leat_table_names(const leat_table *t);       /* theirs; NULL without a header */
 LEAT_API int64_t leat_table_place(const leat_table *t, int64_t column);   /* where in the file it stands, from 1 */

@@ -27,8 +27,8 @@
 #define VM_LOG2E      0x1.71547652b82fep+0
 #define VM_LN2_HIGH   0x1.62e42fefa4p-1 /* short, so that n times it is exact */
 #define VM_LN2_LOW    -0x1.8432a1b0e2634p-43
-#define VM_EXP_LOW    -746 /* e^x rounds to 0 here, */
-#define VM_EXP_HIGH   710  /* and to infinity here */
+#define VM_EXP_LOW    -752 /* e^x and x e^x round to 0 here, */
+#define VM_EXP_HIGH   710  /* e^x to infinity here */
 #define VM_TANH_HIGH  40   /* tanh(x/2) rounds to 1 here */
 #define VM_SQRT_HALF  0x3fe6a09e667f3bcdU
 #define VM_MIN_NORMAL 0x1p-1022
@@ -38,7 +38,7 @@
 #define VM_LOG2E      0x1.715476p+0F
 #define VM_LN2_HIGH   0x1.62e4p-1F
 #define VM_LN2_LOW    0x1.7f7d1cp-20F
-#define VM_EXP_LOW    -105
+#define VM_EXP_LOW    -110
 #define VM_EXP_HIGH   89
 #define VM_TANH_HIGH  20
 #define VM_SQRT_HALF  0x3f3504f3U
@@ -110,28 +110,46 @@ SIMD_INLINE void v_exp_reduced(vec x, vec *n, vec *r, vec *w)
     *w = v_fma(v_mul(*r, *r), v_exp_polynomial(*r), error);
 }
 
-SIMD_INLINE vec v_exp(vec x)
+/* A product whose second factor is a power of 2, so that the first keeps its digits where the product is tiny. */
+typedef struct vec_scaled {
+    vec value, scale;
+} vec_scaled;
+
+SIMD_INLINE vec v_unscaled(vec_scaled a)
+{
+    return v_mul(a.value, a.scale);
+}
+
+/* y 2^n, which may not be a normal number, nor 2^n, so that comes in two halves; the first product is exact. */
+SIMD_INLINE vec_scaled v_scaled(vec y, vec n)
+{
+    vec half = v_rint(v_mul(n, v_set((vreal)0.5)));
+    return (vec_scaled){ v_mul(y, v_pow2(half)), v_pow2(v_sub(n, half)) };
+}
+
+SIMD_INLINE vec_scaled v_exp_scaled(vec x)
 {
     /* The order of the operands lets NaN pass. */
     x = v_min(v_set(VM_EXP_HIGH), v_max(v_set(VM_EXP_LOW), x));
     vec n, r, w;
     v_exp_reduced(x, &n, &r, &w);
-    vec y = v_add(v_set(1), v_add(r, w));
-    /* 2^n may not be a normal number, so it comes in two halves; the first product is exact. */
-    vec half = v_rint(v_mul(n, v_set((vreal)0.5)));
-    return v_mul(v_mul(y, v_pow2(half)), v_pow2(v_sub(n, half)));
+    return v_scaled(v_add(v_set(1), v_add(r, w)), n);
 }
 
-/* e^(high + low), where low is small beside 1: nothing, if `high` is out of range. */
-SIMD_INLINE vec v_exp_sum(vec high, vec low)
+SIMD_INLINE vec v_exp(vec x)
+{
+    return v_unscaled(v_exp_scaled(x));
+}
+
+/* e^(high + low), where low is so small that its square is nothing; out of range, `low` is left out. */
+SIMD_INLINE vec_scaled v_exp_sum(vec high, vec low)
 {
     vec x = v_min(v_set(VM_EXP_HIGH), v_max(v_set(VM_EXP_LOW), high));
     low = v_select(v_eq(x, high), low, v_set(0));
     vec n, r, w;
     v_exp_reduced(x, &n, &r, &w);
-    vec y = v_add(v_set(1), v_add(r, v_add(w, low)));
-    vec half = v_rint(v_mul(n, v_set((vreal)0.5)));
-    return v_mul(v_mul(y, v_pow2(half)), v_pow2(v_sub(n, half)));
+    vec low_part = v_fma(low, v_add(r, w), low); /* low e^r */
+    return v_scaled(v_add(v_set(1), v_add(r, v_add(w, low_part))), n);
 }
 
 /* With h = 2^(n - 1), so that it does not overflow: 2 (h - 1/2 + h (r + w)), the larger terms first, and what their sum
@@ -267,6 +285,17 @@ SIMD_INLINE vec v_relu(vec x)
     return v_max(v_set(0), x); /* x where it is NaN */
 }
 
+/* x sigmoid(x); e^x is kept apart so that the product is right also where e^x alone has lost its digits. */
+SIMD_INLINE vec v_silu(vec x)
+{
+    vec_scaled e = v_exp_scaled(v_neg(v_abs(x)));
+    vec whole = v_unscaled(e), one = v_set(1);
+    vmask negative = v_lt(x, v_set(0));
+    vec y = v_div(v_mul(x, v_select(negative, e.value, one)), v_add(one, whole));
+    y = v_mul(y, v_select(negative, e.scale, one));
+    return v_select(v_lt(x, v_set(VM_EXP_LOW)), v_mul(x, whole), y);
+}
+
 /* d/dx x sigmoid(x) = s (1 + x (1 - s)) */
 SIMD_INLINE vec v_silu_slope(vec x)
 {
@@ -279,14 +308,14 @@ SIMD_INLINE vec v_silu_slope(vec x)
 SIMD_INLINE vec v_gelu_tanh_argument(vec x)
 {
     vec square = v_min(v_set(10000), v_mul(x, x));
-    return v_mul(x, v_fma(v_set((vreal)0.07135481627159957), square, v_set((vreal)1.5957691216057308)));
+    return v_mul(x, v_fma(v_set((vreal)0.07135481627260025), square, v_set((vreal)1.5957691216057308)));
 }
 
 /* s + x s (1 - s) 2u' */
 SIMD_INLINE vec v_gelu_tanh_slope(vec x)
 {
     vec square = v_min(v_set(10000), v_mul(x, x));
-    vec inner = v_fma(v_set((vreal)0.2140644488147987), square, v_set((vreal)1.5957691216057308));
+    vec inner = v_fma(v_set((vreal)0.21406444881780073), square, v_set((vreal)1.5957691216057308));
     vec s = v_sigmoid(v_gelu_tanh_argument(x));
     return v_fma(v_mul(x, v_mul(s, v_sub(v_set(1), s))), inner, s);
 }

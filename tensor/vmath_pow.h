@@ -85,7 +85,7 @@ SIMD_INLINE vec v_pow(vec x, vec y)
     log.high = v_select(v_lt(m, infinity), log.high, m); /* inf and NaN */
     log.high = v_select(v_eq(m, zero), v_neg(infinity), log.high);
     vec high = v_mul(y, log.high);
-    vec power = v_exp_sum(high, v_fma(y, log.low, v_fma(y, log.high, v_neg(high))));
+    vec power = v_unscaled(v_exp_sum(high, v_fma(y, log.low, v_fma(y, log.high, v_neg(high)))));
 
     vec half_y = v_mul(y, v_set((vreal)0.5));
     vmask integer = v_eq(y, v_rint(y)), odd = m_and(integer, m_not(v_eq(half_y, v_rint(half_y))));

@@ -82,9 +82,12 @@ SIMD_INLINE void v_trig_reduced(vec a, vec *n, vec *r, vec *w)
 {
     *n = v_rint(v_mul(a, v_set(VM_TWO_OVER_PI)));
     vec exact = v_fnma(*n, v_set(VM_HALF_PI_1), a);
-    *r = v_fnma(*n, v_set(VM_HALF_PI_2), exact);
-    vec error = v_fnma(*n, v_set(VM_HALF_PI_2), v_sub(exact, *r));
-    *w = v_fnma(*n, v_set(VM_HALF_PI_3), error);
+    /* exact - second as a sum of two, whichever is larger; then what the product lost, and the third part. */
+    vec second = v_mul(*n, v_set(VM_HALF_PI_2)), second_low = v_fma(*n, v_set(VM_HALF_PI_2), v_neg(second));
+    *r = v_sub(exact, second);
+    vec taken = v_sub(exact, *r);
+    vec lost = v_sub(v_sub(exact, v_add(*r, taken)), v_sub(second, taken));
+    *w = v_fnma(*n, v_set(VM_HALF_PI_3), v_sub(lost, second_low));
     vmask large = m_and(v_gt(a, v_set(VM_TRIG_LARGE)), v_lt(a, v_set((vreal)INFINITY)));
     if (m_any(large)) {
         vec large_n, large_r, large_w;

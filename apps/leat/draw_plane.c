@@ -167,7 +167,7 @@ static leat_code frame(app_trained *m, leat_tensor bent, app_plot *plot)
 static leat_code draw_frames(plane *p, app_panel panels[FRAMES])
 {
     app_trained *m = p->m;
-    leat_tensor grid = latent_grid(m), bent;
+    leat_tensor grid = latent_grid(m), bent = { 0 };
     int length = leat_flow_length(m->flow);
 
     for (int k = 0; k < FRAMES && grid.data; k++) {

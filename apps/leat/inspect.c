@@ -66,6 +66,55 @@ static void print_names(const char *title, const char *const *names, int64_t cou
     }
 }
 
+static leat_json *read_record(app_trained *m)
+{
+    leat_json *record = NULL;
+
+    if (m->record) {
+        leat_json_read(m->record, strlen(m->record), m->path, 0, &m->arena, &record, NULL);
+    }
+    return record;
+}
+
+/* What a record says, in one line; null, false and empty lists say nothing. */
+static void print_members(const leat_json *record)
+{
+    const char *separator = "";
+
+    for (const leat_json *v = record ? record->first : NULL; v; v = v->next) {
+        bool list = v->kind == LEAT_JSON_ARRAY && v->count > 0;
+
+        if (v->kind == LEAT_JSON_STRING) {
+            printf("%s%s %s", separator, v->key, v->text);
+        } else if (v->kind == LEAT_JSON_NUMBER) {
+            printf("%s%s %g", separator, v->key, v->number);
+        } else if (v->kind == LEAT_JSON_BOOL && v->boolean) {
+            printf("%s%s", separator, v->key);
+        } else if (list) {
+            printf("%s%s", separator, v->key);
+        } else {
+            continue;
+        }
+        for (const leat_json *i = list ? v->first : NULL; i; i = i->next) {
+            printf("%c%g", i == v->first ? ' ' : ',', i->number);
+        }
+        separator = ", ";
+    }
+}
+
+static void print_record(app_trained *m)
+{
+    const leat_json *record = read_record(m);
+
+    if (record && record->kind == LEAT_JSON_OBJECT) {
+        fputs("training    ", stdout);
+        print_members(record);
+        fputs("\noptions     ", stdout);
+        print_members(leat_json_get(record, "options"));
+        fputc('\n', stdout);
+    }
+}
+
 static void print_tree(app_trained *m)
 {
     const char *summary = leat_summary(m->model, &m->arena);
@@ -78,9 +127,7 @@ static void print_tree(app_trained *m)
     printf("parameters  %lld\n", (long long)leat_param_count(m->model));
     printf("a density   %lld multiply-adds a row\n", (long long)cost(m));
     printf("a sample    %lld multiply-adds\n", (long long)cost(m));
-    if (m->record) {
-        printf("training    %s\n", m->record);
-    }
+    print_record(m);
     printf("\n%s", summary ? summary : "");
 }
 
@@ -175,13 +222,10 @@ static leat_code print_json(app_trained *m)
 {
     leat_json_writer w = leat_json_writer_new(&m->arena);
     listing l = { .visitor = { .param = put_param, .buffer = put_buffer }, .json = &w };
-    leat_json *record = NULL;
+    const leat_json *record = read_record(m);
     char *text;
     size_t size;
 
-    if (m->record) {
-        leat_json_read(m->record, strlen(m->record), m->path, 0, &m->arena, &record, NULL);
-    }
     leat_json_open(&w, '{');
     put_int(&w, "dim", leat_flow_dim(m->flow));
     put_int(&w, "context", leat_flow_context(m->flow));

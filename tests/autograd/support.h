@@ -86,6 +86,16 @@ static inline leat_var integers(leat_shape shape)
     return input(shape, x);
 }
 
+/* v failed, for that reason; the tape is ready for the next. */
+static inline void assert_refused(leat_var v, leat_code code, const char *message)
+{
+    cr_assert_not(leat_ok(v), "not refused: %s", message);
+    cr_assert_eq(leat_tape_code(tape), code, "%s", leat_tape_errmsg(tape));
+    cr_assert_not_null(strstr(leat_tape_errmsg(tape), message), "\"%s\", not \"%s\"", leat_tape_errmsg(tape), message);
+    cr_assert_eq(leat_arena_save(leat_tape_scratch(tape)).in_use, 0, "scratch is left as it was: %s", message);
+    leat_tape_reset(tape);
+}
+
 /* The gradient of sum(weights * y), or of sum(y). */
 static inline const leat_real *gradient(leat_var y, const double *weights, leat_var x)
 {

@@ -1,10 +1,9 @@
 /*
- * How fast: elementwise kernels, and what a user of NICE waits for. Matrix products have bench_gemm.
+ * How fast: what a user of NICE waits for. Matrix products have bench_gemm, elementwise ops bench_elementwise.
  *
  *     bench [--smoke] [--threads N]        --smoke: everything once and small, to see that it runs
  */
 #include "../../flows/flows.h"
-#include "../../tensor/kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,90 +33,6 @@ static void *take(size_t bytes)
     if (!block)
         die("out of memory");
     return block;
-}
-
-/* ---- elementwise ------------------------------------------------------------------------------------------------- */
-
-/* How many arrays the derivative reads besides g. */
-enum { READS_NONE = 0, READS_X = 1, READS_Y = 1, READS_XY = 2 };
-
-#define UNARY_ROW(op, draws, parameters, value, dx, reads) { #op, READS_##reads },
-static const struct {
-    const char *name;
-    int reads;
-} unary[] = { LEAT_UNARY_LIST(UNARY_ROW) };
-#define BINARY_ROW(op, ...) #op,
-static const char *const binary[] = { LEAT_BINARY_LIST(BINARY_ROW) };
-
-typedef struct arrays {
-    leat_real *a, *b, *y, *g, *d;
-} arrays;
-
-static const leat_constants constants = { (leat_real)1.5, (leat_real)0.5 };
-
-/* Kernel number `op` of the unary, then of the binary ones, forward or backward (of a binary one: towards a). */
-static void call(int op, bool backward, const arrays *x, int64_t n)
-{
-    const leat_kernels *k = leat_kernels_get();
-    if (op < LEAT_UNARY_COUNT) {
-        if (backward)
-            k->unary[op].backward(x->a, x->y, x->g, x->d, n, constants);
-        else
-            k->unary[op].forward(x->a, x->y, n, constants);
-        return;
-    }
-    const leat_binary_kernel *two = &k->binary[op - LEAT_UNARY_COUNT];
-    if (backward)
-        two->backward_a(x->a, 1, x->b, 1, x->y, x->g, x->d, n);
-    else
-        two->forward(x->a, 1, x->b, 1, x->y, n);
-}
-
-/* Seconds of one call: the least of several rounds, each long enough for the clock. */
-static double call_seconds(int op, bool backward, const arrays *x, int64_t n)
-{
-    double best = 1e9;
-    int calls = (int)((smoke ? 20000 : 4000000) / n) + 1;
-    for (int round = 0; round < (smoke ? 1 : 7); round++) {
-        double start = now();
-        for (int i = 0; i < calls; i++)
-            call(op, backward, x, n);
-        double t = (now() - start) / calls;
-        best = t < best ? t : best;
-    }
-    return best;
-}
-
-static void elementwise(void)
-{
-    static const int64_t sizes[2] = { 2048, 4 << 20 };
-    int64_t most = smoke ? sizes[0] : sizes[1];
-    arrays x = { .a = take((size_t)most * sizeof(leat_real)),
-                 .b = take((size_t)most * sizeof(leat_real)),
-                 .y = take((size_t)most * sizeof(leat_real)),
-                 .g = take((size_t)most * sizeof(leat_real)),
-                 .d = take((size_t)most * sizeof(leat_real)) };
-    leat_rng rng = leat_rng_new(0, 0);
-    leat_rng_fill_uniform(&rng, x.a, most, 0.1, 2);
-    leat_rng_fill_uniform(&rng, x.b, most, 0.1, 2);
-    leat_rng_fill_uniform(&rng, x.g, most, -1, 1);
-
-    printf("elementwise, %s, one thread: GB/s read and written (bytes over time)\n", leat_isa());
-    printf("%-12s %14s %14s %14s %14s\n", "", "forward, cache", "backward", "forward, memory", "backward");
-    for (int op = 0; op < LEAT_UNARY_COUNT + LEAT_BINARY_COUNT; op++) {
-        bool one = op < LEAT_UNARY_COUNT;
-        printf("%-12s", one ? unary[op].name : binary[op - LEAT_UNARY_COUNT]);
-        for (int s = 0; s < (smoke ? 1 : 2); s++) {
-            /* dx is written and g is read, besides what the derivative needs: none for sums, b for products */
-            double arrays_forward = one ? 2 : 3,
-                   arrays_backward = 2 + (one ? unary[op].reads : op - LEAT_UNARY_COUNT > 1);
-            double bytes = (double)sizes[s] * sizeof(leat_real) * 1e-9;
-            printf(" %14.1f", arrays_forward * bytes / call_seconds(op, false, &x, sizes[s]));
-            printf(" %14.1f", arrays_backward * bytes / call_seconds(op, true, &x, sizes[s]));
-        }
-        printf("\n");
-        fflush(stdout);
-    }
 }
 
 /* ---- NICE -------------------------------------------------------------------------------------------------------- */
@@ -247,9 +162,8 @@ int main(int argc, char **argv)
     if (threads < 1)
         threads = leat_available_threads();
     leat_arena_init(&arena, NULL);
-    elementwise();
     leat_tensor x = points();
-    printf("\nNICE: 6 couplings, hidden 128 and 128, %s\n%-44s %7s\n", sizeof(leat_real) == 4 ? "float" : "double", "",
+    printf("NICE: 6 couplings, hidden 128 and 128, %s\n%-44s %7s\n", sizeof(leat_real) == 4 ? "float" : "double", "",
            "threads");
     for (int t = 1; t <= threads; t = t < threads && 2 * t > threads ? threads : 2 * t) {
         one_step(x, t);

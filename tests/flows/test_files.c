@@ -70,13 +70,47 @@ static leat_flow *mixed(leat_model *m)
     return flow;
 }
 
+/* Conditioners of all the layers there are that take rows. */
+static leat_flow *many_layers(leat_model *m)
+{
+    leat_flow *flow = leat_flow_new(m, leat_normal(m, 4));
+    leat_flow_set_context(flow, 3);
+    leat_mask mask = leat_mask_halves(m, 4, 1);
+    leat_module *net = leat_sequential(m);
+    leat_sequential_add(net, leat_weight_norm_linear(m, 5, 6));
+    leat_sequential_add(net, leat_layer_norm(m, 6, &(leat_norm_opts){ .eps = 1e-3, .no_affine = true }));
+    leat_sequential_add(net, leat_activation_layer(m, LEAT_GELU));
+    leat_sequential_add(net, leat_dropout_layer(m, 0.125));
+    leat_sequential_add(net, leat_batch_norm(m, 6, &(leat_norm_opts){ .momentum = 0.3 }));
+    leat_sequential_add(net, leat_linear_layer(m, 6, 2));
+    leat_flow_add(flow, leat_coupling(m, mask, leat_additive, net));
+    leat_residual_opts o = { .in = 2, .hidden = 7, .out = 4, .context = 3, .blocks = 3, .activation = LEAT_TANH };
+    leat_flow_add(flow, leat_coupling(m, leat_mask_halves(m, 4, 0), leat_affine, leat_residual_mlp(m, &o)));
+    return flow;
+}
+
+/* Standardized data; actnorm, batch norm and the LU map. */
+static leat_flow *normalized(leat_model *m)
+{
+    leat_flow *flow = leat_flow_new(m, leat_normal(m, 4));
+    leat_flow_set_context(flow, 2);
+    leat_flow_standardize_by(flow, (double[]){ 1, 2, 3, 4 }, (double[]){ 4, 3, 2, 1 }, (double[]){ 0, 7 },
+                             (double[]){ 2, 8 });
+    leat_flow_add(flow, leat_actnorm(m, 4));
+    leat_flow_add(flow, leat_lu_linear(m, 4));
+    leat_flow_add(flow, leat_batch_norm_transform(m, 4, &(leat_norm_opts){ .eps = 0.25, .momentum = 0.5 }));
+    leat_flow_add(flow, leat_standardizer(m, 4, NULL, (double[]){ 4, 3, 2, 1 }));
+    return flow;
+}
+
 static leat_flow *bare(leat_model *m)
 {
     return leat_flow_new(m, leat_normal(m, 4));
 }
 
-static leat_flow *(*const flows[])(leat_model *) = { paper, conditional_realnvp, one_net_realnvp, free_realnvp, mixed,
-                                                     bare };
+static leat_flow *(*const flows[])(leat_model *) = {
+    paper, conditional_realnvp, one_net_realnvp, free_realnvp, mixed, bare, many_layers, normalized,
+};
 
 static leat_flow *load(const char *from, leat_flow_file *info)
 {
@@ -265,6 +299,11 @@ static const struct {
     { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"linear\",\"in\":1048576,"
           "\"out\":1048576}]}]}",
       "the flow's is [1048576,1048576]" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"residual_mlp\",\"in\":1,"
+          "\"hidden\":1,\"out\":1,\"context\":0,\"blocks\":1000000,\"dropout\":0,\"activation\":\"relu\"}}]}",
+      "1000000 blocks" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"dropout\"}]}]}", "'p' is not" },
+    { TOP "{\"type\":\"batch norm\"}]}", "'eps' and 'momentum'" },
     { TOP "]}", "'layers.0.mask' is not in the model" },
     { TOP "\"permutation\"]}", "no tensor 'layers.0.order'" },
     { TOP LAYER "," LAYER "]}", "no tensor 'layers.1.mask'" },

@@ -101,12 +101,7 @@ Test(realnvp, is_its_equation)
 
 /* ---- the log-derivatives' shape ---------------------------------------------------------------------------------- */
 
-static leat_pair summed_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
-{
-    leat_pair y = leat_affine.forward(self, x, theta);
-    return (leat_pair){ y.y, leat_sum_features(y.logdet) };
-}
-
+/* The test's affine map gives a log-derivative for each element, the library's a sum for each row. */
 Test(realnvp, log_derivatives_may_be_summed_already)
 {
     leat_tensor logdet[2];
@@ -114,9 +109,7 @@ Test(realnvp, log_derivatives_may_be_summed_already)
         leat_model *m = test_model(3);
         leat_flow *flow = leat_flow_new(m, leat_normal(m, 5));
         leat_mask mask = leat_mask_halves(m, 5, 0);
-        leat_elementwise e = leat_affine;
-        e.forward = k ? summed_forward : e.forward;
-        leat_flow_add(flow, leat_coupling(m, mask, e, test_net(m, &mask, 0, 2)));
+        leat_flow_add(flow, leat_coupling(m, mask, k ? leat_affine : test_affine, test_net(m, &mask, 0, 2)));
         leat_tape *tape = test_tape(m);
         logdet[k] = test_tensor(4, 1);
         logdet[k].shape = LEAT_SHAPE(4);
@@ -126,7 +119,7 @@ Test(realnvp, log_derivatives_may_be_summed_already)
         memcpy(logdet[k].data, got.data, 4 * sizeof(leat_real));
         leat_model_free(m);
     }
-    assert_near(logdet[1], logdet[0], 0, 1, "summed");
+    assert_near(logdet[1], logdet[0], CLOSE, 1, "summed");
 }
 
 /* ---- names and starts -------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
- * Draws follow the density that the flow itself states: a NICE is trained on two moons, its density is integrated over
- * the cells of a grid, and a chi-square test compares 10^6 draws with that. In float only: it is slow.
+ * Draws follow the density that the flow itself states: a NICE and a RealNVP are trained on two moons, the density is
+ * integrated over the cells of a grid, and a chi-square test compares 10^6 draws with that. In float only: it is slow.
  */
 #include "support.h"
 
@@ -65,11 +65,12 @@ static void two_moons(leat_rng *rng, leat_tensor points)
     }
 }
 
-/* With a learned scale: without it, a NICE cannot be denser than its base anywhere. */
-static leat_flow *trained(leat_model *m)
+/* NICE with a learned scale: without it, it cannot be denser than its base anywhere. */
+static leat_flow *trained(leat_model *m, bool affine)
 {
     leat_flow *flow =
-        leat_nice_new(m, &(leat_nice_opts){ .dim = 2, .couplings = 6, .hidden = { 32, 32 }, .scale = true });
+        affine ? leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 2, .couplings = 4, .hidden = { 32 } })
+               : leat_nice_new(m, &(leat_nice_opts){ .dim = 2, .couplings = 6, .hidden = { 32, 32 }, .scale = true });
     leat_optim *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 4e-3 });
     leat_tape *tape = test_tape(m);
     leat_tensor batch = test_tensor(256, 2);
@@ -152,10 +153,10 @@ static double p_value(const double mass[GRID * GRID], const double counts[GRID *
     return chi_square_p(chi, freedom);
 }
 
-Test(statistics, draws_follow_the_density)
+static void expect_draws_of_the_density(bool affine)
 {
     leat_model *m = free_threads_model();
-    leat_flow *flow = trained(m);
+    leat_flow *flow = trained(m, affine);
     leat_tape *tape = test_tape(m);
     double mass[GRID * GRID], counts[GRID * GRID];
     for (int i = 0; i < GRID * GRID; i++)
@@ -171,13 +172,25 @@ Test(statistics, draws_follow_the_density)
     leat_model_free(m);
 }
 
+Test(statistics, draws_follow_the_density)
+{
+    expect_draws_of_the_density(false);
+}
+
+Test(statistics, draws_of_realnvp_follow_the_density)
+{
+    expect_draws_of_the_density(true);
+}
+
 Test(statistics, density_integrates_to_one)
 {
-    leat_model *m = free_threads_model();
-    leat_flow *flow = trained(m);
-    double mass = integrate(flow, test_tape(m), -8, -8, 16, 16, 1200);
-    cr_assert(fabs(mass - 1) < 1e-3, "%.6f", mass);
-    leat_model_free(m);
+    for (int affine = 0; affine < 2; affine++) {
+        leat_model *m = free_threads_model();
+        leat_flow *flow = trained(m, affine);
+        double mass = integrate(flow, test_tape(m), -8, -8, 16, 16, 1200);
+        cr_assert(fabs(mass - 1) < 1e-3, "%.6f", mass);
+        leat_model_free(m);
+    }
 }
 
 #endif

@@ -168,6 +168,21 @@ Test(optim, what_could_not_be_built_says_so)
         cr_assert_null(optimiser_of(NULL, &optimisers[which]));
 }
 
+/* The variance is 0 then, and may come out below. */
+Test(optim, centered_rmsprop_stands_a_constant_gradient)
+{
+    pair x = pair_new(1, 1, 7, 1);
+    leat_optim *o = leat_rmsprop_new(x.model, &(leat_rmsprop_opts){ .lr = 1e-9, .alpha = 0.5, .centered = true });
+    const leat_real grad[7] = { 1, (leat_real)0.1, (leat_real)0.3, (leat_real)0.7, 3, 5, 11 };
+    for (int i = 0; i < 2000; i++) {
+        give_grad(x.p[0], grad);
+        cr_assert_eq(leat_optim_step(o), LEAT_OK);
+    }
+    for (int i = 0; i < 7; i++)
+        cr_assert(isfinite(x.p[0]->leaf.value[i]), "%d: %g", i, (double)x.p[0]->leaf.value[i]);
+    leat_model_free(x.model);
+}
+
 static const double bad_values[] = { (double)NAN, (double)INFINITY, -(double)INFINITY };
 
 Test(optim, a_gradient_that_is_not_finite_stops_the_step)

@@ -199,6 +199,29 @@ Test(optim_state, counts_of_long_runs)
     leat_model_free(y.model);
 }
 
+/* Parameters of one count, whose powers of beta are computed once. */
+Test(optim_state, counts_that_are_equal)
+{
+    pair x = pair_new(1, 1, 1, 1), y = pair_new(1, 1, 1, 1);
+    leat_optim *o = leat_adam_new(x.model, NULL), *restored = leat_adam_new(y.model, NULL);
+    const leat_real grad[1] = { 2 };
+    for (int i = 0; i < 20; i++) {
+        if (i == 17)
+            restore(&y, restored, &x, o);
+        for (int k = i < 17 ? 0 : 1; k < 2; k++) { /* then b alone: together they go by a's powers */
+            give_grad(x.p[k], grad);
+            if (i >= 17)
+                give_grad(y.p[k], grad);
+        }
+        cr_assert_eq(leat_optim_step(o), LEAT_OK);
+        if (i >= 17)
+            cr_assert_eq(leat_optim_step(restored), LEAT_OK);
+    }
+    cr_assert_eq(leat_model_hash(x.model), leat_model_hash(y.model));
+    leat_model_free(x.model);
+    leat_model_free(y.model);
+}
+
 Test(optim_state, slots_have_pytorch_s_names)
 {
     static const struct {

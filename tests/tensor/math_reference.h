@@ -46,17 +46,63 @@ static wide wide_softplus(wide x)
 {
     return (x > 0 ? x : 0) + WIDE(log1p)(WIDE(exp)(-WIDE(fabs)(x)));
 }
+static wide wide_log_sigmoid(wide x)
+{
+    return -wide_softplus(-x);
+}
+static wide wide_expm1(wide x)
+{
+    return WIDE(expm1)(x);
+}
+static wide wide_log1p(wide x)
+{
+    return WIDE(log1p)(x);
+}
+static wide wide_sin(wide x)
+{
+    return WIDE(sin)(x);
+}
+static wide wide_cos(wide x)
+{
+    return WIDE(cos)(x);
+}
+static wide wide_erf(wide x)
+{
+    return WIDE(erf)(x);
+}
+static wide wide_silu(wide x)
+{
+    return isinf(x) && x < 0 ? (wide)NAN : x * wide_sigmoid(x);
+}
+/* x erfc(a) / 2 with a = -x / sqrt(2), whose rounding is mended: erfc's derivative is -2 / sqrt(pi) e^(-a^2). */
+static wide wide_gelu(wide x)
+{
+    const wide root = (wide)0.70710678118654752440L, root_low = (wide)(0.70710678118654752440L - (long double)root);
+    wide a = -x * root, lost = WIDE(fma)(-x, root, -a) - x * root_low;
+    wide mend = lost * (wide)1.12837916709551257390L * WIDE(exp)(-a * a);
+    return x / 2 * (WIDE(erfc)(a) - (mend == mend ? mend : 0));
+}
 
+/* `limit`: how many units off at most. The products have the errors of both factors. */
 static const struct reference {
     const char *name;
     int op;
     wide (*function)(wide);
+    double limit;
 } references[] = {
-    { "exp", LEAT_UNARY_exp, wide_exp },
-    { "log", LEAT_UNARY_log, wide_log },
-    { "tanh", LEAT_UNARY_tanh, wide_tanh },
-    { "sigmoid", LEAT_UNARY_sigmoid, wide_sigmoid },
-    { "softplus", LEAT_UNARY_softplus, wide_softplus },
+    { "exp", LEAT_UNARY_exp, wide_exp, 2 },
+    { "expm1", LEAT_UNARY_expm1, wide_expm1, 2 },
+    { "log", LEAT_UNARY_log, wide_log, 2 },
+    { "log1p", LEAT_UNARY_log1p, wide_log1p, 2 },
+    { "tanh", LEAT_UNARY_tanh, wide_tanh, 2 },
+    { "sin", LEAT_UNARY_sin, wide_sin, 2 },
+    { "cos", LEAT_UNARY_cos, wide_cos, 2 },
+    { "erf", LEAT_UNARY_erf, wide_erf, 2 },
+    { "sigmoid", LEAT_UNARY_sigmoid, wide_sigmoid, 2 },
+    { "log_sigmoid", LEAT_UNARY_log_sigmoid, wide_log_sigmoid, 2 },
+    { "softplus", LEAT_UNARY_softplus, wide_softplus, 2 },
+    { "silu", LEAT_UNARY_silu, wide_silu, 3 },
+    { "gelu", LEAT_UNARY_gelu, wide_gelu, 7 },
 };
 #define REFERENCE_COUNT (int)(sizeof references / sizeof references[0])
 
@@ -87,6 +133,11 @@ static inline int same_real(leat_real a, leat_real b)
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
 }
 
+static inline wide wide_pow(wide x, wide y)
+{
+    return WIDE(pow)(x, y);
+}
+
 /* A number from 64 random bits: any bit pattern, any size from 2^-40 to 2^11, between -2 and 2, or near 1. */
 static inline double random_point(uint64_t bits, uint64_t which)
 {
@@ -102,6 +153,33 @@ static inline double random_point(uint64_t bits, uint64_t which)
     default:
         return 1 + sign * u * ldexp(1, -(int)(bits >> 1 & 1023) % 30);
     }
+}
+
+/* Arguments of pow: anything; x near 1 and large y; results from the least to the greatest; small integers for y. */
+static inline void random_powers(leat_rng *rng, uint64_t which, leat_real *x, leat_real *y)
+{
+    const double top = sizeof *x == 4 ? 88 : 709;
+    double u = leat_rng_uniform(rng), v = 2 * leat_rng_uniform(rng) - 1, a, b;
+    switch (which % 4) {
+    case 0:
+        a = random_point(leat_rng_next(rng), which / 4);
+        b = random_point(leat_rng_next(rng), which / 8);
+        break;
+    case 1:
+        a = 1 + v * ldexp(1, -(int)(u * 30));
+        b = leat_rng_normal(rng) * ldexp(1, (int)(u * 30));
+        break;
+    case 2:
+        a = exp(5 * leat_rng_normal(rng));
+        b = v * top / log(a);
+        break;
+    default:
+        a = 4 * v;
+        b = floor(u * 41) - 20;
+        break;
+    }
+    *x = (leat_real)a;
+    *y = (leat_real)b;
 }
 
 #endif

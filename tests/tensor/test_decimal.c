@@ -238,6 +238,24 @@ Test(decimal, rounds_ties_to_even_and_their_neighbours_rightly)
     }
 }
 
+/* Decimals of 16 digits whose nearest double is halfway between two floats: rounding that again would be wrong half of
+ * the time. */
+Test(decimal, floats_are_not_rounded_twice)
+{
+    int beside = 0;
+    for (int i = 0; i < TEXTS; i++) {
+        char text[64];
+        uint32_t bits = UINT32_C(0x3F000000) + (uint32_t)(random_bits() % 0x08000000);
+        float f;
+        memcpy(&f, &bits, sizeof f);
+        double middle = (double)f + ((double)nextafterf(f, HUGE_VALF) - (double)f) / 2;
+        snprintf(text, sizeof text, "%.15e", middle);
+        beside += strtod(text, NULL) == middle && strtof(text, NULL) != (float)middle;
+        check_text(text);
+    }
+    cr_assert_gt(beside, 1000);
+}
+
 Test(decimal, the_ends_of_the_ranges)
 {
     static const char *const texts[] = {

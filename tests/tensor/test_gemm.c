@@ -276,6 +276,46 @@ Test(gemm, nan_stays_in_its_row)
     }
 }
 
+/* The products of a batch, factors in any order and several times, against one after the other. */
+static void check_batch(int64_t m, int64_t n, int64_t k, bool trans_a, bool trans_b, bool accumulate, int64_t count)
+{
+    enum { ROOM = 40000 };
+    static leat_real a[ROOM], b[ROOM], start[3 * ROOM], want[3 * ROOM], got[3 * ROOM];
+    int64_t a_at[50], b_at[50], size = count * m * n;
+    cr_assert(m * k <= ROOM / 4 && k * n <= ROOM / 4 && size <= 3 * ROOM && count <= 50);
+    for (int i = 0; i < ROOM; i++)
+        a[i] = number(), b[i] = number();
+    for (int64_t i = 0; i < 3 * ROOM; i++)
+        start[i] = number();
+    for (int i = 0; i < count; i++)
+        a_at[i] = i * 3 % 4 * m * k, b_at[i] = i / 2 % 4 * k * n;
+    leat_gemm_args g = { .trans_a = trans_a, .trans_b = trans_b, .accumulate = accumulate, .m = m, .n = n, .k = k };
+    g.lda = trans_a ? m : k, g.ldb = trans_b ? k : n, g.ldc = n;
+    memcpy(want, start, sizeof want);
+    for (int i = 0; i < count; i++) {
+        g.a = a + a_at[i], g.b = b + b_at[i], g.c = want + i * m * n;
+        cr_assert_eq(leat_gemm(NULL, &scratch, &g), LEAT_OK);
+    }
+    g.a = a, g.b = b, g.c = got;
+    for (int i = 0; i < POOLS; i++) {
+        memcpy(got, start, sizeof got);
+        cr_assert_eq(leat_gemm_batch(pools[i], &scratch, &g, count, a_at, b_at), LEAT_OK);
+        cr_assert_eq(memcmp(got, want, sizeof got), 0, "%d products, %d %d %d, %d threads", (int)count, (int)m, (int)n,
+                     (int)k, pool_sizes[i]);
+        cr_assert_eq(scratch.in_use, 0);
+    }
+}
+
+Test(gemm, batches)
+{
+    static const int64_t sizes[][4] = { { 3, 2, 5, 7 },     { 1, 1, 1, 50 },   { 40, 40, 30, 50 },
+                                        { 90, 100, 90, 3 }, { 90, 2, 100, 5 }, { 90, 90, 90, 1 },
+                                        { 4, 5, 0, 6 },     { 5, 4, 3, 0 },    { 0, 4, 3, 2 } };
+    for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++)
+        for (int flags = 0; flags < 8; flags++)
+            check_batch(sizes[i][0], sizes[i][1], sizes[i][2], flags & 1, flags & 2, flags & 4, sizes[i][3]);
+}
+
 static void *no_memory(void *user, size_t size)
 {
     (void)user, (void)size;
@@ -297,6 +337,7 @@ Test(gemm, out_of_memory)
         .trans_b = true, .m = 64, .n = 64, .k = 64, .lda = 64, .ldb = 64, .ldc = 64, .a = a, .b = a, .c = c
     };
     cr_assert_eq(leat_gemm(NULL, &none, &g), LEAT_ENOMEM);
+    cr_assert_eq(leat_gemm_batch(NULL, &none, &g, 1, (int64_t[]){ 0 }, (int64_t[]){ 0 }), LEAT_ENOMEM);
     cr_assert_eq(c[5], 42);
     leat_arena_free(&none);
 }

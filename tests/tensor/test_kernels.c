@@ -156,6 +156,12 @@ static const char *const binary_names[] = {
 #undef ROW
 };
 
+static const char *const comparison_names[] = {
+#define ROW(name, ...) #name,
+    LEAT_COMPARISON_LIST(ROW)
+#undef ROW
+};
+
 /* What forward, backward_a and backward_b have in common; forward does without y and g. */
 static void run_binary(const leat_kernels *k, int op, int which, const leat_real *x, int sx, const leat_real *z, int sz,
                        leat_real *out, int64_t n)
@@ -200,6 +206,27 @@ Test(kernels, binary)
             for (int strides = 0; strides < 4; strides++)
                 for (int s = 0; s < SIZES; s++)
                     check_binary(op, which, strides & 1, strides >> 1, size_of(s));
+}
+
+Test(kernels, comparisons)
+{
+    randomize(&a, 5);
+    randomize(&b, 6);
+    for (int i = 0; i < LARGEST; i += 3)
+        in(&b)[i] = in(&a)[i];
+    for (int op = 0; op < LEAT_COMPARISON_COUNT; op++) {
+        for (int i = 0; i < 4 * SIZES; i++) {
+            const int64_t n = size_of(i / 4);
+            clear(&expected);
+            leat_kernels_ref.comparison[op](in(&a), i & 1, in(&b), i >> 1 & 1, in(&expected), n);
+            guards_hold(comparison_names[op], n, &expected);
+            for (EACH_SET(k)) {
+                clear(&got);
+                k->comparison[op](in(&a), i & 1, in(&b), i >> 1 & 1, in(&got), n);
+                compare(k->isa, comparison_names[op], n, &expected, &got);
+            }
+        }
+    }
 }
 
 Test(kernels, binary_does_without_what_it_does_not_read)
@@ -400,6 +427,8 @@ Test(kernels, every_table_is_full)
             cr_assert(k->unary[op].forward && k->unary[op].backward);
         for (int op = 0; op < LEAT_BINARY_COUNT; op++)
             cr_assert(k->binary[op].forward && k->binary[op].backward_a && k->binary[op].backward_b);
+        for (int op = 0; op < LEAT_COMPARISON_COUNT; op++)
+            cr_assert(k->comparison[op]);
         cr_assert(k->fill && k->accumulate && k->where && k->sum && k->sum_rows && k->max && k->logsumexp);
         for (int step = 0; step < LEAT_STEP_COUNT; step++)
             cr_assert(k->step[step]);
