@@ -86,8 +86,8 @@
     OP(sub, any, v_sub(a, b), g, v_neg(g)) \
     OP(mul, any, v_mul(a, b), v_mul(g, b), v_mul(g, a)) \
     OP(div, away, v_div(a, b), v_div(g, b), v_neg(v_mul(g, v_div(y, b)))) \
-    /* a^b; special values as in C's pow. The gradient towards a is 0 where b = 0, that towards b where a = 0 <= b; for \
-     * negative a it is NaN. */ \
+    /* a^b; special values as in C's pow. The gradient towards a is 0 where b = 0, that towards b where a = 0 <= b; \
+     * for negative a it is NaN. */ \
     OP(pow, positive, v_pow(a, b), v_mul(g, v_pow_slope(a, b)), v_mul(g, v_pow_slope_exponent(a, b, y))) \
     /* The greater, the lesser; where equal, each gets half of the gradient; where one is NaN, both get all of it. */ \
     OP(maximum, apart, v_maximum(a, b), v_mul(g, v_share_of_less(b, a)), v_mul(g, v_share_of_less(a, b))) \
