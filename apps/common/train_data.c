@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { BLOCK_ROWS = 4096 };
+
 /* ---- named sets -------------------------------------------------------------------------------------------------- */
 
 static leat_code make_data(app_run *r, const app_data_set *set)
@@ -27,22 +29,61 @@ typedef struct columns {
     int64_t count, *places;   /* in the file, from 1 */
 } columns;
 
+static leat_code no_memory(app_run *r)
+{
+    return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
+}
+
+/* Names and places, which belong to the table, copied. */
+static leat_code copy_columns(app_run *r, const leat_table *t, columns *out)
+{
+    const char *const *names = leat_table_names(t);
+    out->count = leat_table_columns(t);
+    out->places = leat_arena_alloc(&r->arena, (size_t)out->count * sizeof *out->places);
+    const char **copies = leat_arena_alloc(&r->arena, (size_t)out->count * sizeof *copies);
+    if (!out->places || !copies)
+        return no_memory(r);
+    for (int64_t j = 0; j < out->count; j++) {
+        out->places[j] = leat_table_place(t, j);
+        if (names && !(copies[j] = leat_arena_format(&r->arena, "%s", names[j])))
+            return no_memory(r);
+    }
+    out->names = names ? copies : NULL;
+    return LEAT_OK;
+}
+
+/* In one pass, so that a pipe can be read. */
+static leat_code copy_rows(app_run *r, leat_table *t, columns *out)
+{
+    int64_t rows = 0, room = 0, width = out->count, n;
+    leat_real *values = NULL;
+    leat_tensor block;
+    while ((n = leat_table_next(t, BLOCK_ROWS, &block, &r->status)) > 0) {
+        if (rows + n > room) {
+            room = 2 * room + BLOCK_ROWS;
+            leat_shape shape = LEAT_SHAPE(room, width);
+            leat_real *larger = leat_tensor_new(&r->arena, shape, &r->status).data;
+            if (!larger)
+                return r->status.code;
+            if (rows)
+                memcpy(larger, values, (size_t)(rows * width) * sizeof *values);
+            values = larger;
+        }
+        memcpy(values + rows * width, block.data, (size_t)(n * width) * sizeof *values);
+        rows += n;
+    }
+    out->values = (leat_tensor){ values, LEAT_SHAPE(rows, width) };
+    return r->status.code;
+}
+
 static leat_code read_columns(app_run *r, const char *list, columns *out)
 {
     leat_table_opts opts = { .columns = list, .header = (leat_table_header)r->o->header };
     leat_table *t = leat_table_open(r->o->data, &opts, &r->status);
-    if (!t)
-        return r->status.code;
-    out->count = leat_table_columns(t);
-    out->places = leat_arena_alloc(&r->arena, (size_t)out->count * sizeof *out->places);
-    for (int64_t j = 0; out->places && j < out->count; j++)
-        out->places[j] = leat_table_place(t, j);
-    if (!out->places)
-        leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
+    if (t && !copy_columns(r, t, out))
+        copy_rows(r, t, out);
     leat_table_close(t);
-    if (r->status.code)
-        return r->status.code;
-    return leat_table_read(r->o->data, &opts, &r->arena, &out->values, &out->names, &r->status);
+    return r->status.code;
 }
 
 /* Without the columns that are context. */
@@ -52,7 +93,7 @@ static leat_code take_out(app_run *r, columns *data, const columns *context)
     const char **names = leat_arena_alloc(&r->arena, (size_t)width * sizeof *names);
     int64_t *from = leat_arena_alloc(&r->arena, (size_t)width * sizeof *from);
     if (!names || !from)
-        return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
+        return no_memory(r);
     for (int64_t j = 0; j < width; j++) {
         bool taken = false;
         for (int64_t k = 0; k < context->count; k++)
@@ -110,7 +151,7 @@ static leat_code look_at(app_run *r, const columns *c)
     char text[100];
     leat_column *about = leat_arena_alloc(&r->arena, (size_t)c->count * sizeof *about);
     if (!about)
-        return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
+        return no_memory(r);
     if (leat_table_inspect(&c->values, about, &r->status))
         return r->status.code;
     for (int64_t j = 0; j < c->count; j++) {

@@ -268,8 +268,12 @@ leat_code app_train_write_model(app_run *r, leat_status *s)
 leat_code app_train_write_checkpoint(app_run *r, leat_status *s)
 {
     text_pair pairs[MOST_METADATA];
+    leat_arena_mark mark = leat_arena_save(&r->arena);
     int64_t count = list_metadata(r, pairs, s);
-    return s->code ? s->code : leat_fit_save(r->fit, r->paths.checkpoint, count, pairs, s);
+    if (!s->code)
+        leat_fit_save(r->fit, r->paths.checkpoint, count, pairs, s);
+    leat_arena_restore(&r->arena, mark);
+    return s->code;
 }
 
 /* ---- samples ----------------------------------------------------------------------------------------------------- */

@@ -147,6 +147,10 @@ grep -qa 'input.mean' plain/model.safetensors && fail "--no-standardize standard
 run 0 $quick --standardize --out standard
 grep -qa 'input.mean' standard/model.safetensors || fail "--standardize does not"
 
+"$program" $quick --data - --columns x,y <people.csv --out piped >out 2>err || fail "no table from standard input"
+run 0 $quick --data people.csv --columns x,y --out unpiped
+cmp -s piped/samples.npy unpiped/samples.npy || fail "standard input is another table"
+
 # ---- validation, patience, schedules, clip ----
 run 0 $quick --validation 0.25 --out validated
 grep -qE '^Epoch 2, Loss: [0-9.]+, Validation: [0-9.]+$' out || fail "no validation loss"

@@ -230,6 +230,21 @@ Test(fit, patience)
     }
 }
 
+/* Weights that do not move: the first epoch stays the best, and patience runs out. */
+Test(fit, an_equal_loss_is_no_better)
+{
+    leat_tensor x, c;
+    fit_data(5, 40, &x, &c);
+    leat_model *m = test_model(3);
+    leat_flow *flow = fit_flow(m, 0, false);
+    leat_freeze((leat_module *)flow, true);
+    leat_fit *f = leat_fit_new(flow, &(leat_fit_opts){ .data = x, .epochs = 9, .validation = 0.5, .patience = 3 });
+    cr_assert_eq(leat_fit_run(f), LEAT_OK, "%s", leat_fit_status(f)->message);
+    leat_fit_state s = leat_fit_get_state(f);
+    cr_assert(s.best_epoch == 1 && s.epoch == 4, "best %lld of %lld", (long long)s.best_epoch, (long long)s.epoch);
+    leat_model_free(m);
+}
+
 /* ---- stopping and going on --------------------------------------------------------------------------------------- */
 
 /* Stopped behind each step in turn, and run again: the same bits. */

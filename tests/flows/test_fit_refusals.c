@@ -2,6 +2,7 @@
 #include "fit_support.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
@@ -187,21 +188,35 @@ Test(fit, no_allocation_from_the_second_epoch_on)
     cr_assert_eq(count.blocks, 0);
 }
 
+/* Runs, saves and resumes; the first failure. */
+static leat_code whole_life(leat_fit *f, const char *path)
+{
+    leat_code code = leat_fit_run(f);
+    if (!code)
+        code = leat_fit_save(f, path, 0, NULL, NULL);
+    return code ? code : leat_fit_resume(f, path, NULL);
+}
+
 /* Every call may fail: LEAT_ENOMEM is told, and nothing leaks. */
 Test(fit, out_of_memory)
 {
     leat_tensor x, c;
     fit_data(5, 40, &x, &c);
+    char path[] = "/tmp/leat-fit-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    close(fd);
     bool whole = false;
     for (int64_t limit = 0; !whole; limit++) {
         counter count = { .limit = limit };
         leat_model *m;
         leat_fit *f = counted_fit(&count, x, &m);
-        leat_code code = leat_fit_run(f);
+        leat_code code = whole_life(f, path);
         cr_assert(code == LEAT_OK || code == LEAT_ENOMEM || (code == LEAT_ESTATE && !f), "%d after %lld calls: %s",
                   code, (long long)limit, leat_fit_status(f)->message);
         whole = code == LEAT_OK && count.calls <= limit;
         leat_model_free(m);
         cr_assert_eq(count.blocks, 0, "%lld blocks leak", (long long)count.blocks);
     }
+    unlink(path);
 }

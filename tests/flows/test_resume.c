@@ -78,9 +78,11 @@ static void save(run r, const char *path)
     cr_assert_eq(leat_fit_save(r.fit, path, 0, NULL, &s), LEAT_OK, "%s", s.message);
 }
 
+/* Into a fit that has been somewhere else, so that nothing is right by chance. */
 static void resume(run r, const char *path)
 {
     leat_status s = { 0 };
+    cr_assert_eq(leat_fit_epoch(r.fit, NULL), LEAT_OK, "%s", leat_fit_status(r.fit)->message);
     cr_assert_eq(leat_fit_resume(r.fit, path, &s), LEAT_OK, "%s", s.message);
 }
 
@@ -207,6 +209,25 @@ Test(resume, early_stopping)
     leat_model_free(n);
 }
 
+/* Weights that do not move: the first epoch stays the best. */
+Test(resume, an_equal_loss_is_no_better)
+{
+    leat_tensor x, c;
+    fit_data(1, ROWS, &x, &c);
+    for (int k = 0; k < 2; k++) {
+        leat_model *m = test_model(1);
+        leat_flow *flow = fit_flow(m, 0, false);
+        leat_freeze((leat_module *)flow, true);
+        run r = { m, leat_fit_new(flow, &(leat_fit_opts){ .data = x, .epochs = 3, .validation = 0.5 }) };
+        if (k)
+            resume(r, path_of("checkpoint"));
+        go(r);
+        cr_assert_eq(leat_fit_get_state(r.fit).best_epoch, 1);
+        save(r, path_of("checkpoint"));
+        leat_model_free(m);
+    }
+}
+
 /* A checkpoint of nothing; and saving twice gives the same file, whatever the number of threads. */
 Test(resume, before_the_first_step)
 {
@@ -293,6 +314,23 @@ Test(resume, other_options)
         o.data = x;
         leat_fit *f = leat_fit_new(fit_flow(m, 0, false), &o);
         refused(f, m, path_of("checkpoint"), LEAT_EARG, others[k].message);
+        leat_model_free(m);
+    }
+}
+
+/* One bit of one number of the context, and all else the same. */
+Test(resume, another_context)
+{
+    leat_tensor x, c;
+    fit_data(1, ROWS, &x, &c);
+    for (int k = 0; k < 2; k++) {
+        leat_model *m = test_model(1);
+        leat_fit *f = leat_fit_new(fit_flow(m, 1, false), &(leat_fit_opts){ .data = x, .context = c });
+        if (k)
+            refused(f, m, path_of("checkpoint"), LEAT_EARG, "made with other data: [83,2]");
+        else
+            save((run){ m, f }, path_of("checkpoint"));
+        ((unsigned char *)&c.data[ROWS - 1])[0] ^= 1;
         leat_model_free(m);
     }
 }
