@@ -318,7 +318,7 @@ LEAT_API leat_code leat_table_select(leat_table *t, const char *columns, leat_st
 
 LEAT_API int64_t leat_table_columns(const leat_table *t);                /* how many are read */
 LEAT_API const char *const *leat_table_names(const leat_table *t);       /* theirs; NULL without a header */
-LEAT_API int64_t leat_table_place(const leat_table *t, int64_t column);   /* where in the file it stands, from 1 */
+LEAT_API int64_t leat_table_place(const leat_table *t, int64_t column);  /* where in the file it stands, from 1 */
 LEAT_API int64_t leat_table_find(const leat_table *t, const char *name); /* the first one called so, from 0; or -1 */
 
 /*
