@@ -89,7 +89,7 @@ static bool step(search *s, int64_t i, int number)
 {
     double unit = sizeof(leat_real) == 8 ? 0x1p-52 : 0x1p-23;
     double x = (double)s->x[i], excess = (double)s->value[i] - (double)s->y[i];
-    double close = 4 * unit * fmax(1, fabs(x));
+    double close = 4 * unit * (fabs(x) > 1 ? fabs(x) : 1);
     if (excess == 0)
         return true;
     if (excess > 0)

@@ -65,6 +65,9 @@
     OP(gelu, any, (leat_var x), v_gelu(x), v_mul(g, v_gelu_slope(x)), X) \
     /* The approximation of gelu by x / 2 (1 + tanh(u)), u = sqrt(2 / pi) (x + 0.044715 x^3). */ \
     OP(gelu_tanh, any, (leat_var x), v_mul(x, v_sigmoid(v_gelu_tanh_argument(x))), v_mul(g, v_gelu_tanh_slope(x)), X) \
+    /* x / (1 + |x|) */ \
+    OP(softsign, any, (leat_var x), v_div(x, v_add(v_set(1), v_abs(x))), \
+       v_div(g, v_mul(v_add(v_set(1), v_abs(x)), v_add(v_set(1), v_abs(x)))), X) \
     \
     /* ---- with numbers ---- \
      * x + c, x - c, c - x, x c, x / c, c / x */ \
@@ -86,8 +89,8 @@
     OP(sub, any, v_sub(a, b), g, v_neg(g)) \
     OP(mul, any, v_mul(a, b), v_mul(g, b), v_mul(g, a)) \
     OP(div, away, v_div(a, b), v_div(g, b), v_neg(v_mul(g, v_div(y, b)))) \
-    /* a^b; special values as in C's pow. The gradient towards a is 0 where b = 0, that towards b where a = 0 <= b; for \
-     * negative a it is NaN. */ \
+    /* a^b; special values as in C's pow. The gradient towards a is 0 where b = 0, that towards b where a = 0 <= b; \
+     * for negative a it is NaN. */ \
     OP(pow, positive, v_pow(a, b), v_mul(g, v_pow_slope(a, b)), v_mul(g, v_pow_slope_exponent(a, b, y))) \
     /* The greater, the lesser; where equal, each gets half of the gradient; where one is NaN, both get all of it. */ \
     OP(maximum, apart, v_maximum(a, b), v_mul(g, v_share_of_less(b, a)), v_mul(g, v_share_of_less(a, b))) \

@@ -2,9 +2,10 @@
  * Private to tensor: the innermost loops of a matrix product, over the vectors of simd.h.
  *
  * A tile of C, a few rows by a few vectors, stays in registers while k runs; each step loads one row of B and
- * broadcasts one number of A for each row of the tile. Six rows by two vectors fill the sixteen registers of AVX2. One
- * or two rows take more vectors each, as a chain of fma needs about eight others beside it to hide its latency. The
- * tiles are written by macros, since only variables with a name are sure to be registers at -O2.
+ * broadcasts one number of A for each row of the tile. Six rows by two vectors fill the sixteen registers of AVX2, by
+ * four the thirty-two short ones of NEON. One or two rows take more vectors each, as a chain of fma needs about eight
+ * others beside it to hide its latency. The tiles are written by macros, since only variables with a name are sure to be
+ * registers at -O2.
  */
 #ifndef LEAT_GEMM_KERNEL_H
 #define LEAT_GEMM_KERNEL_H
@@ -13,8 +14,16 @@
 #include "gemm_pack.h"
 #include "vmath.h"
 
+#ifdef LEAT_SIMD_NEON
+#define TILE_VECS 4
+/* The rows of a step one after the other: all six numbers of A at once would push parts of C out of the registers. */
+#define TILE_ORDER __asm__ volatile("" ::: "memory");
+#else
+#define TILE_VECS 2
+#define TILE_ORDER
+#endif
 #define TILE_ROWS    6
-#define TILE_COLS    (2 * VL)
+#define TILE_COLS    (TILE_VECS * VL)
 #define TILE_WIDE    (8 * VL)
 #define NEAR_NUMBERS (int64_t)(16384 / sizeof(leat_real)) /* half of a small first level cache */
 
@@ -27,7 +36,8 @@
 #define ROWS_6(X, V) ROWS_5(X, V) X(5, V)
 #define VECS_1(Y, i) Y(i, 0)
 #define VECS_2(Y, i) VECS_1(Y, i) Y(i, 1)
-#define VECS_4(Y, i) VECS_2(Y, i) Y(i, 2) Y(i, 3)
+#define VECS_3(Y, i) VECS_2(Y, i) Y(i, 2)
+#define VECS_4(Y, i) VECS_3(Y, i) Y(i, 3)
 #define VECS_8(Y, i) VECS_4(Y, i) Y(i, 4) Y(i, 5) Y(i, 6) Y(i, 7)
 
 /* Vector v behind p: all of it, or what the n columns of the tile leave of it. */
@@ -49,6 +59,7 @@
     const leat_real *a##i = a + i * g->a_row;                                                                          \
     V(DECLARE_VEC, i)
 #define STEP_ROW(i, V)                                                                                                 \
+    TILE_ORDER                                                                                                         \
     vec x##i = v_set(a##i[at]);                                                                                        \
     V(TILE_FMA, i)
 #define ZERO_ROW(i, V) V(TILE_ZERO, i)
@@ -87,46 +98,54 @@
         ROWS(STORE_ROW, VECS)                                                                                          \
     }
 
+/* Tiles NAME_<rows>x<vecs> of every number of rows, and their row in the table below. */
+#define TILES(NAME, VECS) TILES_(NAME, VECS)
+#define TILES_(NAME, VECS)                                                                                             \
+    TILE(NAME##_1x##VECS, ROWS_1, VECS_##VECS)                                                                         \
+    TILE(NAME##_2x##VECS, ROWS_2, VECS_##VECS)                                                                         \
+    TILE(NAME##_3x##VECS, ROWS_3, VECS_##VECS)                                                                         \
+    TILE(NAME##_4x##VECS, ROWS_4, VECS_##VECS)                                                                         \
+    TILE(NAME##_5x##VECS, ROWS_5, VECS_##VECS)                                                                         \
+    TILE(NAME##_6x##VECS, ROWS_6, VECS_##VECS)
+#define TILE_ROW(NAME, VECS) TILE_ROW_(NAME, VECS)
+#define TILE_ROW_(NAME, VECS)                                                                                          \
+    {                                                                                                                  \
+        NULL, NAME##_1x##VECS, NAME##_2x##VECS, NAME##_3x##VECS, NAME##_4x##VECS, NAME##_5x##VECS, NAME##_6x##VECS     \
+    }
+
 typedef void tile_fn(const leat_gemm_block *g, const leat_real *a, const leat_real *b, leat_real *c,
                      const leat_real *bias, int64_t n);
 
 #define LOAD  LOAD_FULL
 #define STORE STORE_FULL
+TILES(tile, TILE_VECS)
 TILE(tile_1x8, ROWS_1, VECS_8)
+#if TILE_VECS < 4
 TILE(tile_2x4, ROWS_2, VECS_4)
-TILE(tile_1x2, ROWS_1, VECS_2)
-TILE(tile_2x2, ROWS_2, VECS_2)
-TILE(tile_3x2, ROWS_3, VECS_2)
-TILE(tile_4x2, ROWS_4, VECS_2)
-TILE(tile_5x2, ROWS_5, VECS_2)
-TILE(tile_6x2, ROWS_6, VECS_2)
+#endif
 #undef LOAD
 #undef STORE
 
 #define LOAD  LOAD_PART
 #define STORE STORE_PART
-TILE(part_1x2, ROWS_1, VECS_2)
-TILE(part_2x2, ROWS_2, VECS_2)
-TILE(part_3x2, ROWS_3, VECS_2)
-TILE(part_4x2, ROWS_4, VECS_2)
-TILE(part_5x2, ROWS_5, VECS_2)
-TILE(part_6x2, ROWS_6, VECS_2)
-TILE(part_1x1, ROWS_1, VECS_1)
-TILE(part_2x1, ROWS_2, VECS_1)
-TILE(part_3x1, ROWS_3, VECS_1)
-TILE(part_4x1, ROWS_4, VECS_1)
-TILE(part_5x1, ROWS_5, VECS_1)
-TILE(part_6x1, ROWS_6, VECS_1)
+TILES(part, 1)
+TILES(part, 2)
+#if TILE_VECS == 4
+TILES(part, 3)
+TILES(part, 4)
+#endif
 #undef LOAD
 #undef STORE
 
-enum { FULL, PART, HALF, WIDE };
+/* PART + v: all of v vectors and a part of one more, or all of it. */
+enum { FULL, WIDE, PART };
 
 static tile_fn *const tiles[][TILE_ROWS + 1] = {
-    [FULL] = { NULL, tile_1x2, tile_2x2, tile_3x2, tile_4x2, tile_5x2, tile_6x2 },
-    [PART] = { NULL, part_1x2, part_2x2, part_3x2, part_4x2, part_5x2, part_6x2 },
-    [HALF] = { NULL, part_1x1, part_2x1, part_3x1, part_4x1, part_5x1, part_6x1 },
-    [WIDE] = { NULL, tile_1x8, tile_2x4 },
+    [FULL] = TILE_ROW(tile, TILE_VECS), [WIDE] = { NULL, tile_1x8, tile_2x4 },
+    [PART] = TILE_ROW(part, 1),         [PART + 1] = TILE_ROW(part, 2),
+#if TILE_VECS == 4
+    [PART + 2] = TILE_ROW(part, 3),     [PART + 3] = TILE_ROW(part, 4),
+#endif
 };
 
 /* The tiles of the columns j .. j + width from row `first` on, down to `end`; b is where these columns begin. Returns
@@ -134,7 +153,7 @@ static tile_fn *const tiles[][TILE_ROWS + 1] = {
 static int64_t gemm_column(const leat_gemm_block *g, int64_t first, int64_t end, const leat_real *b, int64_t j,
                            int64_t left)
 {
-    int kind = left >= TILE_COLS ? FULL : left > VL ? PART : HALF;
+    int kind = left >= TILE_COLS ? FULL : PART + (int)((left - 1) / VL);
     int64_t width = left < TILE_COLS ? left : TILE_COLS;
     if (g->m <= 2 && left >= TILE_WIDE / g->m)
         kind = WIDE, width = TILE_WIDE / g->m;

@@ -48,8 +48,29 @@ static inline void pack_square(const float *const *row, int64_t at, float *out, 
         _mm256_storeu_ps(out + (p + 3) * ld_out, _mm256_shuffle_ps(high01, high23, 0xee));
     }
 }
+#elif defined(LEAT_SIMD_NEON) && defined(LEAT_SIMD_DOUBLE)
+#define SQUARE 2
+static inline void pack_square(const double *const *row, int64_t at, double *out, int64_t ld_out)
+{
+    float64x2_t r0 = vld1q_f64(row[0] + at), r1 = vld1q_f64(row[1] + at);
+    vst1q_f64(out, vzip1q_f64(r0, r1));
+    vst1q_f64(out + ld_out, vzip2q_f64(r0, r1));
+}
+#elif defined(LEAT_SIMD_NEON)
+#define SQUARE 4
+static inline void pack_square(const float *const *row, int64_t at, float *out, int64_t ld_out)
+{
+    float32x4_t r0 = vld1q_f32(row[0] + at), r1 = vld1q_f32(row[1] + at);
+    float32x4_t r2 = vld1q_f32(row[2] + at), r3 = vld1q_f32(row[3] + at);
+    float32x4_t even01 = vtrn1q_f32(r0, r1), odd01 = vtrn2q_f32(r0, r1); /* columns 0 and 2, 1 and 3 */
+    float32x4_t even23 = vtrn1q_f32(r2, r3), odd23 = vtrn2q_f32(r2, r3);
+    vst1q_f32(out, vcombine_f32(vget_low_f32(even01), vget_low_f32(even23)));
+    vst1q_f32(out + ld_out, vcombine_f32(vget_low_f32(odd01), vget_low_f32(odd23)));
+    vst1q_f32(out + 2 * ld_out, vcombine_f32(vget_high_f32(even01), vget_high_f32(even23)));
+    vst1q_f32(out + 3 * ld_out, vcombine_f32(vget_high_f32(odd01), vget_high_f32(odd23)));
+}
 #else
-#define SQUARE VL
+#define SQUARE (VL < 8 ? VL : VL / 2) /* half a wide vector, as on AVX-512 */
 static inline void pack_square(const vreal *const *row, int64_t at, vreal *out, int64_t ld_out)
 {
     for (int p = 0; p < SQUARE; p++)

@@ -2,11 +2,13 @@
  * Which kernels run: looks once at what the machine has and at LEAT_ISA. A further instruction set is one more entry in
  * `look`, the better the later.
  */
+#include "gemm.h"
 #include "kernels.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const leat_kernels *available[8]; /* from plain to best, then NULL */
 static const leat_kernels *chosen;
@@ -22,6 +24,9 @@ static void look(void)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl"))
         available[count++] = &leat_kernels_avx512;
+#endif
+#ifdef LEAT_HAVE_NEON
+    available[count++] = &leat_kernels_neon;
 #endif
     chosen = available[count - 1];
     const char *wanted = getenv("LEAT_ISA");
@@ -45,6 +50,22 @@ const leat_kernels *const *leat_kernels_all(void)
 const char *leat_isa(void)
 {
     return leat_kernels_get()->isa;
+}
+
+leat_cpu leat_cpu_info(void)
+{
+    const leat_kernels *k = leat_kernels_get();
+    leat_cpu cpu = { .isa = k->isa, .lanes = k->gemm->lanes, .threads = leat_available_threads() };
+    for (int i = 0; available[i]; i++)
+        cpu.isas[i] = available[i]->isa;
+#ifdef _SC_LEVEL1_DCACHE_SIZE
+    static const int levels[] = { _SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE };
+    for (int i = 0; i < 3; i++) {
+        long bytes = sysconf(levels[i]);
+        cpu.cache[i] = bytes > 0 ? bytes : 0;
+    }
+#endif
+    return cpu;
 }
 
 leat_activation_op leat_activation_op_of(leat_activation f)

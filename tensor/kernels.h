@@ -1,9 +1,9 @@
 /*
  * Private to tensor and autograd: the table of kernels, one for each instruction set, chosen once per process.
  *
- * kernels_ref.c, kernels_avx2.c and kernels_avx512.c all compile kernels_impl.h (element by element work) and
- * gemm_kernel.h, over the vector type that simd.h gives them. Every kernel writes the same bits in every set. None of them allocates, and none
- * is threaded: callers cut the work (leat_parallel_for).
+ * kernels_ref.c, kernels_avx2.c, kernels_avx512.c and kernels_neon.c all compile kernels_impl.h (element by element
+ * work) and gemm_kernel.h, over the vector type that simd.h gives them. Every kernel writes the same bits in every set.
+ * None of them allocates, and none is threaded: callers cut the work (leat_parallel_for).
  */
 #ifndef LEAT_KERNELS_H
 #define LEAT_KERNELS_H
@@ -130,6 +130,10 @@ extern const leat_kernels leat_kernels_ref;
 #if defined(__x86_64__) && defined(__GNUC__)
 #define LEAT_HAVE_X86_VECTORS 1
 extern const leat_kernels leat_kernels_avx2, leat_kernels_avx512;
+#endif
+#if defined(__aarch64__) && defined(__ARM_NEON) && defined(__GNUC__)
+#define LEAT_HAVE_NEON 1
+extern const leat_kernels leat_kernels_neon;
 #endif
 
 /* The table in use: chosen at the first call, by the machine and LEAT_ISA. */

@@ -2,8 +2,9 @@
  * Private to tensor: one vector type over whatever instruction set the including .c file names, and the same operations
  * with the same results, bit for bit, in each.
  *
- * The file that includes this defines LEAT_SIMD_AVX2, LEAT_SIMD_AVX512 or nothing (the reference: one lane, plain C).
- * It carries its target itself, so that no file needs a compiler flag of its own: it includes <immintrin.h>, then says
+ * The file that includes this defines LEAT_SIMD_AVX2, LEAT_SIMD_AVX512, LEAT_SIMD_NEON, LEAT_SIMD_WIDE (many lanes in
+ * plain C, for tests) or nothing (the reference: one lane, plain C). It carries its target itself, so that no file needs
+ * a compiler flag of its own: on x86 it includes <immintrin.h>, then says
  *     #pragma GCC target("avx2,fma")                                                                              gcc
  *     #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function) ... pop            clang
  * and then includes this file. The elements are leat_real, or double if LEAT_SIMD_DOUBLE is defined.
@@ -42,6 +43,10 @@ typedef uint32_t vreal_bits;
 
 #if defined(LEAT_SIMD_AVX512)
 #include "simd_avx512.h"
+#elif defined(LEAT_SIMD_NEON)
+#include "simd_neon.h"
+#elif defined(LEAT_SIMD_WIDE)
+#include "simd_wide.h"
 #elif defined(LEAT_SIMD_AVX2)
 /* ---- AVX2 and FMA: 8 floats or 4 doubles ------------------------------------------------------------------------- */
 

@@ -182,9 +182,20 @@ LEAT_API void leat_parallel_for(leat_pool *p, int64_t n, int64_t grain, leat_ran
 
 /* ---- arithmetic -------------------------------------------------------------------------------------------------- */
 
-/* The instruction set whose kernels run in this process: "ref", "avx2" or "avx512". The best that the machine has,
- * unless the environment's LEAT_ISA names another; a name that this machine cannot run is ignored. */
+/* The instruction set whose kernels run in this process: "ref" (plain C), "avx2", "avx512" or "neon". The best that the
+ * machine has, unless the environment's LEAT_ISA names another; a name that this machine cannot run is ignored. */
 LEAT_API const char *leat_isa(void);
+
+/* What was found and what was chosen, to be written into logs and benchmarks. */
+typedef struct leat_cpu {
+    const char *isa;     /* leat_isa() */
+    const char *isas[8]; /* all that this machine can run, from plain to best, then NULL */
+    int lanes;           /* of a vector of `isa`, each a leat_real */
+    int threads;         /* leat_available_threads() */
+    int64_t cache[3];    /* bytes of the data caches, first to third level; 0 where the system does not say */
+} leat_cpu;
+
+LEAT_API leat_cpu leat_cpu_info(void);
 
 /* The activations: LEAT_<NAME> is the elementwise op of that name (elementwise.h), with the constant given where it has
  * one, and the layer. */
@@ -318,7 +329,7 @@ LEAT_API leat_code leat_table_select(leat_table *t, const char *columns, leat_st
 
 LEAT_API int64_t leat_table_columns(const leat_table *t);                /* how many are read */
 LEAT_API const char *const *leat_table_names(const leat_table *t);       /* theirs; NULL without a header */
-LEAT_API int64_t leat_table_place(const leat_table *t, int64_t column);   /* where in the file it stands, from 1 */
+LEAT_API int64_t leat_table_place(const leat_table *t, int64_t column);  /* where in the file it stands, from 1 */
 LEAT_API int64_t leat_table_find(const leat_table *t, const char *name); /* the first one called so, from 0; or -1 */
 
 /*

@@ -3,9 +3,10 @@
  * vmath_erf.h and vmath_pow.h have the rest.
  *
  * Each is within 2 units in the last place wherever the result is a normal number (tests/tensor/math_all.c looks at
- * every float), and right at infinities, zeros and NaN. There are no tables: a range reduction, one polynomial fitted
- * to have the least largest error on the reduced range, and the way back. The operations are the same in every
- * instruction set, so the bits are too; all multiply-adds are explicit.
+ * every float); silu is within 3, and gelu within 7, at negative numbers. They are right at infinities, zeros and NaN.
+ * There are no tables: a range reduction, one polynomial fitted to have the least largest error on the reduced range,
+ * and the way back. The operations are the same in every instruction set, so the bits are too; all multiply-adds are
+ * explicit.
  *
  *     exp      e^x = 2^n e^r with n = rint(x / ln 2), |r| <= ln(2) / 2, and e^r = 1 + r + r^2 q(r)
  *     log      x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); with s = f / (2 + f) and z = s^2,

@@ -1,8 +1,8 @@
 /*
  * Private to tensor: sin and cos over the vectors of simd.h, for any argument.
  *
- * x = n pi/2 + r + w with |r| <= pi/4, where w is what r's rounding loses; then sin or cos of r + w, by n. pi/2 comes in
- * three parts: n times the first, taken from x, is exact, and what the second loses is kept. Beyond VM_TRIG_LARGE that
+ * x = n pi/2 + r + w with |r| <= pi/4, where w is what r's rounding loses; then sin or cos of r + w, by n. pi/2 comes
+ * in three parts: n times the first, taken from x, is exact, and what the second loses is kept. Beyond VM_TRIG_LARGE that
  * has too few digits, and such lanes go through leat_trig_reduce, one by one.
  */
 #ifndef LEAT_VMATH_TRIG_H

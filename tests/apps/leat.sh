@@ -150,7 +150,7 @@ refuses '.png' plot two.leat --out two.gif
 
 # ---- to PyTorch and back ----
 run 0 import "$fixtures/flows/realnvp_odd.safetensors" --out imported.leat
-grep -q 'ReLU' err || fail "import does not say what it assumes"
+grep -qi 'relu' err || fail "import does not say what it assumes"
 run 0 sample imported.leat -n 20 -o points.csv
 run 0 score imported.leat points.csv; cp out imported
 run 0 score "$fixtures/flows/realnvp_odd.safetensors" points.csv

@@ -169,6 +169,24 @@ Test(axes, log_softmax_keeps_what_is_next_to_nothing)
     cr_assert_float_eq((double)data(y)[0], want, 4 * (double)EPS * fabs(want) + 1e-16);
 }
 
+/* Longer than what the kernels take at a time. */
+Test(axes, softmax_of_a_long_row)
+{
+    enum { LONG = 9000 };
+    leat_var x = leat_randn(tape, LEAT_SHAPE(2, LONG)), y = leat_softmax(x, 1), logs = leat_log_softmax(x, 1);
+    for (int row = 0; row < 2; row++) {
+        const leat_real *at = data(x) + row * LONG;
+        double total = 0;
+        for (int i = 0; i < LONG; i++)
+            total += exp((double)at[i]);
+        for (int i = 0; i < LONG; i++) {
+            double want = exp((double)at[i]) / total, got = (double)data(y)[row * LONG + i];
+            cr_assert(fabs(got - want) <= (4 * (double)EPS + 64 * DBL_EPSILON) * want, "element %d", i);
+            cr_assert(fabs((double)data(logs)[row * LONG + i] - log(want)) <= (double)EPS * 16 + 64 * DBL_EPSILON);
+        }
+    }
+}
+
 Test(axes, the_place_to_insert_a_value)
 {
     leat_shape s = LEAT_SHAPE(2, 4), k = LEAT_SHAPE(2, 3);

@@ -84,7 +84,7 @@ Test(elementwise, is_what_pytorch_computes)
         check_op(&f, op);
         ops++;
     }
-    cr_assert_eq(ops, 44);
+    cr_assert_eq(ops, 45);
     leat_arena_free(&arena);
 }
 

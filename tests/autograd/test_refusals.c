@@ -36,8 +36,8 @@ TestSuite(refusals, .init = setup, .fini = teardown);
     R(leat_add(N(2, 3), leat_zeros(tape, LEAT_SHAPE(2))), ESHAPE, "add [2,3] x [2]: the shapes do not broadcast")      \
     R(leat_where(N(2), N(3), N(3)), ESHAPE, "where [2] x [3] x [3]: the shapes do not broadcast")                      \
     R(leat_where(N(1), N(2), N(3)), ESHAPE, "where [1] x [2] x [3]: the shapes do not broadcast")                      \
-    R(leat_activate(N(2), (leat_activation)99), EARG, "activate: there is no activation 99")                             \
-    R(leat_linear(N(2, 2), N(3, 2), V({ 0 })[0], (leat_activation)99), EARG, "activate: there is no activation 99")      \
+    R(leat_activate(N(2), (leat_activation)99), EARG, "activate: there is no activation 99")                           \
+    R(leat_linear(N(2, 2), N(3, 2), V({ 0 })[0], (leat_activation)99), EARG, "activate: there is no activation 99")    \
     R(leat_matmul(N(2, 3), N(2, 3)), ESHAPE, "matmul [2,3] x [2,3]: inner sizes differ: 3 and 2")                      \
     R(leat_matmul_t(N(2, 3), N(3, 2), true, false), ESHAPE,                                                            \
       "matmul [2,3] x [3,2]: inner sizes differ: 2 and 3, after transposing")                                          \
@@ -88,22 +88,24 @@ TestSuite(refusals, .init = setup, .fini = teardown);
     R(leat_concat(9, V(WIDE, WIDE, WIDE, WIDE, WIDE, WIDE, WIDE, WIDE, WIDE), 1), ENOMEM,                              \
       "the sizes on axis 1 add up to too much")                                                                        \
     R(leat_concat(2, V(WIDE, WIDE), 1), ENOMEM, "no memory could hold the result's shape [0,")                         \
-    R(leat_index_select(N(2, 3), -3, INDEX(0)), ESHAPE, "index_select [2,3]: axis -3 of a tensor of rank 2")                       \
-    R(leat_index_select(N(2, 3), 1, INDEX(0, 3)), EARG, "index_select [2,3]: index 1 of the list is 3, axis 1 has the size 3")     \
-    R(leat_index_select(N(2, 3), -2, INDEX(-1)), EARG, "index_select [2,3]: index 0 of the list is -1, axis -2 has the size 2")    \
-    R(leat_index_copy(N(2, 3), 2, INDEX(0), N(2, 1)), ESHAPE, "index_copy [2,3] x [2,1]: axis 2 of a tensor of rank 2")      \
-    R(leat_index_copy(N(2, 3), 1, INDEX(5), N(2, 1)), EARG,                                                               \
-      "index_copy [2,3] x [2,1]: index 0 of the list is 5, axis 1 has the size 3")                                        \
-    R(leat_index_copy(N(2, 3), 1, INDEX(2, 0, 2), N(2, 3)), EARG,                                                         \
-      "index_copy [2,3] x [2,3]: index 2 of the list is 2, for the second time")                                          \
-    R(leat_index_copy(N(2, 3), 1, INDEX(2, 0), N(2, 3)), ESHAPE,                                                          \
-      "index_copy [2,3] x [2,3]: the second should be [2,2], one slice for each index")                                   \
-    R(leat_index_add(N(2, 3), 1, INDEX(0, 0), N(2, 1)), ESHAPE,                                                      \
-      "index_add [2,3] x [2,1]: the second should be [2,2], one slice for each index")                               \
-    R(leat_index_add(N(2, 3), 0, INDEX(2), N(1, 3)), EARG,                                                           \
-      "index_add [2,3] x [1,3]: index 0 of the list is 2, axis 0 has the size 2")                                    \
-    R(leat_index_add(N(2, 3), 5, INDEX(2), N(1, 3)), ESHAPE,                                                         \
-      "index_add [2,3] x [1,3]: axis 5 of a tensor of rank 2")                                                       \
+    R(leat_index_select(N(2, 3), -3, INDEX(0)), ESHAPE, "index_select [2,3]: axis -3 of a tensor of rank 2")           \
+    R(leat_index_select(N(2, 3), 1, INDEX(0, 3)), EARG,                                                                \
+      "index_select [2,3]: index 1 of the list is 3, axis 1 has the size 3")                                           \
+    R(leat_index_select(N(2, 3), -2, INDEX(-1)), EARG,                                                                 \
+      "index_select [2,3]: index 0 of the list is -1, axis -2 has the size 2")                                         \
+    R(leat_index_copy(N(2, 3), 2, INDEX(0), N(2, 1)), ESHAPE,                                                          \
+      "index_copy [2,3] x [2,1]: axis 2 of a tensor of rank 2")                                                        \
+    R(leat_index_copy(N(2, 3), 1, INDEX(5), N(2, 1)), EARG,                                                            \
+      "index_copy [2,3] x [2,1]: index 0 of the list is 5, axis 1 has the size 3")                                     \
+    R(leat_index_copy(N(2, 3), 1, INDEX(2, 0, 2), N(2, 3)), EARG,                                                      \
+      "index_copy [2,3] x [2,3]: index 2 of the list is 2, for the second time")                                       \
+    R(leat_index_copy(N(2, 3), 1, INDEX(2, 0), N(2, 3)), ESHAPE,                                                       \
+      "index_copy [2,3] x [2,3]: the second should be [2,2], one slice for each index")                                \
+    R(leat_index_add(N(2, 3), 1, INDEX(0, 0), N(2, 1)), ESHAPE,                                                        \
+      "index_add [2,3] x [2,1]: the second should be [2,2], one slice for each index")                                 \
+    R(leat_index_add(N(2, 3), 0, INDEX(2), N(1, 3)), EARG,                                                             \
+      "index_add [2,3] x [1,3]: index 0 of the list is 2, axis 0 has the size 2")                                      \
+    R(leat_index_add(N(2, 3), 5, INDEX(2), N(1, 3)), ESHAPE, "index_add [2,3] x [1,3]: axis 5 of a tensor of rank 2")  \
     R(leat_exp(leat_index_select(N(2), 7, INDEX(0))), ESHAPE, "index_select [2]: axis 7 of a tensor of rank 1")
 
 static const struct {

@@ -276,8 +276,8 @@ Test(values, index_select_and_index_copy)
     assert_numbers(leat_index_add(x, 1, INDEX(1, 1), y), LEAT_SHAPE(2, 3), NUMBERS(0, 31, 2, 3, 74, 5));
     assert_numbers(leat_index_add(x, 0, INDEX(0), row), LEAT_SHAPE(2, 3), NUMBERS(7, 9, 11, 3, 4, 5));
     assert_numbers(x, LEAT_SHAPE(2, 3), NUMBERS(0, 1, 2, 3, 4, 5));
-    assert_equal(gradient(leat_index_select(x, -1, INDEX(2, 0, 2)), NUMBERS(1, 2, 3, 4, 5, 6), x), NUMBERS(2, 0, 4, 5, 0, 10),
-                 6);
+    assert_equal(gradient(leat_index_select(x, -1, INDEX(2, 0, 2)), NUMBERS(1, 2, 3, 4, 5, 6), x),
+                 NUMBERS(2, 0, 4, 5, 0, 10), 6);
     leat_var z = leat_index_copy(x, 1, INDEX(2, 0), y);
     assert_equal(gradient(z, NUMBERS(1, 2, 3, 4, 5, 6), x), NUMBERS(0, 2, 0, 0, 5, 0), 6);
     assert_equal(leat_grad(y).data, NUMBERS(3, 1, 6, 4), 4);

@@ -5,7 +5,6 @@
 #include <criterion/criterion.h>
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../../tensor/kernels.h"
@@ -418,7 +417,7 @@ Test(kernels, logsumexp)
     }
 }
 
-/* ---- choice ------------------------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 Test(kernels, every_table_is_full)
 {
@@ -435,33 +434,4 @@ Test(kernels, every_table_is_full)
         cr_assert(k->gemm && k->subtract_scaled);
     }
     cr_assert_eq(leat_kernels_all()[0], &leat_kernels_ref);
-}
-
-static const leat_kernels *best(void)
-{
-    const leat_kernels *last = NULL;
-    for (EACH_SET(k))
-        last = k;
-    return last;
-}
-
-Test(kernels, the_best_is_chosen)
-{
-    unsetenv("LEAT_ISA");
-    cr_assert_eq(leat_kernels_get(), best());
-    cr_assert_str_eq(leat_isa(), best()->isa);
-}
-
-Test(kernels, the_environment_chooses)
-{
-    setenv("LEAT_ISA", "ref", 1);
-    cr_assert_str_eq(leat_isa(), "ref");
-    setenv("LEAT_ISA", "avx2", 1);
-    cr_assert_str_eq(leat_isa(), "ref", "chosen once");
-}
-
-Test(kernels, an_unknown_choice_is_ignored)
-{
-    setenv("LEAT_ISA", "abacus", 1);
-    cr_assert_eq(leat_kernels_get(), best());
 }
