@@ -28,7 +28,7 @@ static leat_flow *build(leat_model *m, int64_t dim, int64_t context, const void 
 
 int main(int argc, char **argv)
 {
-    settings o;
+    settings o = { 0 };
     int exit_code = app_options_parse(&program, argc, argv, &o, NULL);
     if (exit_code >= 0)
         return exit_code;
