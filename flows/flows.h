@@ -105,6 +105,13 @@ typedef struct leat_flow_call {
     leat_var context; /* [batch, features] or absent */
 } leat_flow_call;
 
+/* What is known of a transform's inverse, for leat_flow_set_recompute. */
+typedef enum leat_inverse_kind {
+    LEAT_INVERSE_UNKNOWN = 0, /* there may be none, a numerical one, or another in training mode */
+    LEAT_INVERSE_CLOSED,      /* a formula, the same in training and evaluation: x again but for rounding */
+    LEAT_INVERSE_EXACT,       /* the very bits of x, in both directions: a permutation's */
+} leat_inverse_kind;
+
 typedef struct leat_transform_type {
     leat_module_type module;
     leat_pair (*forward)(leat_transform *t, leat_var x, const leat_flow_call *call);
@@ -114,6 +121,10 @@ typedef struct leat_transform_type {
     void (*trace_moved)(const leat_transform *t, int64_t dim, bool *moved);
     /* The mask of a coupling, whose Jacobian is then checked to be block triangular; NULL: not a coupling. */
     const struct leat_mask *(*mask)(const leat_transform *t);
+    leat_inverse_kind (*inverse_kind)(const leat_transform *t); /* NULL: unknown */
+    /* For transforms of a known inverse that can do better than invert and then run: x holds the output; puts the input
+     * in its place, in x's own memory, and runs forward (or `inverse`) from it. NULL: invert, then run. */
+    leat_pair (*rebuild)(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse);
 } leat_transform_type;
 
 struct leat_transform {
@@ -240,6 +251,28 @@ LEAT_API int64_t leat_flow_dim(const leat_flow *f);
 LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms, a standardizer (the first) included */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
 LEAT_API leat_model *leat_flow_model(const leat_flow *f);
+
+/*
+ * Memory of training that hardly grows with depth. An ordinary step keeps what every transform makes on the way until
+ * backward has used it. Otherwise only one transform's is there at a time, for one more forward pass of each:
+ *
+ *     LEAT_RECOMPUTE_FORWARD   keeps each transform's input (of a coupling, what it moves) and runs the transform again.
+ *                              Values, gradients and what is trained are those of an ordinary step, to the bit.
+ *     LEAT_RECOMPUTE_INVERT    keeps nothing, and gets the input back from the output by the inverse. Inputs that come
+ *                              back differ by rounding, and so do gradients. Inputs are kept, as above, where the inverse
+ *                              is not a formula, or is not the same in training and evaluation (batch norm).
+ *
+ * In both, what is asked for beyond training (sampling, scoring without recording) is as before. A transform of your own
+ * is kept the input of, unless its type has inverse_kind; it must be a function of what leat_checkpoint allows. Not
+ * saved with the model.
+ */
+typedef enum leat_recompute {
+    LEAT_RECOMPUTE_NONE = 0,
+    LEAT_RECOMPUTE_FORWARD,
+    LEAT_RECOMPUTE_INVERT,
+} leat_recompute;
+
+LEAT_API void leat_flow_set_recompute(leat_flow *f, leat_recompute how);
 
 /* x, z: [batch, dim]. Each has a form with a context, [batch, features], for conditional flows p(x | context). All of
  * them are differentiable when the tape records; when it does not, memory is that of the largest transform. */
