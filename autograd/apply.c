@@ -56,7 +56,7 @@ static bool take_inputs(leat_call *c, const leat_var *in, bool *needs_grad)
             return false;
         }
         leat_node *n = leat_node_of(in[i]);
-        if (!n || !leat_node_data(c->tape, n))
+        if (!n || !leat_node_data(c->tape, in[i].id))
             return false;
         c->in[i] = n->value;
         *needs_grad |= n->needs_grad && !(op->no_grad >> i & 1);

@@ -155,6 +155,32 @@ LEAT_API leat_tensor leat_grad(leat_var v);
 /* Empties the gradients of all leaves of the step, parameters' too. */
 LEAT_API void leat_clear_grads(leat_tape *t);
 
+/*
+ * Checkpoints: memory for time (torch.utils.checkpoint). leat_checkpoint runs fn(tape, user, in, out) and gives its
+ * results, as if it had been called directly, but of all that fn makes on the tape only the results stay. Backward runs
+ * it again and walks back over what it makes then; so a step needs the memory of one such function at a time, for one
+ * more forward pass of each.
+ *
+ *     static void block(leat_tape *t, void *user, const leat_var *in, leat_var *out)
+ *     {
+ *         out[0] = leat_forward(user, in[0]);
+ *     }
+ *     leat_checkpoint(tape, block, net, 1, &x, 1, &y);
+ *
+ * Values and gradients have the bits of a direct call; random numbers, mode and place in the model are the first run's.
+ * What fn uses besides its inputs (`user`, parameters, variables made before) must last, and be the same, until backward
+ * is done; if the second run gives other shapes or numbers, backward fails with LEAT_ESTATE. What fn changes (running
+ * statistics) it must not change again while leat_tape_recomputing is true. Checkpoints may be nested. Inputs may be
+ * absent; at most LEAT_MAX_INPUTS of them, and as many results. Without recording fn is called once, and its memory
+ * given back.
+ */
+typedef void leat_block(leat_tape *t, void *user, const leat_var *in, leat_var *out);
+LEAT_API leat_code leat_checkpoint(leat_tape *t, leat_block *fn, void *user, int inputs, const leat_var *in,
+                                   int outputs, leat_var *out);
+
+/* Whether a checkpoint's function is being run again. */
+LEAT_API bool leat_tape_recomputing(const leat_tape *t);
+
 /* ---- ops ---------------------------------------------------------------------------------------------------------
  * Inputs broadcast as in NumPy where a line says so. Axes may be negative: -1 is the last. g is the gradient of the
  * result. All fail with LEAT_ESHAPE when shapes do not fit, and LEAT_ENOMEM.

@@ -4,7 +4,7 @@
  * An op writes its whole contribution to an input. The first contribution to a gradient goes straight to its place;
  * a later one goes to spare memory and is added. The gradient of an activation dies when its op has passed it on.
  */
-#include "tape.h"
+#include "checkpoint.h"
 #include "broadcast.h"
 #include "../tensor/kernels.h"
 
@@ -164,6 +164,8 @@ static bool backward_op(leat_tape *t, uint32_t id)
     leat_node *n = leat_tape_node(t, id);
     if (n->op->flags & LEAT_OP_VIEW)
         return pass_view(t, n);
+    if (n->op->flags & LEAT_OP_BLOCK)
+        return ((const leat_block_op *)n->op)->backward(t, id);
     leat_call c;
     c.tape = t;
     c.op = n->op;
@@ -174,6 +176,8 @@ static bool backward_op(leat_tape *t, uint32_t id)
     target to[LEAT_MAX_INPUTS];
     for (int i = 0; i < c.inputs; i++) {
         leat_node *input = n->in[i] ? leat_tape_node(t, n->in[i]) : NULL;
+        if (input && !leat_node_data(t, n->in[i]))
+            return false;
         c.in[i] = input ? input->value : (leat_tensor){ 0 };
         if (!prepare_target(&c, n, i, input, &to[i]))
             return false;
@@ -207,11 +211,11 @@ static void drop_grads(leat_tape *t, uint32_t id, int outputs)
     }
 }
 
-static bool walk(leat_tape *t, uint32_t from)
+bool leat_tape_walk(leat_tape *t, uint32_t from, uint32_t after)
 {
     leat_arena_mark scratch = leat_arena_save(&t->scratch);
     /* `from` may be the second of several outputs; its op stands at the first */
-    for (uint32_t id = from; id > 0; id--) {
+    for (uint32_t id = from; id > after; id--) {
         const leat_node *n = leat_tape_node(t, id);
         if (!n->op || !n->needs_grad || !reached(t, id, n->outputs))
             continue;
@@ -224,12 +228,28 @@ static bool walk(leat_tape *t, uint32_t from)
     return true;
 }
 
+bool leat_tape_add_grad(leat_tape *t, leat_var v, const leat_real *grad)
+{
+    leat_node *n = leat_node_of(v);
+    if (!n || !n->needs_grad)
+        return n != NULL;
+    bool fresh;
+    leat_real *place = claim_grad(t, n, &fresh);
+    if (place && fresh && node_count(n))
+        memcpy(place, grad, (size_t)node_count(n) * sizeof(leat_real));
+    else if (place)
+        leat_kernels_get()->accumulate(place, grad, node_count(n));
+    return place != NULL;
+}
+
 void leat_clear_grads(leat_tape *t)
 {
     for (uint32_t id = 1; id <= t->count; id++) {
         leat_node *n = leat_tape_node(t, id);
         if (n->leaf)
             n->leaf->has_grad = false;
+        if (n->op && n->op->flags & LEAT_OP_BLOCK)
+            leat_block_clear(n);
         if (n->grad)
             leat_tape_give_grad(t, n->grad, node_count(n));
         n->grad = NULL;
@@ -247,15 +267,8 @@ leat_code leat_vjp(leat_var y, leat_tensor cotangent)
     } else if (n && !n->needs_grad && !t->recording) {
         leat_tape_fail(t, LEAT_ESTATE, "backward: the tape is not recording");
     } else if (n && n->needs_grad) {
-        bool fresh;
-        int64_t count = node_count(n);
-        leat_real *place = claim_grad(t, n, &fresh);
-        if (place && fresh && count)
-            memcpy(place, cotangent.data, (size_t)count * sizeof(leat_real));
-        else if (place)
-            leat_kernels_get()->accumulate(place, cotangent.data, count);
-        if (place)
-            walk(t, y.id);
+        if (leat_tape_add_grad(t, y, cotangent.data))
+            leat_tape_walk(t, y.id, 0);
     }
     if (t->status.code)
         leat_clear_grads(t);
@@ -292,23 +305,34 @@ static int64_t first_nonfinite(const leat_node *n)
     return -1;
 }
 
-leat_code leat_tape_check(leat_var v)
+bool leat_tape_search(leat_tape *t, uint32_t first, uint32_t last)
 {
-    leat_node *end = leat_node_of(v);
-    leat_tape *t = v.tape;
-    if (!end || first_nonfinite(end) < 0)
-        return t->status.code;
-    for (uint32_t id = 1; id <= t->count; id++) {
+    uint32_t op_id = 0; /* of the op that the node is an output of, if it is one */
+    for (uint32_t id = first; id <= last; id++) {
         const leat_node *n = leat_tape_node(t, id);
+        if (n->op || (op_id && id - op_id >= leat_tape_node(t, op_id)->outputs))
+            op_id = n->op ? id : 0;
         int64_t at = first_nonfinite(n);
         if (at < 0)
             continue;
-        const char *what = n->op ? n->op->name : n->leaf ? "parameter" : n->is_input ? "input" : "constant";
+        const leat_op *op = op_id ? leat_tape_node(t, op_id)->op : NULL;
+        if (op && op->flags & LEAT_OP_BLOCK && ((const leat_block_op *)op)->search(t, op_id))
+            return true;
+        const char *what = op ? op->name : n->leaf ? "parameter" : n->is_input ? "input" : "constant";
         const char *value = isnan(n->value.data[at]) ? "nan" : n->value.data[at] > 0 ? "inf" : "-inf";
         char place[LEAT_PATH_TEXT], shape[LEAT_SHAPE_TEXT];
         leat_fail(&t->status, LEAT_ENONFINITE, "%s%s %s is the first value that is not finite: %s at element %lld",
                   leat_place(n->scope, place), what, leat_shape_print(&n->value.shape, shape), value, (long long)at);
-        break;
+        return true;
     }
+    return false;
+}
+
+leat_code leat_tape_check(leat_var v)
+{
+    leat_node *end = leat_node_of(v);
+    leat_tape *t = v.tape;
+    if (end && first_nonfinite(end) >= 0)
+        leat_tape_search(t, 1, t->count);
     return t->status.code;
 }

@@ -127,7 +127,7 @@ leat_tensor leat_value(leat_var v)
     leat_node *n = quiet_node(v);
     if (!n)
         return (leat_tensor){ 0 };
-    leat_node_data(v.tape, n);
+    leat_node_data(v.tape, v.id);
     return n->value;
 }
 

@@ -43,6 +43,7 @@ void leat_tape_free(leat_tape *t)
 void leat_tape_reset(leat_tape *t)
 {
     t->count = 0;
+    t->zeros = 0;
     t->epoch++;
     t->status.code = LEAT_OK;
     t->status.message[0] = '\0';
@@ -108,6 +109,11 @@ bool leat_tape_set_training(leat_tape *t, bool training)
     bool was = t->training;
     t->training = training;
     return was;
+}
+
+bool leat_tape_recomputing(const leat_tape *t)
+{
+    return t->recomputing;
 }
 
 leat_rng *leat_tape_rng(leat_tape *t)
@@ -225,13 +231,17 @@ leat_node *leat_node_of(leat_var v)
     return n;
 }
 
-leat_real *leat_node_data(leat_tape *t, leat_node *n)
+leat_real *leat_node_data(leat_tape *t, uint32_t id)
 {
+    leat_node *n = leat_tape_node(t, id);
     if (n->is_zeros && !n->value.data) {
         size_t bytes = (size_t)leat_shape_count(&n->value.shape) * sizeof(leat_real);
         n->value.data = leat_tape_alloc(t, bytes);
-        if (n->value.data)
-            memset(n->value.data, 0, bytes);
+        if (!n->value.data)
+            return NULL;
+        memset(n->value.data, 0, bytes);
+        n->zeros_before = t->zeros;
+        t->zeros = id;
     }
     return n->value.data;
 }
@@ -247,6 +257,16 @@ bool leat_is_zeros(leat_var v)
 leat_tape_mark leat_tape_save(const leat_tape *t)
 {
     return (leat_tape_mark){ leat_arena_save(&t->step), t->count };
+}
+
+/* Zeros may have got their storage since the mark, older ones too: they get other storage when they need it again. */
+void leat_tape_drop(leat_tape *t, leat_tape_mark mark)
+{
+    for (; t->zeros; t->zeros = leat_tape_node(t, t->zeros)->zeros_before)
+        leat_tape_node(t, t->zeros)->value.data = NULL;
+    leat_arena_restore(&t->step, mark.memory);
+    t->count = mark.nodes;
+    t->epoch++;
 }
 
 /* The kept numbers wait in scratch while the step's memory is rolled back, and then move in at its new end. */
@@ -271,9 +291,7 @@ void leat_tape_keep(leat_tape *t, leat_tape_mark mark, int n, leat_var **vars)
             memcpy(kept[i].data, node->value.data, (size_t)leat_shape_count(&kept[i].shape) * sizeof(leat_real));
         }
     }
-    leat_arena_restore(&t->step, mark.memory);
-    t->count = mark.nodes;
-    t->epoch++;
+    leat_tape_drop(t, mark);
     for (int i = 0; i < n && !t->status.code; i++) {
         if (moves[i])
             *vars[i] = kept[i].data ? leat_const(t, kept[i]) : leat_zeros(t, kept[i].shape);

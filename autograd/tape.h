@@ -18,8 +18,8 @@ typedef struct leat_node {
     const uint32_t *in;
     leat_tensor value; /* zeros without storage have data NULL until someone looks */
     leat_real *grad;
-    uint32_t epoch;
-    uint8_t inputs, outputs; /* outputs: 0 for leaves and further outputs */
+    uint32_t epoch, zeros_before; /* zeros_before: the zeros that got storage before these did */
+    uint8_t inputs, outputs;      /* outputs: 0 for leaves and further outputs */
     bool needs_grad, is_input, is_zeros;
 } leat_node;
 
@@ -31,12 +31,13 @@ struct leat_tape {
     leat_arena grads, scratch;
     leat_pool *pool;
     leat_rng rng;
-    bool recording, training;
+    bool recording, training, recomputing;
     leat_status status;
     const leat_scope *scope;
     leat_node **blocks;
     uint32_t block_count, block_capacity;
     uint32_t count, epoch; /* nodes 1 .. count exist */
+    uint32_t zeros;        /* the zeros that got storage last, or 0 */
     void *free_grads[LEAT_GRAD_CLASSES];
 };
 
@@ -53,8 +54,20 @@ leat_var leat_tape_last(leat_tape *t); /* the variable of the newest node */
 /* The node of a variable, or NULL (after recording why on its tape) if it is failed or stale. */
 leat_node *leat_node_of(leat_var v);
 
-/* The numbers of a node; zeros without storage get some now. NULL when out of memory. */
-leat_real *leat_node_data(leat_tape *t, leat_node *n);
+/* The numbers of node `id`; zeros without storage get some now. NULL when out of memory. */
+leat_real *leat_node_data(leat_tape *t, uint32_t id);
+
+/* Lets go of all nodes and memory since the mark, recording or not. */
+void leat_tape_drop(leat_tape *t, leat_tape_mark mark);
+
+/* Walks back from node `from` down to the one behind `after`. Gradients of activations are freed on the way. */
+bool leat_tape_walk(leat_tape *t, uint32_t from, uint32_t after);
+
+/* Adds to the gradient of a variable as an op would, if it wants one; false when out of memory. */
+bool leat_tape_add_grad(leat_tape *t, leat_var v, const leat_real *grad);
+
+/* Fails the tape with the first value that is not finite among nodes first .. last; false if there is none. */
+bool leat_tape_search(leat_tape *t, uint32_t first, uint32_t last);
 
 /* A variable that is a constant of zeros without storage. */
 bool leat_is_zeros(leat_var v);

@@ -95,6 +95,42 @@ static leat_pair coupling_inverse(leat_transform *t, leat_var z, const leat_flow
     return couple(t, z, call, true);
 }
 
+static leat_inverse_kind coupling_inverse_kind(const leat_transform *t)
+{
+    return ((const coupling *)t)->e.inverse ? LEAT_INVERSE_CLOSED : LEAT_INVERSE_UNKNOWN;
+}
+
+/* Moves the features of x, which have been moved by theta, back to where they were, in place. */
+static bool move_back(const coupling *c, leat_var x, const leat_var *theta, bool inverse)
+{
+    leat_tape_mark mark = leat_tape_save(x.tape);
+    bool recording = leat_tape_set_recording(x.tape, false);
+    leat_tensor to = leat_value(x);
+    leat_var at = leat_mask_moved(&c->mask, x);
+    leat_tensor from = leat_value((inverse ? c->e.forward : c->e.inverse)(&c->e, at, theta).y);
+    bool ok = leat_tape_code(x.tape) == LEAT_OK;
+    for (int64_t r = 0; r < to.shape.size[0] && ok; r++) {
+        for (int64_t j = 0; j < c->mask.moved; j++)
+            to.data[r * c->mask.dim + c->mask.moved_index[j]] = from.data[r * c->mask.moved + j];
+    }
+    leat_tape_keep(x.tape, mark, 0, NULL);
+    leat_tape_set_recording(x.tape, recording);
+    return ok;
+}
+
+/* The kept features are the input's already, so their parameters serve both ways. */
+static leat_pair coupling_rebuild(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
+{
+    coupling *c = (coupling *)t;
+    leat_var theta[LEAT_MAX_THETA];
+    leat_pair failed = { { .tape = x.tape }, { .tape = x.tape } };
+    if (!leat_check_features(x, c->mask.dim, "a coupling") ||
+        !condition(c, leat_mask_kept(&c->mask, x), call->context, theta) || !move_back(c, x, theta, inverse))
+        return failed;
+    leat_pair out = (inverse ? c->e.inverse : c->e.forward)(&c->e, leat_mask_moved(&c->mask, x), theta);
+    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), sum_rows(out.logdet) };
+}
+
 static void coupling_visit(leat_module *m, leat_visitor *v)
 {
     coupling *c = (coupling *)m;
@@ -150,6 +186,8 @@ static const leat_transform_type coupling_type = {
     .inverse = coupling_inverse,
     .trace_moved = coupling_trace_moved,
     .mask = coupling_mask,
+    .inverse_kind = coupling_inverse_kind,
+    .rebuild = coupling_rebuild,
 };
 
 static coupling *coupling_new(leat_model *m, leat_mask mask, const leat_elementwise *e, bool one_net)

@@ -87,6 +87,14 @@ void leat_flow_set_context(leat_flow *f, int64_t features)
         f->context = features;
 }
 
+void leat_flow_set_recompute(leat_flow *f, leat_recompute how)
+{
+    if (f && ((int)how < LEAT_RECOMPUTE_NONE || how > LEAT_RECOMPUTE_INVERT))
+        leat_model_fail(f->module.model, LEAT_EARG, "there is no way %d to recompute", (int)how);
+    else if (f)
+        f->recompute = how;
+}
+
 int64_t leat_flow_context(const leat_flow *f)
 {
     return f->context;
@@ -175,6 +183,8 @@ static leat_pair run_chain(leat_flow *f, leat_var x, leat_var context, bool inve
         !context_fits(f, x.tape, leat_var_size(x, 0), context))
         return failed_pair(x.tape);
     leat_flow_call call = { .context = leat_flow_see_context(f, context) };
+    if (f->recompute && leat_tape_recording(x.tape))
+        return leat_flow_recompute(f, x, &call, inverse);
     leat_pair h = { x, leat_zero_logdet(x) };
     leat_tape_mark mark = leat_tape_save(x.tape);
     for (int i = 0; i < f->length; i++) {

@@ -11,7 +11,18 @@ struct leat_flow {
     int length, capacity;
     int64_t context;                       /* features, 0 for none */
     leat_transform *input, *context_input; /* standardizers; NULL: none */
+    leat_recompute recompute;
 };
+
+/* The chain on a recording tape, keeping only what f->recompute says (recompute.c). */
+leat_pair leat_flow_recompute(leat_flow *f, leat_var x, const leat_flow_call *call, bool inverse);
+
+/* From x, which holds what the transform has made of its input, and which takes on that input: the transform, run
+ * again. */
+leat_pair leat_transform_rebuild(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse);
+
+/* LEAT_INVERSE_CLOSED, for the types of which that is true. */
+leat_inverse_kind leat_inverse_closed(const leat_transform *t);
 
 /* What the parts of the flow see of a context: standardized, if the flow does that. */
 leat_var leat_flow_see_context(const leat_flow *f, leat_var context);

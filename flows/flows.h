@@ -105,6 +105,13 @@ typedef struct leat_flow_call {
     leat_var context; /* [batch, features] or absent */
 } leat_flow_call;
 
+/* What is known of a transform's inverse, for leat_flow_set_recompute. */
+typedef enum leat_inverse_kind {
+    LEAT_INVERSE_UNKNOWN = 0, /* there may be none, a numerical one, or another in training mode */
+    LEAT_INVERSE_CLOSED,      /* a formula, the same in training and evaluation: x again but for rounding */
+    LEAT_INVERSE_EXACT,       /* the very bits of x, in both directions: a permutation's */
+} leat_inverse_kind;
+
 typedef struct leat_transform_type {
     leat_module_type module;
     leat_pair (*forward)(leat_transform *t, leat_var x, const leat_flow_call *call);
@@ -114,6 +121,10 @@ typedef struct leat_transform_type {
     void (*trace_moved)(const leat_transform *t, int64_t dim, bool *moved);
     /* The mask of a coupling, whose Jacobian is then checked to be block triangular; NULL: not a coupling. */
     const struct leat_mask *(*mask)(const leat_transform *t);
+    leat_inverse_kind (*inverse_kind)(const leat_transform *t); /* NULL: unknown */
+    /* For transforms of a known inverse that can do better than invert and then run: x holds the output; puts the input
+     * in its place, in x's own memory, and runs forward (or `inverse`) from it. NULL: invert, then run. */
+    leat_pair (*rebuild)(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse);
 } leat_transform_type;
 
 struct leat_transform {
@@ -240,6 +251,28 @@ LEAT_API int64_t leat_flow_dim(const leat_flow *f);
 LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms, a standardizer (the first) included */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
 LEAT_API leat_model *leat_flow_model(const leat_flow *f);
+
+/*
+ * Memory of training that hardly grows with depth. An ordinary step keeps what every transform makes on the way until
+ * backward has used it. Otherwise only one transform's is there at a time, for one more forward pass of each:
+ *
+ *     LEAT_RECOMPUTE_FORWARD   keeps each transform's input (of a coupling, what it moves) and runs the transform again.
+ *                              Values, gradients and what is trained are those of an ordinary step, to the bit.
+ *     LEAT_RECOMPUTE_INVERT    keeps nothing, and gets the input back from the output by the inverse. Inputs that come
+ *                              back differ by rounding, and so do gradients. Inputs are kept, as above, where the inverse
+ *                              is not a formula, or is not the same in training and evaluation (batch norm).
+ *
+ * In both, what is asked for beyond training (sampling, scoring without recording) is as before. A transform of your own
+ * is kept the input of, unless its type has inverse_kind; it must be a function of what leat_checkpoint allows. Not
+ * saved with the model.
+ */
+typedef enum leat_recompute {
+    LEAT_RECOMPUTE_NONE = 0,
+    LEAT_RECOMPUTE_FORWARD,
+    LEAT_RECOMPUTE_INVERT,
+} leat_recompute;
+
+LEAT_API void leat_flow_set_recompute(leat_flow *f, leat_recompute how);
 
 /* x, z: [batch, dim]. Each has a form with a context, [batch, features], for conditional flows p(x | context). All of
  * them are differentiable when the tape records; when it does not, memory is that of the largest transform. */
@@ -403,118 +436,10 @@ typedef struct leat_flow_report {
  * True if all is well; the report says the rest. */
 LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o, leat_flow_report *r);
 
-/* ---- fitting ----------------------------------------------------------------------------------------------------- */
-
-/*
- * Maximum likelihood on the rows of a table, in shuffled batches, with early stopping and checkpoints:
- *
- *     leat_fit *fit = leat_fit_new(flow, &(leat_fit_opts){
- *         .data = x, .epochs = 200, .validation = 0.1, .patience = 20 });
- *     if (leat_fit_run(fit))
- *         puts(leat_fit_status(fit)->message);
- *
- * The validation rows are drawn once, from a stream of their own, and are never trained on. The weights (parameters and
- * buffers) of the epoch with the least validation loss are kept, and stand in the model when the run is over; without
- * validation rows the last weights do. A fit lives as long as its model. It never prints: callbacks do.
- *
- * Streams of the seed, beside the model's: epoch e (from 0) shuffles with 2^35 + e; 2^36 draws the validation rows; the
- * tape's random numbers (dropout and the like) are 2^36 + 1.
- */
-typedef struct leat_fit leat_fit;
-
-typedef enum leat_fit_optimiser {
-    LEAT_FIT_ADAM = 0,
-    LEAT_FIT_ADAMW,
-    LEAT_FIT_ADAMAX,
-    LEAT_FIT_RMSPROP,
-    LEAT_FIT_SGD,
-} leat_fit_optimiser;
-
-/* After a step. All counts are from 1. */
-typedef struct leat_step_report {
-    int64_t epoch, step, steps; /* steps: of an epoch */
-    double loss;                /* mean negative log-likelihood of the batch before the step, nats */
-    double lr;                  /* the schedule's factor included */
-} leat_step_report;
-
-/* After an epoch. */
-typedef struct leat_epoch_report {
-    int64_t epoch;
-    double loss;       /* mean over the training rows, each in its batch before the batch's step */
-    double validation; /* mean over the validation rows after the epoch, in evaluation mode; NaN: there are none */
-    double lr;         /* of the last step */
-    double grad_norm;  /* of all gradients together, before clipping, in the last step */
-    bool best;         /* the least validation loss so far */
-} leat_epoch_report;
-
-typedef struct leat_fit_opts {
-    leat_tensor data;    /* [rows, dim], finite; borrowed */
-    leat_tensor context; /* [rows, features] for a conditional flow, likewise; data NULL: none */
-    double validation;   /* the part of the rows that is held out, from 0 to below 1, rounded to whole rows */
-    int64_t epochs;      /* at most; 0 trains nothing */
-    int64_t batch;       /* rows, 0: 256 */
-    int64_t patience;    /* stop after so many epochs without a lower validation loss; 0: never */
-    leat_fit_optimiser optimiser;
-    double lr;                     /* 0: the optimiser's default */
-    double weight_decay;           /* in the optimiser's own way */
-    leat_optim *optim;             /* an optimiser of your own, instead of these three */
-    const leat_schedule *schedule; /* of steps, counted from 0; borrowed; NULL: constant */
-    double clip;                   /* the most that the norm of all gradients may be; 0: any */
-    uint64_t seed;
-    /* Each may be NULL. False stops the run after this step or epoch; the fit may be saved, and run again to go on. */
-    bool (*on_step)(void *user, leat_fit *f, const leat_step_report *r);
-    bool (*on_epoch)(void *user, leat_fit *f, const leat_epoch_report *r);
-    void *user;
-} leat_fit_opts;
-
-/* Wrong options and data are told by the status, and by every run. NULL: out of memory. */
-LEAT_API leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o);
-
-/* How many steps an epoch with these options has, for schedules. */
-LEAT_API int64_t leat_fit_steps(const leat_fit_opts *o);
-
-/* All epochs that are left, until early stopping, a callback or an error ends them. Errors name step and epoch ("stopped
- * at step 3 of epoch 2: ..."), stay, and leave the weights as they were before the step. */
-LEAT_API leat_code leat_fit_run(leat_fit *f);
-
-/* One epoch, or the rest of one that a callback stopped, whatever `epochs` and `patience` say; *r (may be NULL) has the
- * epoch 0 if a callback stopped it. */
-LEAT_API leat_code leat_fit_epoch(leat_fit *f, leat_epoch_report *r);
-
-LEAT_API const leat_status *leat_fit_status(const leat_fit *f);
-
-typedef struct leat_fit_state {
-    int64_t rows, validation_rows; /* rows: of the training data */
-    int64_t epoch;                 /* epochs that are complete */
-    int64_t step, steps;           /* steps taken in the next one, and how many it has */
-    int64_t best_epoch;            /* with the least validation loss; 0: none yet, or no validation */
-    bool stopped;                  /* a callback ended the last run */
-    bool out_of_patience;
-    bool done;                        /* nothing is left for leat_fit_run */
-    const leat_epoch_report *history; /* of the complete epochs */
-} leat_fit_state;
-LEAT_API leat_fit_state leat_fit_get_state(const leat_fit *f);
-
-/* Puts the best weights into the model, or the last ones, from which training goes on (a run does so itself). Without
- * validation there is nothing to do. LEAT_ENOMEM, and the model is as it was. */
-LEAT_API leat_code leat_fit_use_best(leat_fit *f, bool best);
-
-/*
- * A checkpoint: all that a run depends on, as one safetensors file: weights, best weights, what the optimiser remembers,
- * positions of random streams, losses; metadata tell the options. Saved all or nothing. `metadata` (pairs of key and
- * text, may be NULL) is added; its keys must not begin with "fit.".
- *
- * Resume takes a fit made in the same way, and what follows has the very bits of a run that never stopped. Refused, with
- * the reason, and nothing changes: data or options that are others than the checkpoint's (epochs, patience and callbacks
- * may differ; a schedule whose steps derive from the epochs then differs too), another architecture or precision, a file
- * that is damaged.
- */
-LEAT_API leat_code leat_fit_save(leat_fit *f, const char *path, int64_t metadata_count, const char *(*metadata)[2],
-                                 leat_status *s);
-LEAT_API leat_code leat_fit_resume(leat_fit *f, const char *path, leat_status *s);
-
 #ifdef __cplusplus
 }
 #endif
+
+#include "fitting.h"
 
 #endif

@@ -105,7 +105,7 @@ static void write_note(const inference *f, int layers, char *note, size_t size)
     leat_activation a = f->opts->activation ? f->opts->activation : LEAT_RELU;
     snprintf(note, size,
              "%s of %d couplings by its tensors alone; taken for granted: %s between linear layers, a %s%s%s",
-             f->affine ? "RealNVP" : "NICE", layers, leat_activation_name(a),
+             f->affine ? "RealNVP" : "NICE", layers, a == LEAT_RELU ? "ReLU" : leat_activation_name(a),
              f->opts->base == LEAT_LOGISTIC ? "standard logistic base" : "standard normal base", f->affine ? ", " : "",
              f->affine ? scales[f->learned ? LEAT_SCALE_LEARNED : f->opts->scale] : "");
 }

@@ -102,6 +102,12 @@ static void permutation_trace_moved(const leat_transform *t, int64_t dim, bool *
     }
 }
 
+static leat_inverse_kind permutation_inverse_kind(const leat_transform *t)
+{
+    (void)t;
+    return LEAT_INVERSE_EXACT;
+}
+
 static const leat_transform_type permutation_type = {
     .module = { .name = "permutation",
                 .visit = permutation_visit,
@@ -110,6 +116,7 @@ static const leat_transform_type permutation_type = {
     .forward = permutation_forward,
     .inverse = permutation_inverse,
     .trace_moved = permutation_trace_moved,
+    .inverse_kind = permutation_inverse_kind,
 };
 
 static const leat_transform_type reverse_type = {
@@ -117,6 +124,7 @@ static const leat_transform_type reverse_type = {
     .forward = permutation_forward,
     .inverse = permutation_inverse,
     .trace_moved = permutation_trace_moved,
+    .inverse_kind = permutation_inverse_kind,
 };
 
 static permutation *permutation_new(leat_model *m, const leat_transform_type *type, int64_t dim)
@@ -211,6 +219,7 @@ static const leat_transform_type scale_type = {
     .module = { .name = "diagonal scale", .visit = scale_visit, .write = leat_part_write_nothing },
     .forward = scale_forward,
     .inverse = scale_inverse,
+    .inverse_kind = leat_inverse_closed,
 };
 
 leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim)

@@ -74,6 +74,7 @@ static const leat_transform_type lu_type = {
     .module = { .name = "lu linear", .visit = lu_visit, .write = leat_part_write_nothing },
     .forward = lu_forward,
     .inverse = lu_inverse,
+    .inverse_kind = leat_inverse_closed,
 };
 
 leat_transform *leat_lu_linear(leat_model *m, int64_t dim)

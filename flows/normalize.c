@@ -115,6 +115,7 @@ static const leat_transform_type actnorm_type = {
     .module = { .name = "actnorm", .visit = actnorm_visit, .loaded = actnorm_loaded, .write = leat_part_write_nothing },
     .forward = actnorm_forward,
     .inverse = actnorm_inverse,
+    .inverse_kind = leat_inverse_closed,
 };
 
 leat_transform *leat_actnorm(leat_model *m, int64_t dim)
@@ -186,7 +187,7 @@ static leat_pair batch_norm_forward(leat_transform *t, leat_var x, const leat_fl
     leat_var mean = leat_mean_axes(x, 1, (int[]){ 0 }, false);
     leat_var variance = leat_mean_axes(leat_square(leat_sub(x, mean)), 1, (int[]){ 0 }, false);
     leat_pair out = normalize(b, x, mean, variance, false);
-    if (!leat_tape_code(x.tape))
+    if (!leat_tape_code(x.tape) && !leat_tape_recomputing(x.tape))
         move_running(b, x);
     return out;
 }

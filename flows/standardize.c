@@ -70,6 +70,7 @@ static const leat_transform_type standardizer_type = {
     .forward = standardizer_forward,
     .inverse = standardizer_inverse,
     .trace_moved = standardizer_trace_moved,
+    .inverse_kind = leat_inverse_closed,
 };
 
 leat_transform *leat_standardizer(leat_model *m, int64_t dim, const double *mean, const double *sd)

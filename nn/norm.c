@@ -99,7 +99,8 @@ static leat_var batch_norm_forward(leat_module *m, leat_var x, leat_var context)
         leat_var mean = mean_of_rows(x, rows);
         centred = leat_sub(x, mean);
         variance = mean_of_rows(leat_square(centred), rows);
-        update_running(n, mean, variance, rows);
+        if (!leat_tape_recomputing(t))
+            update_running(n, mean, variance, rows);
     }
     leat_var y = leat_mul(centred, scale_of(n, variance));
     return n->bias ? leat_add(y, leat_use(t, n->bias)) : y;

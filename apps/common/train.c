@@ -128,6 +128,7 @@ static leat_code make_model(app_run *r)
     r->flow = r->job->build(r->model, r->data.x.shape.size[1], context, r->job->settings);
     if (o->standardize || (r->data.table && !o->no_standardize))
         leat_flow_standardize(r->flow, r->data.x, r->data.context);
+    leat_flow_set_recompute(r->flow, (leat_recompute)o->recompute);
     r->tape = leat_model_tape(r->model, NULL);
     if (leat_model_seal(r->model))
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));

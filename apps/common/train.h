@@ -20,7 +20,7 @@
 
 typedef struct app_train_settings {
     const char *data, *noise, *columns, *context, *resume, *out;
-    int header, optimiser, schedule;
+    int header, optimiser, schedule, recompute;
     int64_t points, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
     double validation, lr, weight_decay, clip, lr_factor;
     bool standardize, no_standardize, quiet;
@@ -63,6 +63,8 @@ enum {
     { "step-epochs", APP_INTEGER(type, field.step_epochs), "10", .min = 1, .help = "of step: epochs between steps" },  \
     { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), "0", .help = "the optimiser's" },                     \
     { "clip", APP_NONNEGATIVE(type, field.clip), "0", .help = "the most that the gradient's norm may be; 0: any" },    \
+    { "recompute", APP_CHOICE(type, field.recompute), "none", .words = "none|forward|invert",                          \
+      .help = "spare memory for time; forward: to the same bits; invert: the most, gradients differ by rounding" },     \
     { "checkpoint-every", APP_INTEGER(type, field.checkpoint_every), "0", .value = "EPOCHS",                           \
       .help = "save all that it takes to go on; 0: only when stopped by Ctrl-C" },                                     \
     { "resume", APP_STRING(type, field.resume), .value = "FILE",                                                       \

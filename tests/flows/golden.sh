@@ -6,7 +6,7 @@ golden=$1
 expected=$(LEAT_ISA=ref "$golden" 1 2>/dev/null)
 test -n "$expected"
 status=0
-for isa in ref avx2 avx512; do
+for isa in ref avx2 avx512 neon; do
     used=$(LEAT_ISA=$isa "$golden" 1 2>&1 >/dev/null)
     if test "$used" != "$isa"; then
         echo "$isa: not on this machine"

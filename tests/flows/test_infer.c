@@ -51,7 +51,7 @@ Test(infer, pytorch_state_dicts)
         leat_safetensors f = fixture(fixtures[i].expected);
         cr_assert_eq(leat_flow_length(flow), fixtures[i].length);
         assert_contains(info.note, fixtures[i].note);
-        assert_contains(info.note, "relu between linear layers");
+        assert_contains(info.note, "ReLU between linear layers");
         assert_contains(info.note, "standard normal base");
         leat_tape *tape = test_tape(leat_flow_model(flow));
         leat_var log_prob = leat_flow_log_prob(flow, leat_const(tape, fixture_get(&f, "x")));
