@@ -19,8 +19,8 @@ typedef enum restoring { RESTORE_WHOLE, RESTORE_MOVED, RESTORE_INVERT } restorin
 
 typedef struct stage {
     leat_tensor *kept; /* with its numbers behind it; NULL: nothing */
-    leat_rng rng;
-    uint8_t restore; /* restoring */
+    uint64_t position; /* in the tape's random numbers, before it ran */
+    uint8_t restore;   /* restoring */
     bool input_wants_grad;
 } stage;
 
@@ -175,7 +175,7 @@ static bool forward_stage(chain *c, int k, state *h)
     state next;
     leat_arena_mark scratch = leat_arena_save(&t->scratch);
     leat_tape_mark mark = leat_tape_save(t);
-    c->stages[k] = (stage){ .rng = *leat_tape_rng(t), .input_wants_grad = h->y_wants_grad };
+    c->stages[k] = (stage){ .position = leat_tape_rng(t)->position, .input_wants_grad = h->y_wants_grad };
     bool ok = run_from(c, k, h, &next) && leat_block_drop(t, mark, &c->leaves) && (!k || keep(c, k, h->y, next.y)) &&
               store(t, &h->y, next.y) && store(t, &h->sum, next.sum);
     leat_arena_restore(&t->scratch, scratch);
@@ -196,6 +196,7 @@ typedef struct way_back {
     const chain *c;
     leat_tape *tape;
     leat_tensor now;              /* the output of the transform that is next */
+    bool exact;                   /* to the bit: no rounded inverse has given it */
     leat_real *y_grad, *sum_grad; /* of it, and of the sum; NULL: none */
     leat_real *room[2];
 } way_back;
@@ -252,7 +253,7 @@ static bool hand_on(way_back *w, int k, leat_var x, uint32_t after)
     leat_tape *t = w->tape;
     bool rebuild = k > 0 && w->c->stages[k].restore == RESTORE_INVERT;
     leat_pair out = run(w->c, k, x, leat_zero_logdet(x), rebuild);
-    bool exact = !rebuild || kind_of(transform_of(w->c, k)) == LEAT_INVERSE_EXACT;
+    bool exact = w->exact && (!rebuild || kind_of(transform_of(w->c, k)) == LEAT_INVERSE_EXACT);
     leat_shape now = leat_var_shape(out.y);
     if (t->status.code || (exact && !leat_rerun_equals(t, out.y, &w->now)))
         return false;
@@ -260,6 +261,7 @@ static bool hand_on(way_back *w, int k, leat_var x, uint32_t after)
         return leat_tape_fail(t, LEAT_ESTATE, "recomputing gave another shape than the first time"), false;
     if (w->y_grad && !leat_tape_add_grad(t, out.y, w->y_grad))
         return false;
+    w->exact = exact || (k > 0 && w->c->stages[k].restore == RESTORE_WHOLE);
     give_back(t, &w->y_grad, &w->now.shape);
     if (w->sum_grad && !leat_tape_add_grad(t, out.logdet, w->sum_grad))
         return false;
@@ -274,7 +276,7 @@ static bool backward_stage(way_back *w, int k)
     if (!value.data)
         return false;
     leat_moment then = c->then;
-    then.rng = c->stages[k].rng;
+    then.rng.position = c->stages[k].position;
     leat_rerun r = leat_rerun_begin(t, &then);
     leat_var x = k ? state_var(t, value, c->stages[k].input_wants_grad) : c->x;
     bool ok = leat_ok(x) && hand_on(w, k, x, r.mark.nodes);
@@ -288,7 +290,7 @@ static bool backward_stage(way_back *w, int k)
 static bool chain_backward(leat_tape *t, uint32_t id)
 {
     const chain *c = leat_tape_node(t, id)->attributes;
-    way_back w = { .c = c, .tape = t, .now = c->z };
+    way_back w = { .c = c, .tape = t, .now = c->z, .exact = true };
     leat_shape rows = LEAT_SHAPE(0);
     if (c->y_at >= 0)
         w.y_grad = take_grad(t, id + (uint32_t)c->y_at);
@@ -315,7 +317,7 @@ static bool chain_search(leat_tape *t, uint32_t id)
     for (int k = 0; k < c->length && !found; k++) {
         leat_arena_mark scratch = leat_arena_save(&t->scratch);
         leat_tape_mark mark = leat_tape_save(t);
-        *leat_tape_rng(t) = c->stages[k].rng;
+        leat_tape_rng(t)->position = c->stages[k].position;
         found = !run_from(c, k, &h, &next) || leat_tape_search(t, mark.nodes + 1, t->count);
         leat_tape_drop(t, mark);
         found = found || !store(t, &h.y, next.y) || !store(t, &h.sum, next.sum);

@@ -1,0 +1,609 @@
+/* Training that recomputes: the same bits with each transform's input kept, near ones by inverses, little memory. */
+#include "support.h"
+
+#include <stdlib.h>
+
+/* ---- a short training run ---------------------------------------------------------------------------------------- */
+
+typedef leat_flow *builder(leat_model *m);
+
+typedef struct outcome {
+    uint64_t hash;
+    double loss;
+    leat_rng rng;
+    size_t peak;
+    int64_t nodes;
+} outcome;
+
+enum { ROWS = 64 };
+
+static leat_tensor rows_of(uint64_t seed, int64_t columns)
+{
+    return test_normal(seed, ROWS, columns, 1.5);
+}
+
+static leat_var loss_of(leat_flow *f, leat_tape *t, leat_tensor x)
+{
+    leat_var context = { 0 };
+    if (leat_flow_context(f))
+        context = leat_const(t, rows_of(2, leat_flow_context(f)));
+    return leat_neg(leat_mean(leat_flow_log_prob_given(f, leat_borrow(t, x), context)));
+}
+
+static outcome train(builder *build, leat_recompute how, int steps, int threads)
+{
+    leat_model *m = leat_model_new(&(leat_model_opts){ .seed = 3, .threads = threads });
+    leat_flow *f = build(m);
+    leat_flow_set_recompute(f, how);
+    leat_optim *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 0.01 });
+    leat_tape *t = test_tape(m);
+    leat_tensor x = rows_of(1, leat_flow_dim(f));
+    outcome o = { 0 };
+    for (int step = 0; step < steps; step++) {
+        leat_tape_reset(t);
+        leat_var loss = loss_of(f, t, x);
+        o.loss = leat_item(loss);
+        cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+        cr_assert_eq(leat_optim_step(adam), LEAT_OK);
+    }
+    o.hash = leat_model_hash(m);
+    o.rng = *leat_tape_rng(t);
+    o.peak = leat_tape_get_stats(t).peak_bytes;
+    o.nodes = leat_tape_get_stats(t).nodes;
+    assert_model(m);
+    leat_model_free(m);
+    return o;
+}
+
+/* ---- flows ------------------------------------------------------------------------------------------------------- */
+
+static leat_flow *nice(leat_model *m)
+{
+    return leat_nice_new(m, &(leat_nice_opts){ .dim = 5, .couplings = 5, .hidden = { 16, 12 }, .scale = true });
+}
+
+static leat_flow *nice_reversed(leat_model *m)
+{
+    return leat_nice_new(
+        m,
+        &(leat_nice_opts){
+            .dim = 4, .couplings = 3, .hidden = { 16 }, .masks = LEAT_HALVES, .base = LEAT_LOGISTIC, .reverse = true });
+}
+
+static leat_flow *realnvp(leat_model *m)
+{
+    return leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 3, .couplings = 6, .hidden = { 16, 12 } });
+}
+
+static leat_flow *conditional(leat_model *m)
+{
+    leat_flow *f =
+        leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 3, .couplings = 4, .hidden = { 16 }, .context = 2 });
+    double mean[3] = { 0.5, -1, 2 }, sd[3] = { 2, 3, 0.5 };
+    leat_flow_standardize_by(f, mean, sd, mean, sd);
+    return f;
+}
+
+/* y = x exp(a), of which something is dropped: a transform of a user's, of which nothing is known. `runs` counts the
+ * first ones. */
+typedef struct custom {
+    leat_transform transform;
+    leat_param *a;
+    int runs, all_runs;
+    double factor; /* other numbers from run to run */
+} custom;
+
+static leat_pair custom_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
+{
+    (void)call;
+    custom *c = (custom *)t;
+    c->runs += !leat_tape_recomputing(x.tape);
+    leat_var a = leat_add_scalar(leat_use(x.tape, c->a), c->factor * c->all_runs++);
+    leat_var y = leat_mul(leat_dropout(x, 0.01), leat_exp(a)); /* no bijection, but chance is what matters here */
+    return (leat_pair){ y, leat_broadcast_to(leat_sum(a), LEAT_SHAPE(leat_var_size(x, 0))) };
+}
+
+static void custom_visit(leat_module *m, leat_visitor *v)
+{
+    leat_visit_param(v, m, ((custom *)m)->a);
+}
+
+static const leat_transform_type custom_type = {
+    .module = { .name = "custom", .visit = custom_visit },
+    .forward = custom_forward,
+};
+
+/* Another use of somebody else's parameter. */
+static const leat_transform_type sharing_type = { .module = { .name = "sharing" }, .forward = custom_forward };
+
+static custom *custom_new(leat_model *m, int64_t dim)
+{
+    custom *c = leat_module_new(m, &custom_type.module, sizeof *c);
+    c->a = leat_param_new(&c->transform.module, "a", LEAT_SHAPE(dim), leat_init_normal(0, 0.1));
+    return c;
+}
+
+/* y = x + t with an inverse by search */
+static leat_pair searched_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
+{
+    (void)self;
+    return (leat_pair){ leat_add(x, theta[0]), leat_zeros_like(x) };
+}
+
+static const leat_elementwise searched = { .name = "searched", .theta = { { "t", 1 } }, .forward = searched_forward };
+
+/* Everything that there is, dropout in a conditioner and a parameter that two transforms share included. */
+static leat_flow *mixed(leat_model *m)
+{
+    enum { DIM = 4 };
+    leat_flow *f = leat_flow_new(m, leat_diagonal_normal(m, DIM));
+    leat_mask mask = leat_mask_alternating(m, DIM, 0), other = leat_mask_alternating(m, DIM, 1);
+    leat_flow_add(f, leat_reverse(m, DIM));
+    leat_flow_add(f, leat_actnorm(m, DIM));
+    leat_flow_add(f, leat_lu_linear(m, DIM));
+    leat_module *net = leat_sequential(m);
+    leat_sequential_add(net, leat_linear_layer(m, mask.kept, 12));
+    leat_sequential_add(net, leat_batch_norm(m, 12, NULL));
+    leat_sequential_add(net, leat_activation_layer(m, LEAT_TANH));
+    leat_sequential_add(net, leat_dropout_layer(m, 0.25));
+    leat_sequential_add(net, leat_linear_layer(m, 12, 2 * mask.moved));
+    leat_flow_add(f, leat_coupling(m, mask, leat_affine, net));
+    leat_flow_add(f, leat_batch_norm_transform(m, DIM, NULL));
+    leat_flow_add(f, leat_permutation(m, DIM, NULL));
+    custom *c = custom_new(m, DIM), *sharing = leat_module_new(m, &sharing_type.module, sizeof *sharing);
+    sharing->a = c->a;
+    leat_flow_add(f, &c->transform);
+    leat_flow_add(f, leat_coupling(m, other, searched, test_net(m, &other, 0, 1)));
+    leat_flow_add(f, &sharing->transform);
+    leat_flow_add(f, leat_diagonal_scale(m, DIM));
+    leat_flow_add(f, leat_actnorm(m, DIM));
+    leat_flow_standardize_by(f, (double[]){ 1, 2, 3, 4 }, (double[]){ 1, 2, 3, 4 }, NULL, NULL);
+    return f;
+}
+
+static const struct {
+    const char *name;
+    builder *build;
+} flows[] = {
+    { "nice", nice },   { "nice, reversed", nice_reversed }, { "realnvp", realnvp }, { "conditional", conditional },
+    { "mixed", mixed },
+};
+
+enum { FLOWS = sizeof flows / sizeof *flows };
+
+/* ---- the bits of an ordinary run --------------------------------------------------------------------------------- */
+
+Test(recompute, forward_trains_to_the_same_bits)
+{
+    for (int i = 0; i < FLOWS; i++) {
+        outcome plain = train(flows[i].build, LEAT_RECOMPUTE_NONE, 6, 1);
+        for (int threads = 1; threads <= 3; threads += 2) {
+            outcome o = train(flows[i].build, LEAT_RECOMPUTE_FORWARD, 6, threads);
+            cr_assert_eq(o.hash, plain.hash, "%s", flows[i].name);
+            cr_assert_eq(o.loss, plain.loss, "%s", flows[i].name);
+            cr_assert_eq(memcmp(&o.rng, &plain.rng, sizeof o.rng), 0, "%s", flows[i].name);
+            cr_assert_lt(o.nodes, plain.nodes, "%s", flows[i].name);
+        }
+    }
+}
+
+/* The loss of the first step is that of an ordinary one; what is learned from it differs by rounding. */
+Test(recompute, invert_trains_to_near_ones)
+{
+    for (int i = 0; i < FLOWS; i++) {
+        outcome plain = train(flows[i].build, LEAT_RECOMPUTE_NONE, 1, 1),
+                o = train(flows[i].build, LEAT_RECOMPUTE_INVERT, 1, 1);
+        cr_assert_eq(o.loss, plain.loss, "%s", flows[i].name);
+        plain = train(flows[i].build, LEAT_RECOMPUTE_NONE, 6, 1);
+        o = train(flows[i].build, LEAT_RECOMPUTE_INVERT, 6, 1);
+        cr_assert_float_eq(o.loss, plain.loss, 100 * CLOSE, "%s: %.9g, not %.9g", flows[i].name, o.loss, plain.loss);
+        cr_assert_eq(memcmp(&o.rng, &plain.rng, sizeof o.rng), 0, "%s", flows[i].name);
+    }
+}
+
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
+
+typedef struct collected {
+    leat_real *at;
+    int64_t count;
+} collected;
+
+static void collect(leat_visitor *v, leat_module *owner, leat_param *p)
+{
+    (void)owner;
+    collected *c = v->user;
+    int64_t n = leat_shape_count(&p->leaf.shape);
+    cr_assert(p->leaf.has_grad);
+    memcpy(c->at + c->count, p->leaf.grad, (size_t)n * sizeof *c->at);
+    c->count += n;
+}
+
+static collected gradients(leat_model *m)
+{
+    collected c = { leat_arena_alloc(test_arena(), (size_t)leat_param_count(m) * sizeof(leat_real)), 0 };
+    leat_visitor v = { .user = &c, .param = collect };
+    leat_visit_model(&v, m);
+    return c;
+}
+
+static double distance(collected a, collected b)
+{
+    double squares = 0, all = 0;
+    for (int64_t i = 0; i < a.count; i++) {
+        squares += pow((double)a.at[i] - (double)b.at[i], 2);
+        all += pow((double)a.at[i], 2);
+    }
+    return sqrt(squares / all);
+}
+
+/* How far gradients are from an ordinary step's, as a part of their norm. */
+static double drift(int couplings, bool affine)
+{
+    leat_model *m = test_model(1);
+    int64_t hidden[] = { 64, 64 };
+    leat_flow *f =
+        affine ? leat_realnvp_new(
+                     m, &(leat_realnvp_opts){ .dim = 2, .couplings = couplings, .hidden = { hidden[0], hidden[1] } })
+               : leat_nice_new(
+                     m, &(leat_nice_opts){ .dim = 2, .couplings = couplings, .hidden = { hidden[0], hidden[1] } });
+    leat_tape *t = test_tape(m);
+    leat_tensor x = rows_of(5, 2);
+    collected g[2];
+    for (int i = 0; i < 2; i++) {
+        leat_flow_set_recompute(f, i ? LEAT_RECOMPUTE_INVERT : LEAT_RECOMPUTE_NONE);
+        leat_tape_reset(t);
+        leat_var loss = loss_of(f, t, x);
+        leat_clear_grads(t);
+        cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+        g[i] = gradients(m);
+        leat_clear_grads(t);
+    }
+    leat_model_free(m);
+    return distance(g[0], g[1]);
+}
+
+/* What flows.h says of it, with room for other weights; in units of rounding. Affine couplings, 64 of them and not yet
+ * trained, stretch what was rounded. */
+Test(recompute, gradients_by_inverses_drift_little)
+{
+    static const double limit[2][3] = { { 5, 5, 5 }, { 5, 10, 500 } };
+    double unit = sizeof(leat_real) == 8 ? 0x1p-52 : 0x1p-23;
+    for (int affine = 0; affine < 2; affine++) {
+        for (int i = 0; i < 3; i++) {
+            double d = drift(4 << 2 * i, affine);
+            cr_assert_lt(d, limit[affine][i] * unit, "%d couplings: %.3g", 4 << 2 * i, d);
+            cr_assert_gt(d, 0, "nothing was inverted");
+        }
+    }
+}
+
+/* Input and context get their gradients in the order of an ordinary step, whatever else uses them. */
+static collected outer_gradients(leat_recompute how, bool sample)
+{
+    leat_model *m = test_model(1);
+    leat_flow *f = conditional(m);
+    leat_flow_set_recompute(f, how);
+    leat_tape *t = test_tape(m);
+    leat_var x = leat_input(t, rows_of(1, 3)), context = leat_input(t, rows_of(2, 2));
+    leat_var early = leat_add(leat_tanh(x), leat_exp(leat_slice(x, -1, 1, 1))), seen = leat_sin(context);
+    leat_pair z = sample ? leat_flow_inverse_given(f, early, seen) : leat_flow_forward_given(f, early, seen);
+    leat_var late = leat_add(leat_mul(z.y, early), leat_slice(seen, -1, 0, 1));
+    leat_var loss = leat_add(leat_mean(leat_square(late)), leat_mean(leat_mul(z.logdet, z.logdet)));
+    cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+    collected c = { leat_arena_alloc(test_arena(), 10000 * sizeof(leat_real)), 5 * ROWS }, all = gradients(m);
+    memcpy(c.at, leat_grad(x).data, 3 * ROWS * sizeof *c.at);
+    memcpy(c.at + 3 * ROWS, leat_grad(context).data, 2 * ROWS * sizeof *c.at);
+    memcpy(c.at + 5 * ROWS, all.at, (size_t)all.count * sizeof *c.at);
+    c.count += all.count;
+    leat_model_free(m);
+    return c;
+}
+
+Test(recompute, gradients_of_input_and_context)
+{
+    for (int sample = 0; sample < 2; sample++) {
+        collected plain = outer_gradients(LEAT_RECOMPUTE_NONE, sample);
+        collected forward = outer_gradients(LEAT_RECOMPUTE_FORWARD, sample);
+        collected invert = outer_gradients(LEAT_RECOMPUTE_INVERT, sample);
+        cr_assert_eq(memcmp(plain.at, forward.at, (size_t)plain.count * sizeof *plain.at), 0);
+        cr_assert_lt(distance(plain, invert), CLOSE);
+    }
+}
+
+/* Of z and log-determinant one alone is used; and the tape is walked twice. */
+Test(recompute, one_result_alone)
+{
+    for (int which = 0; which < 2; which++) {
+        collected g[3];
+        for (int how = 0; how < 3; how++) {
+            leat_model *m = test_model(1);
+            leat_flow *f = realnvp(m);
+            leat_flow_set_recompute(f, (leat_recompute)how);
+            leat_tape *t = test_tape(m);
+            leat_pair z = leat_flow_forward(f, leat_const(t, rows_of(1, 3)));
+            leat_var loss = leat_mean(leat_square(which ? z.logdet : z.y));
+            for (int i = 0; i < 2; i++)
+                cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+            g[how] = (collected){ leat_arena_alloc(test_arena(), 64 * sizeof(leat_real)), 0 };
+            leat_param *p = leat_find_param(m, "layers.0.snet.0.weight");
+            collect(&(leat_visitor){ .user = &g[how] }, NULL, p);
+            leat_model_free(m);
+        }
+        cr_assert_eq(memcmp(g[0].at, g[1].at, (size_t)g[0].count * sizeof *g[0].at), 0);
+        cr_assert_lt(distance(g[0], g[2]), CLOSE);
+    }
+}
+
+/* ---- state ------------------------------------------------------------------------------------------------------- */
+
+static leat_code step_once(leat_flow *f, leat_tape *t, int64_t dim)
+{
+    leat_tape_reset(t);
+    return leat_backward(loss_of(f, t, rows_of(1, dim)));
+}
+
+Test(recompute, what_a_transform_changes_is_changed_once)
+{
+    leat_model *m = test_model(1);
+    leat_flow *f = leat_flow_new(m, leat_normal(m, 3));
+    custom *c = custom_new(m, 3);
+    leat_flow_add(f, leat_diagonal_scale(m, 3));
+    leat_flow_add(f, &c->transform);
+    leat_flow_set_recompute(f, LEAT_RECOMPUTE_FORWARD);
+    leat_tape *t = test_tape(m);
+    cr_assert_eq(step_once(f, t, 3), LEAT_OK, "%s", leat_tape_errmsg(t));
+    cr_assert_eq(c->runs, 1);
+    cr_assert_eq(c->all_runs, 2);
+    leat_model_free(m);
+}
+
+/* A transform that gives other numbers the second time is found out, and no gradient is left. */
+Test(recompute, other_numbers_are_refused)
+{
+    leat_model *m = test_model(1);
+    leat_flow *f = leat_flow_new(m, leat_normal(m, 3));
+    custom *c = custom_new(m, 3);
+    leat_flow_add(f, leat_diagonal_scale(m, 3));
+    leat_flow_add(f, &c->transform);
+    leat_flow_add(f, leat_diagonal_scale(m, 3));
+    leat_flow_set_recompute(f, LEAT_RECOMPUTE_FORWARD);
+    leat_tape *t = test_tape(m);
+    c->factor = 0.01;
+    cr_assert_eq(step_once(f, t, 3), LEAT_ESTATE);
+    assert_contains(leat_tape_errmsg(t), "recomputing [64,3] gave other numbers than the first time");
+    cr_assert_not(leat_find_param(m, "layers.2.log_scale")->leaf.has_grad);
+    cr_assert_not(leat_tape_recomputing(t));
+    c->factor = 0;
+    cr_assert_eq(step_once(f, t, 3), LEAT_OK, "%s", leat_tape_errmsg(t));
+    leat_model_free(m);
+}
+
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
+
+Test(recompute, errors_name_the_place)
+{
+    leat_model *m = test_model(1);
+    leat_flow *f = leat_flow_new(m, leat_normal(m, 3));
+    leat_mask mask = leat_mask_alternating(m, 3, 0);
+    leat_flow_add(f, leat_diagonal_scale(m, 3));
+    leat_flow_add(f, leat_coupling(m, mask, leat_additive, leat_mlp(m, mask.kept, NULL, mask.moved + 1, LEAT_RELU)));
+    leat_flow_set_recompute(f, LEAT_RECOMPUTE_FORWARD);
+    leat_tape *t = test_tape(m);
+    cr_assert_eq(step_once(f, t, 3), LEAT_ESHAPE);
+    assert_contains(leat_tape_errmsg(t), "layers.1: additive coupling moves 2 features");
+    leat_model_free(m);
+}
+
+Test(recompute, values_that_are_not_finite_are_found_inside)
+{
+    for (int how = 0; how < 3; how++) {
+        leat_model *m = test_model(1);
+        leat_flow *f = realnvp(m);
+        leat_flow_set_recompute(f, (leat_recompute)how);
+        leat_tape *t = test_tape(m);
+        param_value(m, "layers.3.tnet.2.bias").data[1] = (leat_real)NAN;
+        cr_assert_eq(step_once(f, t, 3), LEAT_ENONFINITE);
+        assert_contains(leat_tape_errmsg(t), "layers.3.tnet.2.bias: parameter [12] is the first value that is not");
+        leat_model_free(m);
+    }
+}
+
+Test(recompute, a_mode_that_there_is_not)
+{
+    leat_model *m = test_model(1);
+    leat_flow *f = nice(m);
+    leat_flow_set_recompute(NULL, LEAT_RECOMPUTE_FORWARD);
+    leat_flow_set_recompute(f, (leat_recompute)3);
+    cr_assert_eq(leat_model_code(m), LEAT_EARG);
+    assert_contains(leat_model_errmsg(m), "there is no way 3 to recompute");
+    leat_model_free(m);
+}
+
+/* Nothing to be learned, and nothing in the chain. */
+Test(recompute, edges)
+{
+    for (int how = 0; how < 3; how++) {
+        leat_model *m = test_model(1);
+        leat_flow *empty = leat_flow_new(m, leat_normal(m, 2));
+        leat_flow *fixed = leat_flow_new(m, leat_normal(m, 2));
+        leat_flow_add(fixed, leat_reverse(m, 2));
+        leat_flow_add(fixed, leat_reverse(m, 2));
+        leat_flow_set_recompute(empty, (leat_recompute)how);
+        leat_flow_set_recompute(fixed, (leat_recompute)how);
+        leat_tape *t = test_tape(m);
+        leat_tensor x = rows_of(1, 2);
+        double losses[2];
+        leat_flow *both[] = { empty, fixed };
+        for (int i = 0; i < 2; i++) {
+            leat_var in = leat_input(t, x), loss = leat_mean(leat_flow_log_prob(both[i], in));
+            losses[i] = leat_item(loss);
+            cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+            cr_assert_float_eq(leat_grad(in).data[1], -x.data[1] / ROWS, 1e-6);
+            cr_assert_eq(leat_backward(leat_mean(leat_flow_log_prob(both[i], leat_const(t, x)))), LEAT_OK);
+        }
+        cr_assert_eq(losses[0], losses[1]);
+        leat_model_free(m);
+    }
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static size_t peak_of(bool affine, int64_t dim, int couplings, leat_recompute how, bool reverse)
+{
+    leat_model *m = test_model(1);
+    int64_t hidden = 16 * dim;
+    leat_flow *f =
+        affine
+            ? leat_realnvp_new(m,
+                               &(leat_realnvp_opts){ .dim = dim, .couplings = couplings, .hidden = { hidden, hidden } })
+            : leat_nice_new(m,
+                            &(leat_nice_opts){
+                                .dim = dim, .couplings = couplings, .hidden = { hidden, hidden }, .reverse = reverse });
+    leat_flow_set_recompute(f, how);
+    leat_tape *t = test_tape(m);
+    leat_tensor x = test_normal(1, 256, dim, 1);
+    for (int step = 0; step < 2; step++) {
+        leat_tape_reset(t);
+        cr_assert_eq(leat_backward(loss_of(f, t, x)), LEAT_OK, "%s", leat_tape_errmsg(t));
+        leat_clear_grads(t);
+    }
+    size_t peak = leat_tape_get_stats(t).peak_bytes;
+    leat_model_free(m);
+    return peak;
+}
+
+/* 64 couplings against 4: at most 1.5 times with inputs kept, 1.1 with inverses; an ordinary step's is far more. */
+Test(recompute, memory_hardly_grows_with_depth)
+{
+    for (int affine = 0; affine < 2; affine++) {
+        for (int64_t dim = 2; dim <= 4; dim += 2) {
+            size_t plain = peak_of(affine, dim, 4, LEAT_RECOMPUTE_NONE, false);
+            size_t few = peak_of(affine, dim, 4, LEAT_RECOMPUTE_FORWARD, false);
+            size_t many = peak_of(affine, dim, 64, LEAT_RECOMPUTE_FORWARD, false);
+            cr_assert_leq((double)many, 1.5 * (double)few, "%zu, %zu", few, many);
+            cr_assert_lt(few, plain);
+            few = peak_of(affine, dim, 4, LEAT_RECOMPUTE_INVERT, false);
+            many = peak_of(affine, dim, 64, LEAT_RECOMPUTE_INVERT, false);
+            cr_assert_leq((double)many, 1.1 * (double)few, "%zu, %zu", few, many);
+        }
+    }
+    cr_assert_gt(peak_of(false, 2, 64, LEAT_RECOMPUTE_NONE, false),
+                 8 * peak_of(false, 2, 4, LEAT_RECOMPUTE_NONE, false));
+}
+
+/* A permutation's inverse is exact: it is undone, and nothing kept of it. */
+Test(recompute, permutations_cost_nothing)
+{
+    size_t without = peak_of(false, 4, 64, LEAT_RECOMPUTE_FORWARD, false),
+           with = peak_of(false, 4, 64, LEAT_RECOMPUTE_FORWARD, true);
+    cr_assert_leq(with, without + 64 * 200);
+}
+
+/* Without recording, memory is that of the largest transform, whatever the depth. */
+Test(recompute, inference_does_not_grow_with_depth)
+{
+    size_t peak[2];
+    for (int i = 0; i < 2; i++) {
+        leat_model *m = test_model(1);
+        leat_flow *f =
+            leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 2, .couplings = i ? 64 : 4, .hidden = { 32, 32 } });
+        leat_flow_set_recompute(f, LEAT_RECOMPUTE_FORWARD);
+        leat_tape *t = test_tape(m);
+        leat_tape_set_recording(t, false);
+        loss_of(f, t, rows_of(1, 2));
+        assert_tape(t);
+        peak[i] = leat_tape_get_stats(t).peak_bytes;
+        leat_model_free(m);
+    }
+    cr_assert_eq(peak[0], peak[1]);
+}
+
+/* Gradients of activations are freed on the way back, in an ordinary step too. */
+Test(recompute, gradients_do_not_add_up_with_depth)
+{
+    size_t more[2];
+    for (int i = 0; i < 2; i++) {
+        leat_model *m = test_model(1);
+        leat_flow *f =
+            leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 2, .couplings = i ? 64 : 4, .hidden = { 32, 32 } });
+        leat_tape *t = test_tape(m);
+        leat_var loss = loss_of(f, t, rows_of(1, 2));
+        size_t before = leat_tape_get_stats(t).bytes;
+        cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+        more[i] = leat_tape_get_stats(t).bytes - before;
+        leat_model_free(m);
+    }
+    cr_assert_eq(more[0], more[1]);
+}
+
+typedef struct ledger {
+    leat_allocator allocator;
+    int64_t calls, limit; /* limit: calls after which there is no memory, -1: none */
+} ledger;
+
+static void *ledger_allocate(void *user, size_t bytes)
+{
+    ledger *l = user;
+    return l->calls++ == l->limit ? NULL : malloc(bytes);
+}
+
+static void ledger_release(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+Test(recompute, a_step_does_not_allocate_from_the_third_on)
+{
+    for (int how = 1; how < 3; how++) {
+        for (int threads = 1; threads <= 3; threads++) {
+            ledger l = { .limit = -1 };
+            l.allocator = (leat_allocator){ ledger_allocate, ledger_release, &l };
+            leat_model *m =
+                leat_model_new(&(leat_model_opts){ .seed = 1, .threads = threads, .allocator = &l.allocator });
+            leat_flow *f = mixed(m);
+            leat_flow_set_recompute(f, (leat_recompute)how);
+            leat_optim *adam = leat_adam_new(m, NULL);
+            leat_tape *t = test_tape(m);
+            int64_t before = 0;
+            for (int step = 1; step <= 8; step++) {
+                before = step == 3 ? l.calls : before;
+                cr_assert_eq(step_once(f, t, 4), LEAT_OK, "%s", leat_tape_errmsg(t));
+                cr_assert_eq(leat_optim_step(adam), LEAT_OK);
+            }
+            cr_assert_eq(l.calls, before);
+            leat_model_free(m);
+        }
+    }
+}
+
+/* Each allocation fails in turn: then the step does, no parameter has a gradient, and the next step is as it should. */
+Test(recompute, out_of_memory_anywhere)
+{
+    uint64_t hash = 0;
+    leat_code code = LEAT_ENOMEM;
+    for (int how = 1; how < 3; how++) {
+        for (int64_t limit = -1; limit < 0 || code; limit++) {
+            ledger l = { .limit = -1 };
+            l.allocator = (leat_allocator){ ledger_allocate, ledger_release, &l };
+            leat_model *m = leat_model_new(&(leat_model_opts){ .seed = 1, .threads = 1, .allocator = &l.allocator });
+            leat_flow *f = realnvp(m);
+            leat_flow_set_recompute(f, (leat_recompute)how);
+            leat_optim *adam = leat_adam_new(m, NULL);
+            leat_tape *t = test_tape(m);
+            cr_assert_eq(leat_model_seal(m), LEAT_OK);
+            l.limit = limit < 0 ? -1 : l.calls + limit;
+            code = step_once(f, t, 3);
+            cr_assert(code == LEAT_OK || code == LEAT_ENOMEM, "%s", leat_tape_errmsg(t));
+            cr_assert_eq(leat_find_param(m, "layers.5.snet.0.weight")->leaf.has_grad, code == LEAT_OK);
+            l.limit = -1;
+            if (code)
+                cr_assert_eq(step_once(f, t, 3), LEAT_OK, "%s", leat_tape_errmsg(t));
+            cr_assert_eq(leat_optim_step(adam), LEAT_OK);
+            if (limit < 0)
+                hash = leat_model_hash(m);
+            cr_assert_eq(leat_model_hash(m), hash);
+            leat_model_free(m);
+        }
+    }
+}
