@@ -65,9 +65,9 @@
     OP(gelu, any, (leat_var x), v_gelu(x), v_mul(g, v_gelu_slope(x)), X) \
     /* The approximation of gelu by x / 2 (1 + tanh(u)), u = sqrt(2 / pi) (x + 0.044715 x^3). */ \
     OP(gelu_tanh, any, (leat_var x), v_mul(x, v_sigmoid(v_gelu_tanh_argument(x))), v_mul(g, v_gelu_tanh_slope(x)), X) \
-    /* x / (1 + |x|) */ \
+    /* x / (1 + |x|); it and its gradient are NaN at infinities, as in PyTorch */ \
     OP(softsign, any, (leat_var x), v_div(x, v_add(v_set(1), v_abs(x))), \
-       v_div(g, v_mul(v_add(v_set(1), v_abs(x)), v_add(v_set(1), v_abs(x)))), X) \
+       v_add(v_div(g, v_mul(v_add(v_set(1), v_abs(x)), v_add(v_set(1), v_abs(x)))), v_sub(y, y)), XY) \
     \
     /* ---- with numbers ---- \
      * x + c, x - c, c - x, x c, x / c, c / x */ \
