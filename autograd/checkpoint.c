@@ -12,42 +12,60 @@
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
-static const leat_leaves *leaves_of(const leat_node *n)
+/* Calls fn for the leaves of a block; other nodes have none. */
+static void each_leaf(const leat_node *n, leat_leaf_fn *fn, void *user)
 {
-    return n->op && n->op->flags & LEAT_OP_BLOCK && n->attributes ? *(leat_leaves *const *)n->attributes : NULL;
+    if (!n->op || !(n->op->flags & LEAT_OP_BLOCK))
+        return;
+    for (const leat_leaves *l = *(leat_leaves *const *)n->attributes; l; l = l->next) {
+        for (int64_t i = 0; i < l->count; i++)
+            fn(user, l->at[i]);
+    }
+    if (((const leat_block_op *)n->op)->known_leaves)
+        ((const leat_block_op *)n->op)->known_leaves(n, fn, user);
 }
 
-/* Writes the leaves behind the mark, those of nested blocks too, to `at` if it is not NULL; how many there are. */
-static int64_t list_leaves(const leat_tape *t, uint32_t after, leat_leaf **at)
+/* A list under way: `at` NULL while it is only counted. */
+typedef struct listing {
+    leat_leaf_known *known;
+    const void *user;
+    leat_leaf **at;
+    int64_t count;
+} listing;
+
+static void list_leaf(void *user, leat_leaf *leaf)
 {
-    int64_t count = 0;
+    listing *l = user;
+    if (l->known && l->known(l->user, leaf))
+        return;
+    if (l->at)
+        l->at[l->count] = leaf;
+    l->count++;
+}
+
+/* The leaves behind the mark, those of nested blocks too. */
+static int64_t list_leaves(const leat_tape *t, uint32_t after, listing l)
+{
     for (uint32_t id = after + 1; id <= t->count; id++) {
         const leat_node *n = leat_tape_node(t, id);
-        if (n->leaf && n->needs_grad) {
-            if (at)
-                at[count] = n->leaf;
-            count++;
-        }
-        for (const leat_leaves *l = leaves_of(n); l; l = l->next) {
-            if (at)
-                memcpy(at + count, l->at, (size_t)l->count * sizeof *at);
-            count += l->count;
-        }
+        if (n->leaf && n->needs_grad)
+            list_leaf(&l, n->leaf);
+        each_leaf(n, list_leaf, &l);
     }
-    return count;
+    return l.count;
 }
 
-bool leat_block_drop(leat_tape *t, leat_tape_mark mark, leat_leaves **list)
+bool leat_block_drop(leat_tape *t, leat_tape_mark mark, leat_leaves **list, leat_leaf_known *known, const void *user)
 {
     leat_arena_mark scratch = leat_arena_save(&t->scratch);
-    int64_t count = list_leaves(t, mark.nodes, NULL);
+    int64_t count = list_leaves(t, mark.nodes, (listing){ known, user, NULL, 0 });
     size_t bytes = (size_t)count * sizeof(leat_leaf *);
     leat_leaf **waiting = leat_arena_alloc(&t->scratch, bytes);
     if (!waiting) {
         leat_tape_fail(t, LEAT_ENOMEM, "out of memory for a list of %lld parameters", (long long)count);
         return false;
     }
-    list_leaves(t, mark.nodes, waiting);
+    list_leaves(t, mark.nodes, (listing){ known, user, waiting, 0 });
     leat_tape_drop(t, mark);
     leat_leaves *more = count ? leat_tape_alloc(t, sizeof *more + bytes) : NULL;
     if (more) {
@@ -78,12 +96,15 @@ bool leat_block_add(leat_tape *t, const leat_block_op *op, const void *attribute
     return true;
 }
 
+static void empty_leaf(void *user, leat_leaf *leaf)
+{
+    (void)user;
+    leaf->has_grad = false;
+}
+
 void leat_block_clear(const leat_node *n)
 {
-    for (const leat_leaves *l = leaves_of(n); l; l = l->next) {
-        for (int64_t i = 0; i < l->count; i++)
-            l->at[i]->has_grad = false;
-    }
+    each_leaf(n, empty_leaf, NULL);
 }
 
 bool leat_copy_out(leat_tape *t, const leat_node *n, leat_tensor *copy)
@@ -303,7 +324,7 @@ static bool run_first(leat_tape *t, checkpoint *c, int outputs, leat_var *made)
     leat_arena_mark scratch = leat_arena_save(&t->scratch);
     leat_tape_mark mark = leat_tape_save(t);
     bool ok = run(t, c, made) && look_at(t, mark.nodes, outputs, made, results) &&
-              leat_block_drop(t, mark, &c->leaves) && put_back(t, c, outputs, results);
+              leat_block_drop(t, mark, &c->leaves, NULL, NULL) && put_back(t, c, outputs, results);
     leat_arena_restore(&t->scratch, scratch);
     return ok;
 }

@@ -11,6 +11,8 @@
 
 enum { LEAT_OP_BLOCK = 1 << 16 };
 
+typedef void leat_leaf_fn(void *user, leat_leaf *leaf);
+
 /* A block's op. Its node's attributes live in the tape's memory and begin with a list of leaves. */
 typedef struct leat_block_op {
     leat_op op; /* a name, and the flag LEAT_OP_BLOCK */
@@ -18,6 +20,8 @@ typedef struct leat_block_op {
     bool (*backward)(leat_tape *t, uint32_t id);
     /* runs leat_tape_search on the range, made again; whether it found something, or failed */
     bool (*search)(leat_tape *t, uint32_t id);
+    /* calls fn for the leaves that leat_block_drop was told not to list; NULL: there are none */
+    void (*known_leaves)(const leat_node *n, leat_leaf_fn *fn, void *user);
 } leat_block_op;
 
 /* Leaves of nodes that are gone, so that their gradients can be emptied. */
@@ -27,8 +31,10 @@ typedef struct leat_leaves {
     leat_leaf *at[];
 } leat_leaves;
 
-/* leat_tape_drop, but the leaves in the range that want gradients are added to the list. False when out of memory. */
-bool leat_block_drop(leat_tape *t, leat_tape_mark mark, leat_leaves **list);
+/* leat_tape_drop, but the leaves in the range that want gradients are added to the list, those apart that are `known` by
+ * other means (NULL: none). False when out of memory. */
+typedef bool leat_leaf_known(const void *user, const leat_leaf *leaf);
+bool leat_block_drop(leat_tape *t, leat_tape_mark mark, leat_leaves **list, leat_leaf_known *known, const void *user);
 
 /* A block's node, with one output for each value; each wants a gradient. */
 bool leat_block_add(leat_tape *t, const leat_block_op *op, const void *attributes, int n, const leat_tensor *values,

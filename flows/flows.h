@@ -256,15 +256,24 @@ LEAT_API leat_model *leat_flow_model(const leat_flow *f);
  * Memory of training that hardly grows with depth. An ordinary step keeps what every transform makes on the way until
  * backward has used it. Otherwise only one transform's is there at a time, for one more forward pass of each:
  *
- *     LEAT_RECOMPUTE_FORWARD   keeps each transform's input (of a coupling, what it moves) and runs the transform again.
- *                              Values, gradients and what is trained are those of an ordinary step, to the bit.
- *     LEAT_RECOMPUTE_INVERT    keeps nothing, and gets the input back from the output by the inverse. Inputs that come
- *                              back differ by rounding, and so do gradients. Inputs are kept, as above, where the inverse
- *                              is not a formula, or is not the same in training and evaluation (batch norm).
+ *     LEAT_RECOMPUTE_FORWARD   keeps each transform's input (of a coupling, what it moves; of a permutation, nothing) and
+ *                              runs the transform again. Values, gradients and what is trained are those of an ordinary
+ *                              step, to the bit.
+ *     LEAT_RECOMPUTE_INVERT    gets the input back from the output by the inverse, and keeps one input in sixteen, so that
+ *                              rounding does not add up over more. Gradients are not the same bits. Inputs are kept, as
+ *                              above, where the inverse is not a formula, or is not the same in training and evaluation
+ *                              (batch norm).
  *
- * In both, what is asked for beyond training (sampling, scoring without recording) is as before. A transform of your own
- * is kept the input of, unless its type has inverse_kind; it must be a function of what leat_checkpoint allows. Not
- * saved with the model.
+ * How far LEAT_RECOMPUTE_INVERT's gradients are from an ordinary step's, |difference| / |gradient|, in float, with two
+ * hidden layers of 64, 2 and 8 features, before training and after 200 steps:
+ *
+ *     couplings         4              16             64
+ *     NICE          2e-8 .. 1e-7   4e-8 .. 9e-8   4e-8 .. 1e-7
+ *     RealNVP       5e-8 .. 2e-7   1e-7 .. 4e-7   2e-7 .. 2e-7, before training 2e-6 .. 2e-5
+ *
+ * Sampling and scoring without recording are as before. Of a transform of your own the input is kept unless its type has
+ * inverse_kind; what leat_checkpoint asks of a function holds for it, and its log-determinant must be [batch]. Not saved
+ * with the model.
  */
 typedef enum leat_recompute {
     LEAT_RECOMPUTE_NONE = 0,

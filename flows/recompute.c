@@ -7,7 +7,8 @@
  *     moved     of a transform with a mask whose kept features have the same bits on both sides: the moved features
  *     invert    nothing, the transform's inverse gives the input
  *
- * The first transform's input is the chain's own, and needs nothing. Backward goes from the last transform to the first:
+ * Of transforms that round in their inverse every sixteenth has its input kept whole, so that rounding does not add up
+ * over more. The first transform's input is the chain's own, and needs nothing. Backward goes from the last transform to the first:
  * input back, run again, walk back, let go.
  */
 #include "flow.h"
@@ -16,6 +17,8 @@
 #include <string.h>
 
 typedef enum restoring { RESTORE_WHOLE, RESTORE_MOVED, RESTORE_INVERT } restoring;
+
+enum { MOST_ROUNDED = 15 }; /* inverses one behind the other that round */
 
 typedef struct stage {
     leat_tensor *kept; /* with its numbers behind it; NULL: nothing */
@@ -33,6 +36,7 @@ typedef struct chain {
     leat_tensor z;     /* the last y */
     int length, first; /* first: before it, nothing wants a gradient */
     int y_at, sum_at;  /* which outputs of the block they are, or -1 */
+    int rounded;       /* inverses that round since the last input that was kept whole */
     int64_t largest;   /* numbers in the largest y */
     bool inverse;
     stage *stages;
@@ -118,7 +122,7 @@ static leat_real *kept_new(leat_tape *t, stage *s, leat_shape shape)
 }
 
 /* Keeps what will give transform k's input x back from its output y. */
-static bool keep(const chain *c, int k, leat_tensor x, leat_tensor y)
+static bool keep(chain *c, int k, leat_tensor x, leat_tensor y)
 {
     stage *s = &c->stages[k];
     leat_tape *t = c->x.tape;
@@ -127,12 +131,13 @@ static bool keep(const chain *c, int k, leat_tensor x, leat_tensor y)
     const leat_mask *mask = type->mask ? type->mask(transform) : NULL;
     leat_inverse_kind kind = kind_of(transform);
     bool same_shape = leat_shape_equal(&x.shape, &y.shape);
-    if (same_shape &&
-        (kind == LEAT_INVERSE_EXACT || (kind == LEAT_INVERSE_CLOSED && c->flow->recompute == LEAT_RECOMPUTE_INVERT))) {
+    bool rounds = kind == LEAT_INVERSE_CLOSED && c->flow->recompute == LEAT_RECOMPUTE_INVERT;
+    if (same_shape && (kind == LEAT_INVERSE_EXACT || (rounds && c->rounded < MOST_ROUNDED))) {
+        c->rounded += rounds;
         s->restore = RESTORE_INVERT;
         return true;
     }
-    if (same_shape && mask && keeps_bits(mask, x, y)) {
+    if (same_shape && mask && !rounds && keeps_bits(mask, x, y)) {
         s->restore = RESTORE_MOVED;
         leat_real *to = kept_new(t, s, LEAT_SHAPE(x.shape.size[0], mask->moved));
         for (int64_t r = 0; to && r < x.shape.size[0]; r++) {
@@ -142,6 +147,7 @@ static bool keep(const chain *c, int k, leat_tensor x, leat_tensor y)
         return s->kept != NULL;
     }
     s->restore = RESTORE_WHOLE;
+    c->rounded = 0;
     leat_real *to = kept_new(t, s, x.shape);
     if (to && leat_shape_count(&x.shape))
         memcpy(to, x.data, (size_t)leat_shape_count(&x.shape) * sizeof *to);
@@ -169,6 +175,26 @@ static bool run_from(const chain *c, int k, const state *h, state *next)
     return leat_copy_out(t, y, &next->y) && leat_copy_out(t, logdet, &next->sum);
 }
 
+/* Whether a leaf is one of the transform's own parameters, which need no list. */
+typedef struct leaf_search {
+    const leat_leaf *leaf;
+    bool found;
+} leaf_search;
+
+static void compare_leaf(leat_visitor *v, leat_module *owner, leat_param *p)
+{
+    (void)owner;
+    leaf_search *s = v->user;
+    s->found = s->found || &p->leaf == s->leaf;
+}
+
+static bool is_own(const void *transform, const leat_leaf *leaf)
+{
+    leaf_search s = { leaf, false };
+    leat_visit(&(leat_visitor){ .user = &s, .param = compare_leaf }, (leat_module *)transform);
+    return s.found;
+}
+
 static bool forward_stage(chain *c, int k, state *h)
 {
     leat_tape *t = c->x.tape;
@@ -176,8 +202,8 @@ static bool forward_stage(chain *c, int k, state *h)
     leat_arena_mark scratch = leat_arena_save(&t->scratch);
     leat_tape_mark mark = leat_tape_save(t);
     c->stages[k] = (stage){ .position = leat_tape_rng(t)->position, .input_wants_grad = h->y_wants_grad };
-    bool ok = run_from(c, k, h, &next) && leat_block_drop(t, mark, &c->leaves) && (!k || keep(c, k, h->y, next.y)) &&
-              store(t, &h->y, next.y) && store(t, &h->sum, next.sum);
+    bool ok = run_from(c, k, h, &next) && leat_block_drop(t, mark, &c->leaves, is_own, transform_of(c, k)) &&
+              (!k || keep(c, k, h->y, next.y)) && store(t, &h->y, next.y) && store(t, &h->sum, next.sum);
     leat_arena_restore(&t->scratch, scratch);
     if (!ok)
         return false;
@@ -327,10 +353,32 @@ static bool chain_search(leat_tape *t, uint32_t id)
     return found;
 }
 
+typedef struct leaf_call {
+    leat_leaf_fn *fn;
+    void *user;
+} leaf_call;
+
+static void call_leaf(leat_visitor *v, leat_module *owner, leat_param *p)
+{
+    (void)owner;
+    const leaf_call *call = v->user;
+    if (!p->leaf.frozen)
+        call->fn(call->user, &p->leaf);
+}
+
+static void own_leaves(const leat_node *n, leat_leaf_fn *fn, void *user)
+{
+    const chain *c = n->attributes;
+    leat_visitor v = { .user = &(leaf_call){ fn, user }, .param = call_leaf };
+    for (int k = 0; k < c->length; k++)
+        leat_visit(&v, &transform_of(c, k)->module);
+}
+
 static const leat_block_op chain_op = {
     .op = { .name = "flow", .flags = LEAT_OP_BLOCK },
     .backward = chain_backward,
     .search = chain_search,
+    .known_leaves = own_leaves,
 };
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */

@@ -52,6 +52,12 @@ cmp -s first/model.safetensors fourth/model.safetensors && fail "the seed change
 run 0 $quick --out quiet --quiet
 [ ! -s out ] && [ ! -s err ] || fail "--quiet prints"
 
+run 0 $quick --recompute forward --out fifth
+cmp -s first/samples.npy fifth/samples.npy || fail "--recompute forward changes what is trained"
+run 0 $quick --recompute invert --out sixth
+has sixth/model.safetensors
+run 2 --recompute backward; says 'backward'
+
 # ---- untrained, other data, other architectures ----
 run 0 --epochs 0 --points 50 --out untrained
 has untrained/model.safetensors untrained/samples.npy untrained/samples.png

@@ -279,13 +279,17 @@ Test(checkpoint, zeros_outlive_the_block)
 {
     leat_real x[3] = { 1, 2, 3 };
     leat_var in[2] = { leat_input(tape, (leat_tensor){ x, LEAT_SHAPE(3) }), leat_zeros(tape, LEAT_SHAPE(3)) }, y;
-    leat_var before = leat_mul(leat_exp(in[1]), in[0]);
+    leat_var stored = leat_zeros(tape, LEAT_SHAPE(3));
+    leat_var before = leat_mul(leat_exp(stored), in[0]), nothing = leat_mul(stored, in[0]);
     leat_checkpoint(tape, uses_zeros, NULL, 2, in, 1, &y);
     leat_randn(tape, LEAT_SHAPE(1000));
+    assert_equal(data(in[1]), NUMBERS(0, 0, 0), 3);
     leat_var sum = leat_add(leat_mul(y, leat_exp(in[1])), leat_mul(in[0], in[1]));
-    cr_assert_eq(leat_backward(leat_sum(leat_add(sum, before))), LEAT_OK, "%s", leat_tape_errmsg(tape));
+    sum = leat_add(leat_add(sum, before), nothing);
+    cr_assert_eq(leat_backward(leat_sum(sum)), LEAT_OK, "%s", leat_tape_errmsg(tape));
     assert_equal(leat_grad(in[0]).data, NUMBERS(2, 2, 2), 3);
     assert_equal(data(in[1]), NUMBERS(0, 0, 0), 3);
+    assert_equal(data(stored), NUMBERS(0, 0, 0), 3);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
@@ -313,6 +317,24 @@ Test(checkpoint, memory_of_what_is_inside_does_not_add_up)
 {
     size_t per_block = (peak_of(40, true) - peak_of(20, true)) / 20;
     cr_assert_lt(per_block, ROWS * WIDTH * sizeof(leat_real) + 900);
+}
+
+static void makes_an_input(leat_tape *t, void *user, const leat_var *in, leat_var *out)
+{
+    (void)user;
+    leat_real many[1000] = { 0 };
+    out[0] = leat_add(in[0], leat_sum(leat_input(t, (leat_tensor){ many, LEAT_SHAPE(1000) })));
+}
+
+/* An input made inside has a gradient of its own, which goes with the block. */
+Test(checkpoint, gradients_inside_are_given_back)
+{
+    leat_var x = leat_input(tape, (leat_tensor){ numbers(3), LEAT_SHAPE(3) });
+    for (int i = 0; i < 20; i++)
+        leat_checkpoint(tape, makes_an_input, NULL, 1, &x, 1, &x);
+    size_t before = leat_tape_get_stats(tape).bytes;
+    cr_assert_eq(leat_backward(leat_sum(x)), LEAT_OK, "%s", leat_tape_errmsg(tape));
+    cr_assert_lt(leat_tape_get_stats(tape).bytes - before, 2 * 1000 * sizeof(leat_real));
 }
 
 /* And without blocks: gradients of activations die as backward passes them, so depth does not matter to them. */
@@ -374,6 +396,25 @@ Test(checkpoint, errors_name_the_place)
     assert_trouble((trouble){ .factor = EPS }, LEAT_ESTATE, "recomputing [3] gave other numbers");
     /* tanh(-inf) is finite, and -1: the loss is not what fails */
     assert_trouble((trouble){ .log = true }, LEAT_OK, "");
+}
+
+static void fails_later(leat_tape *t, void *user, const leat_var *in, leat_var *out)
+{
+    int *calls = user;
+    out[0] = ++*calls > 1 ? leat_add(in[0], leat_randn(t, LEAT_SHAPE(2, 7))) : leat_square(in[0]);
+}
+
+/* The place is that in which the block was called, though it has been left long before backward. */
+Test(checkpoint, errors_name_the_place_of_the_call)
+{
+    leat_scope place = { "layers.7", NULL };
+    int calls = 0;
+    leat_var x = leat_input(tape, (leat_tensor){ numbers(3), LEAT_SHAPE(3) }), y;
+    leat_tape_enter(tape, &place);
+    leat_checkpoint(tape, fails_later, &calls, 1, &x, 1, &y);
+    leat_tape_enter(tape, NULL);
+    cr_assert_eq(leat_backward(leat_sum(y)), LEAT_ESHAPE);
+    cr_assert_eq(strncmp(leat_tape_errmsg(tape), "layers.7: add [3] x [2,7]", 25), 0, "%s", leat_tape_errmsg(tape));
 }
 
 static void blows_up(leat_tape *t, void *user, const leat_var *in, leat_var *out)
