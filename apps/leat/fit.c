@@ -40,7 +40,7 @@ static leat_flow *build(leat_model *m, int64_t dim, int64_t context, const void 
 
 int app_leat_fit(int argc, char **argv)
 {
-    settings o;
+    settings o = { 0 }; /* what its table leaves out is absent */
     app_arguments rest;
     char **typed = malloc((size_t)argc * sizeof *typed);
     int exit_code = -1;
