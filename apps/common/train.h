@@ -64,7 +64,7 @@ enum {
     { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), "0", .help = "the optimiser's" },                     \
     { "clip", APP_NONNEGATIVE(type, field.clip), "0", .help = "the most that the gradient's norm may be; 0: any" },    \
     { "recompute", APP_CHOICE(type, field.recompute), "none", .words = "none|forward|invert",                          \
-      .help = "spare memory for time; forward: to the same bits; invert: the most, gradients differ by rounding" },     \
+      .help = "spare memory for time, to the same bits, or to near ones by inverses" },                                \
     { "checkpoint-every", APP_INTEGER(type, field.checkpoint_every), "0", .value = "EPOCHS",                           \
       .help = "save all that it takes to go on; 0: only when stopped by Ctrl-C" },                                     \
     { "resume", APP_STRING(type, field.resume), .value = "FILE",                                                       \

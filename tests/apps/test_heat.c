@@ -185,7 +185,7 @@ static int brightness(const app_canvas *c, int x, int y)
 /* Rows go up, the least value is white, more is darker, and values that are not finite are white. */
 Test(heat, colours_darken_and_rows_go_up)
 {
-    const double v[4] = { 0, 0.5, NAN, 1 };
+    const double v[4] = { 0, 0.5, (double)NAN, 1 };
     app_heat h = { .value = v, .rows = 2, .columns = 2, .low = 0, .high = 1 };
     app_canvas c = painted(&h);
 

@@ -393,7 +393,7 @@ Test(checkpoint, errors_name_the_place)
     assert_trouble((trouble){ .fail_at = 1 }, LEAT_ESHAPE, "layers.5.net: add [3] x [2,7]");
     assert_trouble((trouble){ .fail_at = 2 }, LEAT_ESHAPE, "layers.5.net: add [3] x [2,7]");
     assert_trouble((trouble){ .other_shape = true }, LEAT_ESTATE, "recomputing gave [3,1], and [3] the first time");
-    assert_trouble((trouble){ .factor = EPS }, LEAT_ESTATE, "recomputing [3] gave other numbers");
+    assert_trouble((trouble){ .factor = (double)EPS }, LEAT_ESTATE, "recomputing [3] gave other numbers");
     /* tanh(-inf) is finite, and -1: the loss is not what fails */
     assert_trouble((trouble){ .log = true }, LEAT_OK, "");
 }

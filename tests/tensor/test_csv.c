@@ -155,7 +155,7 @@ Test(csv, columns_that_are_not_chosen)
     cr_assert_eq(read_with(text, (size_t)n - 5, &o, &t, &s), LEAT_OK, "%s", s.message);
     cr_assert(has_shape(&t.values, 4, 1));
     for (int i = 0; i < 4; i++)
-        cr_assert_eq(t.values.data[i], 7 + i);
+        cr_assert_eq((double)t.values.data[i], 7 + i);
 }
 
 Test(csv, a_quote_left_open_does_not_take_all_memory)
