@@ -1,7 +1,5 @@
-/* Training that recomputes: the same bits with each transform's input kept, near ones by inverses, little memory. */
-#include "support.h"
-
-#include <stdlib.h>
+/* Training that recomputes: the same bits with each transform's input kept, near ones by inverses. */
+#include "recompute_support.h"
 
 /* ---- a short training run ---------------------------------------------------------------------------------------- */
 
@@ -14,21 +12,6 @@ typedef struct outcome {
     size_t peak;
     int64_t nodes;
 } outcome;
-
-enum { ROWS = 64 };
-
-static leat_tensor rows_of(uint64_t seed, int64_t columns)
-{
-    return test_normal(seed, ROWS, columns, 1.5);
-}
-
-static leat_var loss_of(leat_flow *f, leat_tape *t, leat_tensor x)
-{
-    leat_var context = { 0 };
-    if (leat_flow_context(f))
-        context = leat_const(t, rows_of(2, leat_flow_context(f)));
-    return leat_neg(leat_mean(leat_flow_log_prob_given(f, leat_borrow(t, x), context)));
-}
 
 static outcome train(builder *build, leat_recompute how, int steps, int threads)
 {
@@ -53,112 +36,6 @@ static outcome train(builder *build, leat_recompute how, int steps, int threads)
     assert_model(m);
     leat_model_free(m);
     return o;
-}
-
-/* ---- flows ------------------------------------------------------------------------------------------------------- */
-
-static leat_flow *nice(leat_model *m)
-{
-    return leat_nice_new(m, &(leat_nice_opts){ .dim = 5, .couplings = 5, .hidden = { 16, 12 }, .scale = true });
-}
-
-static leat_flow *nice_reversed(leat_model *m)
-{
-    return leat_nice_new(
-        m,
-        &(leat_nice_opts){
-            .dim = 4, .couplings = 3, .hidden = { 16 }, .masks = LEAT_HALVES, .base = LEAT_LOGISTIC, .reverse = true });
-}
-
-static leat_flow *realnvp(leat_model *m)
-{
-    return leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 3, .couplings = 6, .hidden = { 16, 12 } });
-}
-
-static leat_flow *conditional(leat_model *m)
-{
-    leat_flow *f =
-        leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 3, .couplings = 4, .hidden = { 16 }, .context = 2 });
-    double mean[3] = { 0.5, -1, 2 }, sd[3] = { 2, 3, 0.5 };
-    leat_flow_standardize_by(f, mean, sd, mean, sd);
-    return f;
-}
-
-/* y = x exp(a), of which something is dropped: a transform of a user's, of which nothing is known. `runs` counts the
- * first ones. */
-typedef struct custom {
-    leat_transform transform;
-    leat_param *a;
-    int runs, all_runs;
-    double factor; /* other numbers from run to run */
-} custom;
-
-static leat_pair custom_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
-{
-    (void)call;
-    custom *c = (custom *)t;
-    c->runs += !leat_tape_recomputing(x.tape);
-    leat_var a = leat_add_scalar(leat_use(x.tape, c->a), c->factor * c->all_runs++);
-    leat_var y = leat_mul(leat_dropout(x, 0.01), leat_exp(a)); /* no bijection, but chance is what matters here */
-    return (leat_pair){ y, leat_broadcast_to(leat_sum(a), LEAT_SHAPE(leat_var_size(x, 0))) };
-}
-
-static void custom_visit(leat_module *m, leat_visitor *v)
-{
-    leat_visit_param(v, m, ((custom *)m)->a);
-}
-
-static const leat_transform_type custom_type = {
-    .module = { .name = "custom", .visit = custom_visit },
-    .forward = custom_forward,
-};
-
-/* Another use of somebody else's parameter. */
-static const leat_transform_type sharing_type = { .module = { .name = "sharing" }, .forward = custom_forward };
-
-static custom *custom_new(leat_model *m, int64_t dim)
-{
-    custom *c = leat_module_new(m, &custom_type.module, sizeof *c);
-    c->a = leat_param_new(&c->transform.module, "a", LEAT_SHAPE(dim), leat_init_normal(0, 0.1));
-    return c;
-}
-
-/* y = x + t with an inverse by search */
-static leat_pair searched_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
-{
-    (void)self;
-    return (leat_pair){ leat_add(x, theta[0]), leat_zeros_like(x) };
-}
-
-static const leat_elementwise searched = { .name = "searched", .theta = { { "t", 1 } }, .forward = searched_forward };
-
-/* Everything that there is, dropout in a conditioner and a parameter that two transforms share included. */
-static leat_flow *mixed(leat_model *m)
-{
-    enum { DIM = 4 };
-    leat_flow *f = leat_flow_new(m, leat_diagonal_normal(m, DIM));
-    leat_mask mask = leat_mask_alternating(m, DIM, 0), other = leat_mask_alternating(m, DIM, 1);
-    leat_flow_add(f, leat_reverse(m, DIM));
-    leat_flow_add(f, leat_actnorm(m, DIM));
-    leat_flow_add(f, leat_lu_linear(m, DIM));
-    leat_module *net = leat_sequential(m);
-    leat_sequential_add(net, leat_linear_layer(m, mask.kept, 12));
-    leat_sequential_add(net, leat_batch_norm(m, 12, NULL));
-    leat_sequential_add(net, leat_activation_layer(m, LEAT_TANH));
-    leat_sequential_add(net, leat_dropout_layer(m, 0.25));
-    leat_sequential_add(net, leat_linear_layer(m, 12, 2 * mask.moved));
-    leat_flow_add(f, leat_coupling(m, mask, leat_affine, net));
-    leat_flow_add(f, leat_batch_norm_transform(m, DIM, NULL));
-    leat_flow_add(f, leat_permutation(m, DIM, NULL));
-    custom *c = custom_new(m, DIM), *sharing = leat_module_new(m, &sharing_type.module, sizeof *sharing);
-    sharing->a = c->a;
-    leat_flow_add(f, &c->transform);
-    leat_flow_add(f, leat_coupling(m, other, searched, test_net(m, &other, 0, 1)));
-    leat_flow_add(f, &sharing->transform);
-    leat_flow_add(f, leat_diagonal_scale(m, DIM));
-    leat_flow_add(f, leat_actnorm(m, DIM));
-    leat_flow_standardize_by(f, (double[]){ 1, 2, 3, 4 }, (double[]){ 1, 2, 3, 4 }, NULL, NULL);
-    return f;
 }
 
 static const struct {
@@ -363,12 +240,6 @@ Test(recompute, a_flow_inside_a_checkpoint)
 
 /* ---- state ------------------------------------------------------------------------------------------------------- */
 
-static leat_code step_once(leat_flow *f, leat_tape *t, int64_t dim)
-{
-    leat_tape_reset(t);
-    return leat_backward(loss_of(f, t, rows_of(1, dim)));
-}
-
 Test(recompute, what_a_transform_changes_is_changed_once)
 {
     leat_model *m = test_model(1);
@@ -470,167 +341,5 @@ Test(recompute, edges)
         }
         cr_assert_eq(losses[0], losses[1]);
         leat_model_free(m);
-    }
-}
-
-/* ---- memory ------------------------------------------------------------------------------------------------------ */
-
-static size_t peak_of(bool affine, int64_t dim, int couplings, leat_recompute how, bool reverse)
-{
-    leat_model *m = test_model(1);
-    int64_t hidden = 16 * dim;
-    leat_flow *f =
-        affine
-            ? leat_realnvp_new(m,
-                               &(leat_realnvp_opts){ .dim = dim, .couplings = couplings, .hidden = { hidden, hidden } })
-            : leat_nice_new(m,
-                            &(leat_nice_opts){
-                                .dim = dim, .couplings = couplings, .hidden = { hidden, hidden }, .reverse = reverse });
-    leat_flow_set_recompute(f, how);
-    leat_tape *t = test_tape(m);
-    leat_tensor x = test_normal(1, 256, dim, 1);
-    for (int step = 0; step < 2; step++) {
-        leat_tape_reset(t);
-        cr_assert_eq(leat_backward(loss_of(f, t, x)), LEAT_OK, "%s", leat_tape_errmsg(t));
-        leat_clear_grads(t);
-    }
-    size_t peak = leat_tape_get_stats(t).peak_bytes;
-    leat_model_free(m);
-    return peak;
-}
-
-/* 64 couplings against 4: at most 1.5 times with inputs kept, 1.1 with inverses; an ordinary step's is far more. */
-Test(recompute, memory_hardly_grows_with_depth)
-{
-    for (int affine = 0; affine < 2; affine++) {
-        for (int64_t dim = 2; dim <= 4; dim += 2) {
-            size_t plain = peak_of(affine, dim, 4, LEAT_RECOMPUTE_NONE, false);
-            size_t few = peak_of(affine, dim, 4, LEAT_RECOMPUTE_FORWARD, false);
-            size_t many = peak_of(affine, dim, 64, LEAT_RECOMPUTE_FORWARD, false);
-            cr_assert_leq((double)many, 1.5 * (double)few, "%zu, %zu", few, many);
-            cr_assert_lt(few, plain);
-            few = peak_of(affine, dim, 4, LEAT_RECOMPUTE_INVERT, false);
-            many = peak_of(affine, dim, 64, LEAT_RECOMPUTE_INVERT, false);
-            cr_assert_leq((double)many, 1.1 * (double)few, "%zu, %zu", few, many);
-        }
-    }
-    cr_assert_gt(peak_of(false, 2, 64, LEAT_RECOMPUTE_NONE, false),
-                 8 * peak_of(false, 2, 4, LEAT_RECOMPUTE_NONE, false));
-}
-
-/* A permutation's inverse is exact: it is undone, and nothing kept of it. */
-Test(recompute, permutations_cost_nothing)
-{
-    size_t without = peak_of(false, 4, 64, LEAT_RECOMPUTE_FORWARD, false),
-           with = peak_of(false, 4, 64, LEAT_RECOMPUTE_FORWARD, true);
-    cr_assert_leq(with, without + 64 * 200);
-}
-
-/* Without recording, memory is that of the largest transform, whatever the depth. */
-Test(recompute, inference_does_not_grow_with_depth)
-{
-    size_t peak[2];
-    for (int i = 0; i < 2; i++) {
-        leat_model *m = test_model(1);
-        leat_flow *f =
-            leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 2, .couplings = i ? 64 : 4, .hidden = { 32, 32 } });
-        leat_flow_set_recompute(f, LEAT_RECOMPUTE_FORWARD);
-        leat_tape *t = test_tape(m);
-        leat_tape_set_recording(t, false);
-        loss_of(f, t, rows_of(1, 2));
-        assert_tape(t);
-        peak[i] = leat_tape_get_stats(t).peak_bytes;
-        leat_model_free(m);
-    }
-    cr_assert_eq(peak[0], peak[1]);
-}
-
-/* Gradients of activations are freed on the way back, in an ordinary step too. */
-Test(recompute, gradients_do_not_add_up_with_depth)
-{
-    size_t more[2];
-    for (int i = 0; i < 2; i++) {
-        leat_model *m = test_model(1);
-        leat_flow *f =
-            leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 2, .couplings = i ? 64 : 4, .hidden = { 32, 32 } });
-        leat_tape *t = test_tape(m);
-        leat_var loss = loss_of(f, t, rows_of(1, 2));
-        size_t before = leat_tape_get_stats(t).bytes;
-        cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
-        more[i] = leat_tape_get_stats(t).bytes - before;
-        leat_model_free(m);
-    }
-    cr_assert_eq(more[0], more[1]);
-}
-
-typedef struct ledger {
-    leat_allocator allocator;
-    int64_t calls, limit; /* limit: calls after which there is no memory, -1: none */
-} ledger;
-
-static void *ledger_allocate(void *user, size_t bytes)
-{
-    ledger *l = user;
-    return l->calls++ == l->limit ? NULL : malloc(bytes);
-}
-
-static void ledger_release(void *user, void *block)
-{
-    (void)user;
-    free(block);
-}
-
-Test(recompute, a_step_does_not_allocate_from_the_third_on)
-{
-    for (int how = 1; how < 3; how++) {
-        for (int threads = 1; threads <= 3; threads++) {
-            ledger l = { .limit = -1 };
-            l.allocator = (leat_allocator){ ledger_allocate, ledger_release, &l };
-            leat_model *m =
-                leat_model_new(&(leat_model_opts){ .seed = 1, .threads = threads, .allocator = &l.allocator });
-            leat_flow *f = mixed(m);
-            leat_flow_set_recompute(f, (leat_recompute)how);
-            leat_optim *adam = leat_adam_new(m, NULL);
-            leat_tape *t = test_tape(m);
-            int64_t before = 0;
-            for (int step = 1; step <= 8; step++) {
-                before = step == 3 ? l.calls : before;
-                cr_assert_eq(step_once(f, t, 4), LEAT_OK, "%s", leat_tape_errmsg(t));
-                cr_assert_eq(leat_optim_step(adam), LEAT_OK);
-            }
-            cr_assert_eq(l.calls, before);
-            leat_model_free(m);
-        }
-    }
-}
-
-/* Each allocation fails in turn: then the step does, no parameter has a gradient, and the next step is as it should. */
-Test(recompute, out_of_memory_anywhere)
-{
-    uint64_t hash = 0;
-    leat_code code = LEAT_ENOMEM;
-    for (int how = 1; how < 3; how++) {
-        for (int64_t limit = -1; limit < 0 || code; limit++) {
-            ledger l = { .limit = -1 };
-            l.allocator = (leat_allocator){ ledger_allocate, ledger_release, &l };
-            leat_model *m = leat_model_new(&(leat_model_opts){ .seed = 1, .threads = 1, .allocator = &l.allocator });
-            leat_flow *f = realnvp(m);
-            leat_flow_set_recompute(f, (leat_recompute)how);
-            leat_optim *adam = leat_adam_new(m, NULL);
-            leat_tape *t = test_tape(m);
-            cr_assert_eq(leat_model_seal(m), LEAT_OK);
-            l.limit = limit < 0 ? -1 : l.calls + limit;
-            code = step_once(f, t, 3);
-            cr_assert(code == LEAT_OK || code == LEAT_ENOMEM, "%s", leat_tape_errmsg(t));
-            cr_assert_eq(leat_find_param(m, "layers.5.snet.0.weight")->leaf.has_grad, code == LEAT_OK);
-            l.limit = -1;
-            if (code)
-                cr_assert_eq(step_once(f, t, 3), LEAT_OK, "%s", leat_tape_errmsg(t));
-            cr_assert_eq(leat_optim_step(adam), LEAT_OK);
-            if (limit < 0)
-                hash = leat_model_hash(m);
-            cr_assert_eq(leat_model_hash(m), hash);
-            leat_model_free(m);
-        }
     }
 }
