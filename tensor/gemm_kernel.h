@@ -164,9 +164,64 @@ static int64_t gemm_column(const leat_gemm_block *g, int64_t first, int64_t end,
     return width;
 }
 
+/* The product of a column of A and a row of B has no sums, and is a matter of writing C: whole rows one after the
+ * other, with up to eight vectors of B at hand. */
+#define OUTER_B(i, v)     const vec b##v = LOAD(b, v);
+#define OUTER_PLAIN(i, v) STORE(c, v, v_fma(x, b##v, v_set(0)));
+#define OUTER_LAYER(i, v) STORE(c, v, v_relu(v_add(v_fma(x, b##v, v_set(0)), LOAD(bias, v))));
+#define OUTER_ANY(i, v)                                                                                                \
+    vec c##v = v_fma(x, b##v, load ? LOAD(c, v) : v_set(0));                                                           \
+    c##v = bias ? v_add(c##v, LOAD(bias, v)) : c##v;                                                                   \
+    STORE(c, v, relu ? v_relu(c##v) : c##v);
+#define OUTER_ROWS(ONE, VECS)                                                                                          \
+    for (int64_t i = 0; i < m; i++, a += a_row, c += ldc) {                                                            \
+        vec x = v_set(*a);                                                                                             \
+        VECS(ONE, 0)                                                                                                   \
+    }
+#define OUTER(NAME, VECS)                                                                                              \
+    static void NAME(const leat_gemm_block *g, const leat_real *b, leat_real *c, const leat_real *bias, int64_t n)     \
+    {                                                                                                                  \
+        const bool load = g->load, relu = g->relu;                                                                     \
+        const int64_t m = g->m, a_row = g->a_row, ldc = g->ldc;                                                        \
+        const leat_real *a = g->a;                                                                                     \
+        (void)n;                                                                                                       \
+        VECS(OUTER_B, 0)                                                                                               \
+        if (!load && !bias && !relu) {                                                                                 \
+            OUTER_ROWS(OUTER_PLAIN, VECS)                                                                              \
+        } else if (!load && bias && relu) {                                                                            \
+            OUTER_ROWS(OUTER_LAYER, VECS)                                                                              \
+        } else {                                                                                                       \
+            OUTER_ROWS(OUTER_ANY, VECS)                                                                                \
+        }                                                                                                              \
+    }
+#define LOAD  LOAD_FULL
+#define STORE STORE_FULL
+OUTER(outer_8, VECS_8)
+#undef LOAD
+#undef STORE
+#define LOAD  LOAD_PART
+#define STORE STORE_PART
+OUTER(outer_part, VECS_1)
+#undef LOAD
+#undef STORE
+
+static void gemm_outer(const leat_gemm_block *g)
+{
+    for (int64_t j = 0, left = g->n; left > 0;) {
+        bool full = left >= 8 * VL;
+        int64_t width = full ? 8 * VL : left < VL ? left : VL;
+        (full ? outer_8 : outer_part)(g, g->b + j, g->c + j, g->bias ? g->bias + j : NULL, width);
+        j += width, left -= width;
+    }
+}
+
 /* A panel of B is kept near for all rows; where the whole of B is near, C is written in its own order. */
 static void gemm_block(const leat_gemm_block *g)
 {
+    if (g->k == 1 && g->panel >= g->n && g->a_strip == TILE_ROWS * g->a_row) {
+        gemm_outer(g);
+        return;
+    }
     int64_t height = g->n * g->k <= NEAR_NUMBERS ? TILE_ROWS : g->m;
     for (int64_t i = 0; i < g->m; i += height) {
         int64_t end = g->m - i < height ? g->m : i + height;
