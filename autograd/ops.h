@@ -68,6 +68,18 @@ typedef void leat_rows_fn(const leat_real *a, const leat_real *b, leat_real *out
 void leat_call_along(leat_call *c, const leat_shape *shape, int axis, const leat_real *a, const leat_real *b,
                      leat_real *out, leat_rows_fn *fn);
 
+/* ---- samples ----------------------------------------------------------------------------------------------------- */
+
+/* A case of one input of that shape, normal numbers, with attributes that stay where they are. */
+static inline bool leat_case_of_one(leat_case *k, leat_shape shape, const void *attributes, size_t size)
+{
+    k->n = 1;
+    k->in[0] = leat_case_normal(k, shape);
+    k->attributes = attributes;
+    k->attributes_size = size;
+    return true;
+}
+
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
 /* Whether an elementwise function's derivative needs no more than its value. */

@@ -54,11 +54,7 @@ static bool cumsum_sample(leat_case *k, int i)
     };
     if (i >= (int)(sizeof samples / sizeof *samples))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, samples[i].shape);
-    k->attributes = &samples[i].axis;
-    k->attributes_size = sizeof samples[i].axis;
-    return true;
+    return leat_case_of_one(k, samples[i].shape, &samples[i].axis, sizeof samples[i].axis);
 }
 
 const leat_op leat_op_cumsum = {

@@ -62,12 +62,8 @@ static bool dropout_sample(leat_case *k, int i)
     if (!a)
         return false;
     *a = (dropout_attributes){ p[i % 4], *k->rng };
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, shapes[i / 4]);
-    k->attributes = a;
-    k->attributes_size = sizeof *a;
     k->may_vanish = a->p == 1;
-    return true;
+    return leat_case_of_one(k, shapes[i / 4], a, sizeof *a);
 }
 
 const leat_op leat_op_dropout = {

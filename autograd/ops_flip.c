@@ -74,11 +74,7 @@ static bool flip_sample(leat_case *k, int i)
     };
     if (i >= (int)(sizeof samples / sizeof *samples))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, samples[i].shape);
-    k->attributes = &samples[i].axes;
-    k->attributes_size = sizeof samples[i].axes;
-    return true;
+    return leat_case_of_one(k, samples[i].shape, &samples[i].axes, sizeof samples[i].axes);
 }
 
 const leat_op leat_op_flip = {

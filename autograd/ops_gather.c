@@ -245,22 +245,6 @@ static void scatter_backward(leat_call *c)
     run_move(c, TAKE_LAST, left, dy);
 }
 
-const leat_op leat_op_scatter = {
-    .name = "scatter",
-    .inputs = 3,
-    .no_grad = 1U << 1,
-    .shape = scatter_shape,
-    .forward = scatter_forward,
-    .backward = scatter_backward,
-    .sample = scatter_sample,
-};
-
-leat_var leat_scatter(leat_var x, int axis, leat_var index, leat_var y)
-{
-    gather_attributes a = { axis };
-    return leat_apply(&leat_op_scatter, &a, sizeof a, 3, (leat_var[]){ x, index, y }, NULL);
-}
-
 /* ---- scatter_add ------------------------------------------------------------------------------------------------- */
 
 static void scatter_add_forward(leat_call *c)
@@ -277,18 +261,21 @@ static void scatter_add_backward(leat_call *c)
         run_move(c, TAKE, c->dout[0].data, c->din[2].data);
 }
 
-const leat_op leat_op_scatter_add = {
-    .name = "scatter_add",
-    .inputs = 3,
-    .no_grad = 1U << 1,
-    .shape = scatter_shape,
-    .forward = scatter_add_forward,
-    .backward = scatter_add_backward,
-    .sample = scatter_sample,
-};
+#define SCATTER(name_)                                                                                                 \
+    const leat_op leat_op_##name_ = {                                                                                  \
+        .name = #name_,                                                                                                \
+        .inputs = 3,                                                                                                   \
+        .no_grad = 1U << 1,                                                                                            \
+        .shape = scatter_shape,                                                                                        \
+        .forward = name_##_forward,                                                                                    \
+        .backward = name_##_backward,                                                                                  \
+        .sample = scatter_sample,                                                                                      \
+    };                                                                                                                 \
+    leat_var leat_##name_(leat_var x, int axis, leat_var index, leat_var y)                                            \
+    {                                                                                                                  \
+        gather_attributes a = { axis };                                                                                \
+        return leat_apply(&leat_op_##name_, &a, sizeof a, 3, (leat_var[]){ x, index, y }, NULL);                       \
+    }
 
-leat_var leat_scatter_add(leat_var x, int axis, leat_var index, leat_var y)
-{
-    gather_attributes a = { axis };
-    return leat_apply(&leat_op_scatter_add, &a, sizeof a, 3, (leat_var[]){ x, index, y }, NULL);
-}
+SCATTER(scatter)
+SCATTER(scatter_add)

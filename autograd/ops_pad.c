@@ -85,12 +85,8 @@ static bool pad_sample(leat_case *k, int i)
     };
     if (i >= (int)(sizeof samples / sizeof *samples))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, samples[i].shape);
-    k->attributes = &samples[i].p;
-    k->attributes_size = sizeof samples[i].p;
     k->may_vanish = samples[i].p.before == -2 && samples[i].shape.size[1] == 2; /* all of it is cut off */
-    return true;
+    return leat_case_of_one(k, samples[i].shape, &samples[i].p, sizeof samples[i].p);
 }
 
 const leat_op leat_op_pad = {

@@ -36,11 +36,7 @@ static bool reshape_sample(leat_case *k, int i)
     };
     if (i >= (int)(sizeof shapes / sizeof *shapes))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, shapes[i][0]);
-    k->attributes = &shapes[i][1];
-    k->attributes_size = sizeof shapes[i][1];
-    return true;
+    return leat_case_of_one(k, shapes[i][0], &shapes[i][1], sizeof shapes[i][1]);
 }
 
 const leat_op leat_op_reshape = {
@@ -110,11 +106,7 @@ static bool broadcast_to_sample(leat_case *k, int i)
     };
     if (i >= (int)(sizeof shapes / sizeof *shapes))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, shapes[i][0]);
-    k->attributes = &shapes[i][1];
-    k->attributes_size = sizeof shapes[i][1];
-    return true;
+    return leat_case_of_one(k, shapes[i][0], &shapes[i][1], sizeof shapes[i][1]);
 }
 
 const leat_op leat_op_broadcast_to = {
@@ -207,11 +199,7 @@ static bool slice_sample(leat_case *k, int i)
     };
     if (i >= (int)(sizeof samples / sizeof *samples))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, samples[i].shape);
-    k->attributes = &samples[i].s;
-    k->attributes_size = sizeof samples[i].s;
-    return true;
+    return leat_case_of_one(k, samples[i].shape, &samples[i].s, sizeof samples[i].s);
 }
 
 const leat_op leat_op_slice = {

@@ -25,12 +25,8 @@ static bool softmax_sample(leat_case *k, int i)
     };
     if (i >= (int)(sizeof samples / sizeof *samples))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, samples[i].shape);
-    k->attributes = &samples[i].axis;
-    k->attributes_size = sizeof samples[i].axis;
     k->may_vanish = samples[i].shape.size[leat_axis(samples[i].axis, samples[i].shape.rank)] == 1;
-    return true;
+    return leat_case_of_one(k, samples[i].shape, &samples[i].axis, sizeof samples[i].axis);
 }
 
 #define ALONG(op)                                                                                                      \

@@ -60,12 +60,8 @@ static bool triangle_sample(leat_case *k, int i)
     static const triangle_attributes diagonals[] = { { 0 }, { 1 }, { -2 }, { 9 }, { -9 } };
     if (i >= 5 * (int)(sizeof shapes / sizeof *shapes))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, shapes[i / 5]);
-    k->attributes = &diagonals[i % 5];
-    k->attributes_size = sizeof diagonals[0];
     k->may_vanish = true; /* a diagonal far away leaves all or nothing */
-    return true;
+    return leat_case_of_one(k, shapes[i / 5], &diagonals[i % 5], sizeof diagonals[0]);
 }
 
 #define TRIANGLE(name_)                                                                                                \

@@ -92,9 +92,5 @@ bool leat_reduce_sample(leat_case *k, int i)
     };
     if (i >= (int)(sizeof samples / sizeof *samples))
         return false;
-    k->n = 1;
-    k->in[0] = leat_case_normal(k, samples[i].shape);
-    k->attributes = &samples[i].a;
-    k->attributes_size = sizeof samples[i].a;
-    return true;
+    return leat_case_of_one(k, samples[i].shape, &samples[i].a, sizeof samples[i].a);
 }

@@ -67,15 +67,6 @@ void leat_part_put_text(leat_part_writer *w, const char *key, const char *value)
     leat_json_put_text(&w->json, value);
 }
 
-void leat_part_put_ints(leat_part_writer *w, const char *key, int64_t n, const int64_t *values)
-{
-    leat_json_key(&w->json, key);
-    leat_json_open(&w->json, '[');
-    for (int64_t i = 0; i < n; i++)
-        leat_json_put_int(&w->json, values[i]);
-    leat_json_close(&w->json, ']');
-}
-
 #define NAME_ROW(NAME, op, constant) [LEAT_##NAME] = #op,
 static const char *const activations[] = { [LEAT_IDENTITY] = "identity", LEAT_ACTIVATIONS(NAME_ROW) };
 enum { ACTIVATIONS = sizeof activations / sizeof *activations };

@@ -30,7 +30,6 @@ void leat_part_put_int(leat_part_writer *w, const char *key, int64_t value);
 void leat_part_put_bool(leat_part_writer *w, const char *key, bool value); /* only if true */
 void leat_part_put_number(leat_part_writer *w, const char *key, double value);
 void leat_part_put_text(leat_part_writer *w, const char *key, const char *value);
-void leat_part_put_ints(leat_part_writer *w, const char *key, int64_t n, const int64_t *values);
 
 typedef struct leat_part_reader {
     leat_model *model;

@@ -9,19 +9,9 @@
 #include "elementary.h"
 #include "vmath.h"
 
-double leat_exp64(double x)
-{
-    return v_exp(x);
-}
-
 double leat_log64(double x)
 {
     return v_log(x);
-}
-
-double leat_tanh64(double x)
-{
-    return v_tanh(x);
 }
 
 double leat_log1p64(double x)

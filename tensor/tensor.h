@@ -168,7 +168,7 @@ typedef struct leat_pool leat_pool;
 
 /* `threads` counts the caller; 0 means as many as this process may use, by affinity and cgroup limits, or what the
  * environment's LEAT_NUM_THREADS says. NULL when out of memory. If a worker cannot be started the pool works with
- * fewer. */
+ * fewer, and in a child of fork, where workers that had started are gone, on the caller alone. */
 LEAT_API leat_pool *leat_pool_new(int threads, const leat_allocator *allocator);
 LEAT_API void leat_pool_free(leat_pool *p); /* NULL is allowed */
 LEAT_API int leat_pool_threads(const leat_pool *p);

@@ -1,9 +1,9 @@
 /*
  * What must not depend on threads, without a test framework: made for ThreadSanitizer and valgrind.
  *
- * The pool gives out every index once, whatever the sizes, also after its workers have fallen asleep and when it is
- * called from within. A short training run of NICE ends with the same parameters on 1, 2, 3 and 8 threads, and when two
- * models train side by side. One line for each check; the exit code is 0 if all hold.
+ * The pool gives out every index once, whatever the sizes, also after its workers have fallen asleep, when it is called
+ * from within, and beside another pool. A short training run of NICE ends with the same parameters on 1, 2, 3 and 8
+ * threads, and when two models train side by side. One line for each check; the exit code is 0 if all hold.
  */
 #include "../flows/flows.h"
 
@@ -84,6 +84,28 @@ static void check_pool(int threads)
     check(within, "every index once when called from within", threads);
     leat_pool_free(unused);
     leat_pool_free(pool);
+}
+
+/* Uses a pool of its own over and over; NULL if an index was missed. */
+static void *use_pool(void *threads)
+{
+    leat_pool *pool = leat_pool_new(*(const int *)threads, NULL);
+    bool once = pool != NULL;
+    for (int i = 0; i < 500; i++)
+        once = once && each_once(pool, 1 + i % 100, 1, i % 100 ? visit : visit_slowly);
+    leat_pool_free(pool);
+    return once ? threads : NULL;
+}
+
+static void check_two_pools(int threads)
+{
+    pthread_t other;
+    void *theirs = NULL;
+    bool started = pthread_create(&other, NULL, use_pool, &threads) == 0;
+    bool mine = use_pool(&threads) != NULL;
+    if (started)
+        pthread_join(other, &theirs);
+    check(mine && theirs, "two pools at once", threads);
 }
 
 /* ---- training ---------------------------------------------------------------------------------------------------- */
@@ -174,6 +196,7 @@ int main(void)
     for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) {
         result r = { .threads = threads[i] };
         check_pool(threads[i]);
+        check_two_pools(threads[i]);
         train(&r);
         check(same(&first, &r), "the same bits", threads[i]);
     }

@@ -1,5 +1,5 @@
 /*
- * The data sets that programs train on.
+ * The toy data sets that programs train on.
  *
  * A toy set is a function from the index of a row and random numbers to a point. All share the rest: noise, memory,
  * order. Sets whose points depend on their index are shuffled afterwards; the others are in random order already.
@@ -7,7 +7,6 @@
 #include "data.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static const double pi = 3.14159265358979323846;
@@ -173,29 +172,4 @@ const app_data_set *app_data_find(const char *name)
         if (strcmp(set->name, name) == 0)
             return set;
     return NULL;
-}
-
-const char *app_data_names(char text[APP_DATA_NAMES])
-{
-    size_t size = 0;
-
-    text[0] = '\0';
-    for (const app_data_set *set = app_data_sets; set->name && size < APP_DATA_NAMES; set++)
-        size += (size_t)snprintf(text + size, APP_DATA_NAMES - size, "%s%s", size ? "|" : "", set->name);
-    return text;
-}
-
-/* ---- files ------------------------------------------------------------------------------------------------------- */
-
-leat_code app_data_load(const char *path, leat_arena *a, leat_tensor *out, leat_status *s)
-{
-    leat_arena_mark mark = leat_arena_save(a);
-    leat_code code = leat_table_read(path, NULL, a, out, NULL, s);
-
-    if (code == LEAT_OK && out->shape.size[0] == 0) {
-        leat_arena_restore(a, mark);
-        *out = (leat_tensor){ 0 };
-        code = leat_fail(s, LEAT_ESHAPE, "%s: there are no rows in it", path);
-    }
-    return code;
 }

@@ -1,4 +1,4 @@
-/* The data sets that programs train on: toy sets by name, and files. */
+/* The toy data sets that programs train on, by name. */
 #ifndef APPS_COMMON_DATA_H
 #define APPS_COMMON_DATA_H
 
@@ -43,12 +43,5 @@ typedef struct app_data_set {
 extern const app_data_set app_data_sets[]; /* ends with a name that is NULL */
 
 const app_data_set *app_data_find(const char *name); /* NULL: there is none of that name */
-
-/* The names, "moons|circles|...", for help texts; cut to the room there is. Returns `text`. */
-#define APP_DATA_NAMES 128
-const char *app_data_names(char text[APP_DATA_NAMES]);
-
-/* The table in a file (see tables in tensor.h), which must have a row. */
-leat_code app_data_load(const char *path, leat_arena *a, leat_tensor *out, leat_status *s);
 
 #endif

@@ -73,18 +73,3 @@ void app_png_encode(app_text *out, const app_canvas *c, app_png_colors colors)
     add_pixels(out, p.count > 0 ? p.indices : c->rgb, p.count > 0 ? width : 3 * width, height);
     add_chunk(out, "IEND", "", 0);
 }
-
-leat_code app_png_write(const char *path, const app_canvas *c, app_png_colors colors, leat_status *s)
-{
-    leat_arena scratch;
-    app_text file;
-    leat_code code;
-
-    leat_arena_init(&scratch, NULL);
-    file = app_text_new(&scratch);
-    app_png_encode(&file, c, colors);
-    code = file.failed ? leat_fail(s, LEAT_ENOMEM, "%s: out of memory for its picture", path)
-                       : leat_file_write(path, file.bytes, file.size, s);
-    leat_arena_free(&scratch);
-    return code;
-}

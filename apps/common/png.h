@@ -13,6 +13,4 @@ typedef enum app_png_colors {
 /* Appends the file to `out`, which also says whether memory ran out. Up to 256 colours are written with a palette. */
 void app_png_encode(app_text *out, const app_canvas *c, app_png_colors colors);
 
-leat_code app_png_write(const char *path, const app_canvas *c, app_png_colors colors, leat_status *s);
-
 #endif

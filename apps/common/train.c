@@ -125,7 +125,7 @@ static leat_code make_model(app_run *r)
     r->model = leat_model_new(&(leat_model_opts){ .seed = (uint64_t)o->seed, .threads = (int)o->threads });
     if (!r->model)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
-    r->flow = r->job->build(r->model, r->data.x.shape.size[1], context, r->job->settings);
+    r->flow = app_model_build(r->model, r->data.x.shape.size[1], context, &r->job->settings->model);
     if (o->standardize || (r->data.table && !o->no_standardize))
         leat_flow_standardize(r->flow, r->data.x, r->data.context);
     leat_flow_set_recompute(r->flow, (leat_recompute)o->recompute);
@@ -208,7 +208,7 @@ static int run(app_run *r)
 
 int app_train(const app_train_job *job)
 {
-    app_run r = { .job = job, .o = job->train };
+    app_run r = { .job = job, .o = &job->settings->train };
     int exit_code = check_usage(job->program, r.o, &r.noise);
     if (exit_code >= 0)
         return exit_code;
@@ -217,4 +217,14 @@ int app_train(const app_train_job *job)
     leat_model_free(r.model);
     leat_arena_free(&r.arena);
     return exit_code;
+}
+
+int app_train_main(const app_program *program, int kind, int argc, char **argv)
+{
+    app_training o = { 0 };
+    int exit_code = app_options_parse(program, argc, argv, &o, NULL);
+    if (exit_code >= 0)
+        return exit_code;
+    o.model.kind = kind;
+    return app_train(&(app_train_job){ .program = program, .settings = &o, .argc = argc, .argv = argv });
 }

@@ -1,11 +1,12 @@
 /*
  * What the training programs share: their options, the data, the run, and the files it leaves.
  *
- * A program lists APP_TRAIN_OPTIONS among its own, builds its flow in a callback (models.h has those of NICE and
- * RealNVP), and leaves the rest to app_train:
+ * A program lists the options that it offers, of those here and in models.h, and leaves the rest to app_train_main:
  *
- *     typedef struct settings { app_train_settings train; app_model_settings model; } settings;
- *     static const app_option table[] = { APP_TRAIN_OPTIONS(settings, train), { "couplings", ... } };
+ *     static const app_option table[] = {
+ *         APP_COUPLING_OPTIONS(app_training, model),
+ *         APP_TRAIN_OPTIONS(app_training, train),
+ *     };
  *
  * Written into a folder: model.safetensors, loss.csv, checkpoint.safetensors if asked for or stopped, and what was
  * drawn: samples.npy, samples.png, samples.svg. Or, for a program that is given the path of a model, the model alone,
@@ -15,8 +16,7 @@
 #ifndef APPS_COMMON_TRAIN_H
 #define APPS_COMMON_TRAIN_H
 
-#include "../../flows/flows.h"
-#include "options.h"
+#include "models.h"
 
 typedef struct app_train_settings {
     const char *data, *noise, *columns, *context, *resume, *out;
@@ -85,15 +85,16 @@ enum {
     { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000, .help = "samples to draw at the end" }
 /* clang-format on */
 
-/* Builds the flow for data of `dim` features and a context of so many. */
-typedef leat_flow *app_build_fn(leat_model *m, int64_t dim, int64_t context, const void *settings);
+/* Where the options of such a program are put. */
+typedef struct app_training {
+    app_train_settings train;
+    app_model_settings model;
+} app_training;
 
 typedef struct app_train_job {
     const app_program *program;
-    const void *settings;            /* the program's own struct, for `build`, and to record the options */
-    const app_train_settings *train; /* the part of it that is this header's */
-    app_build_fn *build;
-    const char *model_path; /* NULL: everything goes into the folder train->out */
+    const app_training *settings;
+    const char *model_path; /* NULL: everything goes into the folder train.out */
     const char *command;    /* how the program is called, in front of the arguments: "leat fit"; NULL: argv[0] */
     int argc;               /* the command line as it was typed, to tell how a stopped run goes on; a program with */
     char *const *argv;      /* arguments copies it before app_options_parse, which moves them */
@@ -102,5 +103,8 @@ typedef struct app_train_job {
 /* Everything from the options on; returns the exit code: 0, 1 for an error, 2 for options that do not fit together, 130
  * when SIGINT or SIGTERM stopped it and a checkpoint was saved. */
 int app_train(const app_train_job *job);
+
+/* The whole of a program that trains one kind of flow, APP_NICE or another, and takes no arguments but options. */
+int app_train_main(const app_program *program, int kind, int argc, char **argv);
 
 #endif

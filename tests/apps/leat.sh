@@ -1,27 +1,8 @@
 #!/bin/sh
 # leat as people use it: every command, what it prints and writes, how commands fit together, and how each refuses.
 # Usage: leat.sh PROGRAM FIXTURES
-program=$(realpath "$1")
 fixtures=$(realpath "$2")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-failures=0
-
-fail() {
-    echo "FAIL: $*"
-    sed 's/^/    /' err | head -5
-    failures=$((failures + 1))
-}
-
-# run WANTED_EXIT ARGUMENTS...: standard output in `out`, standard error in `err`
-run() {
-    wanted=$1
-    shift
-    "$program" "$@" >out 2>err </dev/null
-    got=$?
-    [ $got -eq "$wanted" ] || fail "$*: exit $got, wanted $wanted"
-}
+. "$(dirname "$0")/program.sh"
 
 # refuses WORDS ARGUMENTS...: exit 1, one line that holds the words, nothing on standard output
 refuses() {

@@ -1,4 +1,4 @@
-/* Data sets: two moons against scikit-learn's, shapes and moments of all toy sets, and files. */
+/* Data sets: two moons against scikit-learn's, shapes and moments of all toy sets. */
 #include "../../apps/common/data.h"
 #include "../tensor/file_helpers.h"
 
@@ -8,14 +8,12 @@ static leat_arena arena;
 
 static void set_up(void)
 {
-    make_folder();
     leat_arena_init(&arena, NULL);
 }
 
 static void tear_down(void)
 {
     leat_arena_free(&arena);
-    remove_folder();
 }
 
 TestSuite(data, .init = set_up, .fini = tear_down);
@@ -308,60 +306,4 @@ Test(data, sets_of_a_few_points_and_refusals)
     }
     cr_assert_eq(count, SETS);
     cr_assert_null(app_data_find("moon"));
-    char text[APP_DATA_NAMES];
-    cr_assert_str_eq(app_data_names(text), "moons|circles|blobs|pinwheel|checkerboard|spirals|swiss-roll|s-curve");
-}
-
-Test(data, loads_both_kinds_of_file)
-{
-    leat_real values[] = { 1, 2, 3, 4, 5, 6 };
-    leat_tensor t = { values, LEAT_SHAPE(3, 2) }, back;
-    leat_status s = { 0 };
-
-    cr_assert_eq(leat_npy_write(in_folder("a.npy"), &t, &s), LEAT_OK);
-    cr_assert_eq(app_data_load(in_folder("a.npy"), &arena, &back, &s), LEAT_OK, "%s", s.message);
-    cr_assert(leat_shape_equal(&back.shape, &t.shape));
-    cr_assert_arr_eq(back.data, values, sizeof values);
-    spill(in_folder("a.CSV"), "1,2\n3,4\n5,6\n", 12);
-    cr_assert_eq(app_data_load(in_folder("a.CSV"), &arena, &back, &s), LEAT_OK, "%s", s.message);
-    cr_assert(leat_shape_equal(&back.shape, &t.shape));
-    cr_assert_arr_eq(back.data, values, sizeof values);
-    t.shape = LEAT_SHAPE(6);
-    cr_assert_eq(leat_npy_write(in_folder("v.npy"), &t, &s), LEAT_OK);
-    cr_assert_eq(app_data_load(in_folder("v.npy"), &arena, &back, &s), LEAT_OK, "%s", s.message);
-    cr_assert(has_shape(&back, 6, 1));
-}
-
-static void check_refused(const char *path, leat_code code, const char *part)
-{
-    leat_tensor t = { .data = (leat_real *)&arena };
-    leat_status s = { 0 };
-    cr_expect_eq(app_data_load(path, &arena, &t, &s), code, "%s: %s", path, s.message);
-    cr_expect_null(t.data);
-    check_message(&s, path, part);
-}
-
-Test(data, refuses_files)
-{
-    leat_real values[8] = { 1, 2, 3, 4, 5, (leat_real)NAN, 7, 8 };
-    leat_tensor t = { values, LEAT_SHAPE(4, 2) };
-
-    leat_npy_write(in_folder("nan.npy"), &t, NULL);
-    check_refused(in_folder("nan.npy"), LEAT_ENONFINITE, "row 3, column 2: nan is not a finite number");
-    values[5] = (leat_real)-HUGE_VAL;
-    leat_npy_write(in_folder("inf.npy"), &t, NULL);
-    check_refused(in_folder("inf.npy"), LEAT_ENONFINITE, "row 3, column 2: -inf is not a finite number");
-    t.shape = LEAT_SHAPE(2, 2, 2);
-    leat_npy_write(in_folder("cube.npy"), &t, NULL);
-    check_refused(in_folder("cube.npy"), LEAT_ESHAPE, "[2,2,2]");
-    t.shape = LEAT_SHAPE(0, 2);
-    leat_npy_write(in_folder("none.npy"), &t, NULL);
-    check_refused(in_folder("none.npy"), LEAT_ESHAPE, "no rows");
-    spill(in_folder("head.csv"), "x,y\n", 4);
-    check_refused(in_folder("head.csv"), LEAT_ESHAPE, "no rows");
-    spill(in_folder("bad.csv"), "x,y\n1,nan\n", 10);
-    check_refused(in_folder("bad.csv"), LEAT_ENONFINITE, "line 2, column 2");
-    spill(in_folder("a.doc"), "1,2\n", 4);
-    check_refused(in_folder("a.doc"), LEAT_EARG, ".csv");
-    check_refused(in_folder("missing.npy"), LEAT_EIO, "missing.npy");
 }

@@ -1,27 +1,8 @@
 #!/bin/sh
 # A training program as people use it: what it prints and writes, and how it refuses. Usage: train.sh PROGRAM
-program=$(realpath "$1")
+. "$(dirname "$0")/program.sh"
 name=$(basename "$program")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-failures=0
 quick='--points 600 --epochs 2 --couplings 2 --hidden 16'
-
-fail() {
-    echo "FAIL: $*"
-    sed 's/^/    /' err | head -5
-    failures=$((failures + 1))
-}
-
-# run WANTED_EXIT ARGUMENTS...: standard output in `out`, standard error in `err`
-run() {
-    wanted=$1
-    shift
-    "$program" "$@" >out 2>err </dev/null
-    got=$?
-    [ $got -eq "$wanted" ] || fail "$*: exit $got, wanted $wanted"
-}
 
 # says WORDS: the last run's standard error holds them, on its one line
 says() {
@@ -45,6 +26,10 @@ has first/model.safetensors first/samples.npy first/samples.png first/samples.sv
 run 0 $quick --out=second --threads=3
 cmp -s first/model.safetensors second/model.safetensors || fail "the model depends on --threads"
 cmp -s first/samples.npy second/samples.npy || fail "the samples depend on --threads"
+for wish in 2 0 -1 1.5 many '' 99999999999999999999; do
+    LEAT_NUM_THREADS=$wish run 0 $quick --out second
+    cmp -s first/model.safetensors second/model.safetensors || fail "the model depends on LEAT_NUM_THREADS=$wish"
+done
 LEAT_ISA=ref run 0 $quick --out third
 cmp -s first/model.safetensors third/model.safetensors || fail "the model depends on the kernels"
 run 0 $quick --seed 1 --out fourth
@@ -97,7 +82,33 @@ run 2 --patience 3; says '--validation'
 run 2 --standardize --no-standardize; says '--no-standardize'
 run 2 --schedule linear; says 'linear'
 run 2 --schedule warmup-cosine --warmup 10; says '--warmup'
+for threads in -1 1025 1.5 many ''; do
+    run 2 --threads "$threads"; says '--threads'
+done
 run 2 --checkpoint-every -1; says '--checkpoint-every'
+
+# ---- threads: as many as --threads says, or else LEAT_NUM_THREADS ----
+# runs_in THREADS ARGUMENTS...: a run that would never end comes to have so many, and not more
+runs_in() {
+    wanted=$1 most=0
+    shift
+    "$program" --epochs 1000000 --quiet --out endless "$@" >out 2>err </dev/null &
+    for _ in $(seq 300); do
+        [ "$most" -lt "$wanted" ] || break
+        sleep 0.1
+        # shellcheck disable=SC2012
+        most=$(ls /proc/$!/task | wc -l)
+    done
+    kill -9 $!
+    wait $! 2>/dev/null
+    [ "$most" -eq "$wanted" ] || fail "$*: $most threads, not $wanted"
+}
+if [ -d /proc/self/task ]; then
+    runs_in 3 --threads 3
+    LEAT_NUM_THREADS=2 runs_in 4 --threads 4
+    LEAT_NUM_THREADS=3 runs_in 3
+    LEAT_NUM_THREADS=3 runs_in 3 --threads 0
+fi
 
 # ---- bad data: exit 1 before training, with file, place and reason ----
 # bad FILE WORDS OPTIONS...

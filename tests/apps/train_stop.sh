@@ -1,27 +1,8 @@
 #!/bin/sh
 # Stopping a training program and going on: Ctrl-C, checkpoints, kill. Usage: train_stop.sh PROGRAM
-program=$(realpath "$1")
+. "$(dirname "$0")/program.sh"
 name=$(basename "$program")
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-failures=0
 task='--points 500 --couplings 2 --hidden 12 --batch 50 --validation 0.2 --schedule exponential --seed 4 --threads 1'
-
-fail() {
-    echo "FAIL: $*"
-    sed 's/^/    /' err | head -5
-    failures=$((failures + 1))
-}
-
-# run WANTED_EXIT ARGUMENTS...: standard output in `out`, standard error in `err`
-run() {
-    wanted=$1
-    shift
-    "$program" "$@" >out 2>err </dev/null
-    got=$?
-    [ $got -eq "$wanted" ] || fail "$*: exit $got, wanted $wanted"
-}
 
 same() { # DIR DIR
     for f in model.safetensors loss.csv samples.npy; do

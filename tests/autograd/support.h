@@ -122,4 +122,14 @@ static inline int64_t operand_at(const leat_shape *out, int64_t i, const leat_sh
     return at;
 }
 
+/* A line for each call that an op must refuse for its shapes, from a list R(call, words of the message). */
+#define CHECK_REFUSED(call, words) check_refused((leat_tape_reset(tape), call), words);
+
+static inline void check_refused(leat_var v, const char *words)
+{
+    cr_assert_not(leat_ok(v), "not refused: %s", words);
+    cr_assert_eq(leat_tape_code(tape), LEAT_ESHAPE);
+    cr_assert_not_null(strstr(leat_tape_errmsg(tape), words), "%s", leat_tape_errmsg(tape));
+}
+
 #endif

@@ -224,29 +224,9 @@ Test(axes, the_place_to_insert_a_value)
     R(leat_searchsorted(N(2, 3), N(3, 4), false), "searchsorted [2,3] x [3,4]: neither one list nor")                  \
     R(leat_searchsorted(leat_scalar(tape, 1), N(4), false), "searchsorted [] x [4]: neither one list nor")
 
-static const char *const refusals[] = {
-#define MESSAGE(call, message) message,
-    REFUSALS(MESSAGE)
-};
-
-static leat_var refused(int index)
-{
-    int i = 0;
-#define TRY(call, message)                                                                                             \
-    if (i++ == index)                                                                                                  \
-        return call;
-    REFUSALS(TRY)
-    return leat_scalar(tape, 0);
-}
-
 Test(axes, refusals_say_the_op_the_shapes_and_the_reason)
 {
-    for (int i = 0; i < (int)(sizeof refusals / sizeof *refusals); i++) {
-        leat_tape_reset(tape);
-        cr_assert_not(leat_ok(refused(i)), "not refused: %s", refusals[i]);
-        cr_assert_eq(leat_tape_code(tape), LEAT_ESHAPE);
-        cr_assert_not_null(strstr(leat_tape_errmsg(tape), refusals[i]), "%s", leat_tape_errmsg(tape));
-    }
+    REFUSALS(CHECK_REFUSED)
 }
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */

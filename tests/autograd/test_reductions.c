@@ -328,29 +328,9 @@ Test(reductions, variances_far_from_zero)
     R(leat_prod(N(2, 3), AXES(-3), false), "prod [2,3]: axis -3 of a tensor of rank 2")                                \
     R(leat_variance(N(2, 3), AXES(1, -1), false, 1), "variance [2,3]: axis -1 is named twice")
 
-static const char *const refusals[] = {
-#define MESSAGE(call, message) message,
-    REFUSALS(MESSAGE)
-};
-
-static leat_var refused(int index)
-{
-    int i = 0;
-#define TRY(call, message)                                                                                             \
-    if (i++ == index)                                                                                                  \
-        return call;
-    REFUSALS(TRY)
-    return leat_scalar(tape, 0);
-}
-
 Test(reductions, refusals_say_the_op_the_shapes_and_the_reason)
 {
-    for (int i = 0; i < (int)(sizeof refusals / sizeof *refusals); i++) {
-        leat_tape_reset(tape);
-        cr_assert_not(leat_ok(refused(i)), "not refused: %s", refusals[i]);
-        cr_assert_eq(leat_tape_code(tape), LEAT_ESHAPE);
-        cr_assert_not_null(strstr(leat_tape_errmsg(tape), refusals[i]), "%s", leat_tape_errmsg(tape));
-    }
+    REFUSALS(CHECK_REFUSED)
 }
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */

@@ -1,9 +1,31 @@
-/* What the tests of layers share: cases of layers.safetensors (make_layers.py), training against PyTorch's losses, and
- * gradients against differences. */
+/* What the tests of layers share: what each test finds and gives back, cases of layers.safetensors (make_layers.py),
+ * training against PyTorch's losses, and gradients against differences. */
 #ifndef LAYER_HELPERS_H
 #define LAYER_HELPERS_H
 
 #include "nn_helpers.h"
+
+/* Each test has its own: `setup` and `teardown` are those of its suite. */
+static leat_arena arena;
+static leat_safetensors fixture;
+static leat_model *model;
+static leat_tape *tape;
+
+static inline void setup(void)
+{
+    make_folder();
+    leat_arena_init(&arena, NULL);
+    fixture = read_fixture(&arena, "layers.safetensors");
+    model = leat_model_new(NULL);
+    tape = leat_model_tape(model, NULL);
+}
+
+static inline void teardown(void)
+{
+    leat_model_free(model);
+    leat_arena_free(&arena);
+    remove_folder();
+}
 
 static const double layer_tolerance = sizeof(leat_real) == 8 ? 1e-11 : 2e-5;
 

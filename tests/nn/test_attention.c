@@ -1,27 +1,6 @@
 /* Self-attention: PyTorch's numbers and names, what a place may see, its modes, its refusals. */
 #include "layer_helpers.h"
 
-static leat_arena arena;
-static leat_safetensors fixture;
-static leat_model *model;
-static leat_tape *tape;
-
-static void setup(void)
-{
-    make_folder();
-    leat_arena_init(&arena, NULL);
-    fixture = read_fixture(&arena, "layers.safetensors");
-    model = leat_model_new(NULL);
-    tape = leat_model_tape(model, NULL);
-}
-
-static void teardown(void)
-{
-    leat_model_free(model);
-    leat_arena_free(&arena);
-    remove_folder();
-}
-
 TestSuite(attention, .init = setup, .fini = teardown);
 
 static const struct {

@@ -1,27 +1,6 @@
 /* MADE: PyTorch's numbers, and the proof that outputs depend on what comes before them, all of it, and nothing else. */
 #include "layer_helpers.h"
 
-static leat_arena arena;
-static leat_safetensors fixture;
-static leat_model *model;
-static leat_tape *tape;
-
-static void setup(void)
-{
-    make_folder();
-    leat_arena_init(&arena, NULL);
-    fixture = read_fixture(&arena, "layers.safetensors");
-    model = leat_model_new(NULL);
-    tape = leat_model_tape(model, NULL);
-}
-
-static void teardown(void)
-{
-    leat_model_free(model);
-    leat_arena_free(&arena);
-    remove_folder();
-}
-
 TestSuite(made, .init = setup, .fini = teardown);
 
 static const int64_t order4[] = { 2, 0, 3, 1 }, order3[] = { 1, 0, 2 };

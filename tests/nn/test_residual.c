@@ -1,27 +1,6 @@
 /* The residual network: nflows' numbers and names, its context, its modes, its refusals. */
 #include "layer_helpers.h"
 
-static leat_arena arena;
-static leat_safetensors fixture;
-static leat_model *model;
-static leat_tape *tape;
-
-static void setup(void)
-{
-    make_folder();
-    leat_arena_init(&arena, NULL);
-    fixture = read_fixture(&arena, "layers.safetensors");
-    model = leat_model_new(NULL);
-    tape = leat_model_tape(model, NULL);
-}
-
-static void teardown(void)
-{
-    leat_model_free(model);
-    leat_arena_free(&arena);
-    remove_folder();
-}
-
 TestSuite(residual, .init = setup, .fini = teardown);
 
 static const leat_residual_opts plain = { .in = 3, .hidden = 8, .out = 2, .activation = LEAT_TANH };

@@ -216,10 +216,8 @@ Test(math, double_functions_within_two_units)
     leat_rng rng = leat_rng_new(2, 0);
     for (uint64_t i = 0; i < 200000; i++) {
         double x = random_point(leat_rng_next(&rng), i);
-        cr_assert_leq(double_units_off(leat_exp64(x), expl((long double)x)), 2.0, "exp at %a", x);
         cr_assert_leq(double_units_off(leat_log64(x), logl((long double)x)), 2.0, "log at %a", x);
         cr_assert_leq(double_units_off(leat_log1p64(x), log1pl((long double)x)), 2.0, "log1p at %a", x);
-        cr_assert_leq(double_units_off(leat_tanh64(x), tanhl((long double)x)), 2.0, "tanh at %a", x);
     }
 }
 

@@ -329,6 +329,21 @@ Test(table, files_that_are_no_tables)
     rmdir(in_folder("folder.csv"));
 }
 
+Test(table, endings_in_capitals_and_arrays_of_one_axis)
+{
+    leat_real values[] = { 1, 2, 3, 4, 5, 6 };
+    leat_tensor line = { values, LEAT_SHAPE(6) }, t;
+
+    spill(in_folder("a.CSV"), "1,2\n3,4\n5,6\n", 12);
+    cr_assert_eq(leat_table_read(in_folder("a.CSV"), NULL, &arena, &t, NULL, NULL), LEAT_OK);
+    cr_assert(t.shape.rank == 2 && t.shape.size[0] == 3 && t.shape.size[1] == 2);
+    cr_assert_arr_eq(t.data, values, sizeof values);
+    cr_assert_eq(leat_npy_write(in_folder("line.npy"), &line, NULL), LEAT_OK);
+    cr_assert_eq(leat_table_read(in_folder("line.npy"), NULL, &arena, &t, NULL, NULL), LEAT_OK);
+    cr_assert(t.shape.rank == 2 && t.shape.size[0] == 6 && t.shape.size[1] == 1);
+    cr_assert_arr_eq(t.data, values, sizeof values);
+}
+
 Test(table, npy_without_rows)
 {
     static const char header[] = "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 1152921504606846975)}";
