@@ -1,10 +1,9 @@
 """What the jobs of compare.py are, shared by leat's rivals: models, data, and how a measurement is told.
 
 Every rival is a program `rivals_X.py KIND JOB THREADS SEED` that does one job and prints one line:
-seconds, number of parameters, loss (nan where a job has none), separated by tabs.
+seconds, number of parameters, loss (empty where a job has none) and peak resident KB, separated by tabs.
 """
 import collections
-import math
 import statistics
 import time
 
@@ -54,5 +53,12 @@ def median_seconds(call, times, unmeasured):
     return statistics.median(seconds), value
 
 
-def tell(parameters, seconds, loss=math.nan):
-    print(f"{seconds:.9g}\t{parameters}\t{loss:.5f}")
+def peak_resident():
+    """KB. Not getrusage's: that also counts what the parent had when it started this process."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+
+def tell(parameters, seconds, loss=None):
+    said = "" if loss is None else f"{loss:.5f}"
+    print(f"{seconds:.9g}\t{parameters}\t{said}\t{peak_resident()}")

@@ -14,8 +14,7 @@ GRAPHS = {"sample_one": ("decode", 1), "start_up": ("decode", 1), "sample_millio
           "score_million": ("log_prob", jobs.PART)}
 
 
-def file_of(job, folder):
-    method, rows = GRAPHS[job]
+def file_of(method, rows, folder):
     return os.path.join(folder, f"{method}{rows}.onnx")
 
 
@@ -33,8 +32,8 @@ def export(folder):
 
     torch.manual_seed(0)
     flow = rivals_torch.TunedFlow(jobs.NOTEBOOK).eval()
-    for job, (method, rows) in GRAPHS.items():
-        torch.onnx.export(Graph(flow, method), (torch.randn(rows, jobs.NOTEBOOK.dim),), file_of(job, folder),
+    for method, rows in set(GRAPHS.values()):
+        torch.onnx.export(Graph(flow, method), (torch.randn(rows, jobs.NOTEBOOK.dim),), file_of(method, rows, folder),
                           input_names=["x"], dynamo=True, external_data=False, verbose=False)
 
 
@@ -42,7 +41,7 @@ def infer(job, threads, seed, folder):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(file_of(job, folder), options, ["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file_of(*GRAPHS[job], folder), options, ["CPUExecutionProvider"])
     rng = numpy.random.default_rng(seed)
     run = lambda x: session.run(None, {"x": x})[0]
     sample = lambda: run(rng.standard_normal((GRAPHS[job][1], jobs.NOTEBOOK.dim), dtype=numpy.float32))
@@ -63,4 +62,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "export":
         export(sys.argv[2])
     else:
-        jobs.tell("", infer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]))
+        jobs.tell(0, infer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]))
