@@ -79,7 +79,10 @@ static void multiply(const product *p, int64_t i0, int64_t m, int64_t j0, int64_
                 .a_col = p->pack_a ? kernel->rows : p->a_col,
                 .a_strip = kernel->rows * (p->pack_a ? k : p->a_row),
                 .b = p->pack_b ? packed_b : b,
-                .b_row = p->pack_b ? p->panel : p->ldb,
+                .b_row = p->pack_b    ? p->panel
+                         : p->trans_b ? 1
+                                      : p->ldb,
+                .b_col = p->trans_b && !p->pack_b ? p->ldb : 1,
                 .panel = p->pack_b ? p->panel : n,
                 .c = c + i * ldc,
                 .ldc = ldc,
@@ -190,7 +193,7 @@ static product product_of(const leat_kernels *kernels, const leat_gemm_args *g)
         p.trans_b = false;
     p.panel = p.m <= 2 ? p.kernel->wide : p.kernel->cols;
     p.pack_a = p.a_row == 1 && p.m >= PACK_A_ROWS && p.n >= PACK_A_COLS && p.k > 1;
-    p.pack_b = p.trans_b || (p.m >= PACK_B_ROWS && p.k > 1);
+    p.pack_b = p.trans_b ? p.m > DOT_ROWS : p.m >= PACK_B_ROWS && p.k > 1;
     p.depth = p.k <= DEPTH ? p.k : (p.k - 1) / ((p.k - 1) / DEPTH + 1) + 1;
     p.width = p.turned ? p.kernel->wide : WIDTH;
     return p;
@@ -201,7 +204,8 @@ static double cost(const product *p, int rows, int cols)
 {
     double m = (double)cut(p->m, p->kernel->rows, rows, 1), n = (double)cut(p->n, p->kernel->cols, cols, 1);
     double each = element_cost + (p->activation > LEAT_RELU ? activation_cost : 0) + (double)p->k;
-    return m * n * each + (p->pack_b ? pack_cost * n * (double)p->k : 0) + dispatch_cost * (rows * cols - 1);
+    return m * n * each + (p->pack_b || p->trans_b ? pack_cost * n * (double)p->k : 0) +
+           dispatch_cost * (rows * cols - 1);
 }
 
 static void choose_grid(product *p, int threads)

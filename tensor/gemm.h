@@ -12,10 +12,13 @@
  * A is cut into strips of `rows` rows (of the kernel), a_strip numbers apart; row i of a strip has its element p at
  * i * a_row + p * a_col. So A may lie as the caller has it, or be packed. B is cut into panels of `panel` columns that
  * follow one another, k * panel numbers each; a panel is row-major with row stride b_row. A B that is not packed is one
- * panel that is at least n wide.
+ * panel that is at least n wide; for DOT_ROWS rows at most, it may be transposed, with b_row 1 and column stride b_col,
+ * which is 1 otherwise.
  */
+enum { DOT_ROWS = 2 };
+
 typedef struct leat_gemm_block {
-    int64_t m, n, k, a_row, a_col, a_strip, b_row, panel, ldc;
+    int64_t m, n, k, a_row, a_col, a_strip, b_row, b_col, panel, ldc;
     const leat_real *a, *b;
     leat_real *c;
     const leat_real *bias; /* added at the end, or NULL */

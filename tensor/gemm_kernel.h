@@ -215,9 +215,72 @@ static void gemm_outer(const leat_gemm_block *g)
     }
 }
 
+/* One or two rows times a transposed B that lies where the caller has it: it is turned in registers and used at once.
+ * Each sum waits for its own last step; those of four strips of VL columns fill the time. */
+#define DOT_START(i, v) vec c##i##v = load && i < rows ? v_load_part(c + i * ldc + (v)*VL, n - (v)*VL) : v_set(0);
+#define DOT_FMA(v, q, t)                                                                                               \
+    if (q < TURN) {                                                                                                    \
+        c0##v = v_fma(v_set(a[(p + q) * a_col]), t, c0##v);                                                            \
+        c1##v = rows > 1 ? v_fma(v_set(a[a_row + (p + q) * a_col]), t, c1##v) : c1##v;                                 \
+    }
+#define DOT_STEP(i, v)                                                                                                 \
+    {                                                                                                                  \
+        vec t[4];                                                                                                      \
+        turn(row + (v)*VL, p, t);                                                                                      \
+        DOT_FMA(v, 0, t[0])                                                                                            \
+        DOT_FMA(v, 1, t[1])                                                                                            \
+        DOT_FMA(v, 2, t[2])                                                                                            \
+        DOT_FMA(v, 3, t[3])                                                                                            \
+    }
+#define DOT_STEP_ONE(i, v)                                                                                             \
+    {                                                                                                                  \
+        vec t = turn_one(row + (v)*VL, p);                                                                             \
+        DOT_FMA(v, 0, t)                                                                                               \
+    }
+#define DOT_END(i, v)                                                                                                  \
+    if (i < rows) {                                                                                                    \
+        c##i##v = bias ? v_add(c##i##v, v_load_part(bias + (v)*VL, n - (v)*VL)) : c##i##v;                             \
+        v_store_part(c + i * ldc + (v)*VL, relu ? v_relu(c##i##v) : c##i##v, n - (v)*VL);                              \
+    }
+#define DOTS(NAME, ROWS, STRIPS)                                                                                       \
+    static void NAME(const leat_gemm_block *g, const leat_real *b, leat_real *c, const leat_real *bias, int64_t n)     \
+    {                                                                                                                  \
+        enum { rows = ROWS };                                                                                          \
+        const bool load = g->load, relu = g->relu;                                                                     \
+        const int64_t k = g->k, a_row = g->a_row, a_col = g->a_col, ldc = g->ldc;                                      \
+        const leat_real *a = g->a;                                                                                     \
+        const vreal *row[STRIPS * VL];                                                                                 \
+        turn_rows(b, g->b_col, n, row, STRIPS *VL);                                                                    \
+        VECS_##STRIPS(DOT_START, 0) VECS_##STRIPS(DOT_START, 1) int64_t p = 0;                                         \
+        for (; p + TURN <= k; p += TURN) {                                                                             \
+            VECS_##STRIPS(DOT_STEP, 0)                                                                                 \
+        }                                                                                                              \
+        for (; p < k; p++) {                                                                                           \
+            VECS_##STRIPS(DOT_STEP_ONE, 0)                                                                             \
+        }                                                                                                              \
+        VECS_##STRIPS(DOT_END, 0) VECS_##STRIPS(DOT_END, 1)                                                            \
+    }
+DOTS(dots_1x1, 1, 1)
+DOTS(dots_1x4, 1, 4)
+DOTS(dots_2x1, 2, 1)
+DOTS(dots_2x4, 2, 4)
+
+static void gemm_dots(const leat_gemm_block *g)
+{
+    for (int64_t j = 0; j < g->n; j += 4 * VL) {
+        int64_t n = g->n - j < 4 * VL ? g->n - j : 4 * VL;
+        (n <= VL ? (g->m == 1 ? dots_1x1 : dots_2x1) : (g->m == 1 ? dots_1x4 : dots_2x4))(
+            g, g->b + j * g->b_col, g->c + j, g->bias ? g->bias + j : NULL, n);
+    }
+}
+
 /* A panel of B is kept near for all rows; where the whole of B is near, C is written in its own order. */
 static void gemm_block(const leat_gemm_block *g)
 {
+    if (g->b_col != 1) {
+        gemm_dots(g);
+        return;
+    }
     if (g->k == 1 && g->panel >= g->n && g->a_strip == TILE_ROWS * g->a_row) {
         gemm_outer(g);
         return;
