@@ -425,9 +425,10 @@ static int cgroup_limit(void)
         char *id = strsep(&line, ":"), *controllers = strsep(&line, ":");
         if (!id || !controllers || !line || line[0] != '/')
             continue;
-        bool v2 = controllers[0] == '\0';
-        if (!v2 && strcmp(controllers, "cpu") != 0 && strcmp(controllers, "cpu,cpuacct") != 0 &&
-            strcmp(controllers, "cpuacct,cpu") != 0)
+        bool v2 = controllers[0] == '\0', counts = v2;
+        for (char *name; (name = strsep(&controllers, ","));)
+            counts = counts || strcmp(name, "cpu") == 0;
+        if (!counts)
             continue;
         int here = path_limit(v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu", line);
         limit = here < limit ? here : limit;
