@@ -9,20 +9,9 @@
  * Times are the least of several rounds.
  */
 #include "../../tensor/kernels.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include "common.h"
 
 static bool smoke;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 typedef struct arrays {
     leat_real *a, *b, *y, *g, *d;
@@ -172,10 +161,9 @@ static void print_row(const struct row *r, const arrays *x, int64_t few, int64_t
 
 static leat_real *numbers(int64_t n, uint64_t stream)
 {
-    leat_real *x = malloc((size_t)n * sizeof *x);
+    leat_real *x = take(n, sizeof *x);
     leat_rng rng = leat_rng_new(0, stream);
-    if (x)
-        leat_rng_fill_uniform(&rng, x, n, 0.1, 2);
+    leat_rng_fill_uniform(&rng, x, n, 0.1, 2);
     return x;
 }
 
@@ -183,21 +171,25 @@ int main(int argc, char **argv)
 {
     int threads = leat_available_threads();
     for (int i = 1; i < argc; i++) {
+        const char *value;
         if (strcmp(argv[i], "--smoke") == 0)
             smoke = true;
-        else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
-            threads = atoi(argv[++i]);
+        else if ((value = option(argv, &i, "--threads")))
+            threads = atoi(value);
+        else
+            die("usage: bench_elementwise [--smoke] [--threads N]");
     }
     /* An array of 64 MB, and one of which four fit into 256 KB. */
     const int64_t many = smoke ? 40000 : (64 << 20) / (int64_t)sizeof(leat_real);
     const int64_t few = (48 << 10) / (int64_t)sizeof(leat_real);
     leat_pool *pools[2] = { leat_pool_new(1, NULL), leat_pool_new(threads, NULL) };
     arrays x = { numbers(many, 1), numbers(many, 2), numbers(many, 3), numbers(many, 4), numbers(many, 5) };
-    if (!pools[0] || !pools[1] || !x.a || !x.b || !x.y || !x.g || !x.d)
-        return 1;
+    if (!pools[0] || !pools[1])
+        die("out of memory");
     const double peaks[2] = { peak(pools[0], &x, many), peak(pools[1], &x, many) };
-    printf("%s, %d-byte numbers; GB/s. Peak of the memory: %.1f with 1 thread, %.1f with %d; of the cache: %.1f\n\n",
-           leat_isa(), (int)sizeof(leat_real), peaks[0], peaks[1], threads, peak(pools[0], &x, few));
+    print_cpu();
+    printf("GB/s. Peak of the memory: %.1f with 1 thread, %.1f with %d; of the cache: %.1f\n\n", peaks[0], peaks[1],
+           threads, peak(pools[0], &x, few));
     printf("%-12s  %14s  %29s  memory, %d threads\n", "", "cache, 1", "memory, 1 thread", threads);
     printf("%-12s  %6s  %6s", "", "forw.", "backw.");
     printf("  %13s  %13s  %13s  %13s\n", "forward", "backward", "forward", "backward");
