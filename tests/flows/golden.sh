@@ -1,6 +1,7 @@
 #!/bin/sh
-# Training gives the same bits on every instruction set of this machine and with any number of threads.
-# usage: golden.sh path-of-golden     (a set that the machine lacks falls back to one that it has, and is skipped)
+# Training gives the same bits on every instruction set of this machine, with any number of threads, and in the static and
+# the shared library.
+# usage: golden.sh golden golden-with-the-shared-library     (a set that the machine lacks is skipped)
 set -eu
 golden=$1
 expected=$(LEAT_ISA=ref "$golden" 1 2>/dev/null)
@@ -25,4 +26,10 @@ for isa in ref avx2 avx512 neon; do
         fi
     done
 done
+hash=$("$2" 2 2>/dev/null)
+echo "shared library: $hash"
+if test "$hash" != "$expected"; then
+    echo "  differs from the static one: $expected"
+    status=1
+fi
 exit $status
