@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs the same jobs in leat and in its rivals, and prints how long each takes, as Markdown.
 
-    compare.py BUILD [--rounds 3] [--threads 1,2] [--jobs a,b] [--limit]       BUILD: a build folder, with the tests
+    compare.py BUILD [--rounds 3] [--threads 1,2] [--jobs a,b] [--limit] [--avx2]
+
+BUILD is a build folder with the tests.
 
 The jobs, all of floats, in batches of 256:
 
@@ -19,6 +21,8 @@ The rivals are PyTorch in three ways (rivals_torch.py says which), jitted JAX (r
 left out, with a line that says so; if one has trained another model, the exit code is 1. Every measurement is a process
 of its own, on as many processors as it has threads; the programs take turns, and the medians are compared, so that what
 else the machine does hits all of them alike.
+
+--avx2 has a machine with wider vectors do without them, as far as the programs can be told: ONNX Runtime cannot.
 
 --limit compares leat with the machine, too: the matrix products of a job at the best rate of the same processors, of
 OpenBLAS on large squares or of leat's own peak, whichever is more.
@@ -45,6 +49,9 @@ APPS = {"nice_moons_whole": "train_nice", "realnvp_moons_whole": "train_realnvp"
 TIMED_OUTSIDE = (*APPS, "start_up")
 OF_MEMORY = ("nice_moons", "nice_784")
 LOSS_APART = {"nice_moons_whole": 0.05}  # RealNVP's losses are too noisy to tell
+
+AVX2 = {"LEAT_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2", "OPENBLAS_CORETYPE": "Haswell", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
 
 Kind = collections.namedtuple("Kind", "title needs script jobs")
 LEAT = "leat"
@@ -233,12 +240,12 @@ def cpu_name():
     return said.group(1) if said else platform.machine()
 
 
-def print_head(build, kinds, rounds):
+def print_head(o, kinds):
     packages = sorted({p for kind in kinds for p in RIVALS[kind].needs if p in ("torch", "jax", "onnxruntime")})
-    versions = [run([os.path.join(build, "apps", "leat"), "--version"], 1)[1]]
+    versions = [run([os.path.join(o.build, "apps", "leat"), "--version"], 1)[1]]
     versions += [f"{p} {importlib.metadata.version(p)}" for p in (*packages, "numpy")]
     print(f"{datetime.date.today()}, {cpu_name()}, processors: {len(os.sched_getaffinity(0))}; {', '.join(versions)}; "
-          f"medians, interleaved, rounds: {rounds}.\n")
+          f"{'no wider vectors than AVX2; ' if o.avx2 else ''}medians, interleaved, rounds: {o.rounds}.\n")
 
 
 def main():
@@ -248,7 +255,10 @@ def main():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--jobs", default=",".join(JOBS))
     parser.add_argument("--limit", action="store_true")
+    parser.add_argument("--avx2", action="store_true")
     o = parser.parse_args()
+    if o.avx2:
+        os.environ.update(AVX2)
     jobs, threads = o.jobs.split(","), [int(t) for t in o.threads.split(",")]
     for job in jobs:
         if job not in JOBS:
@@ -261,7 +271,7 @@ def main():
             run([*script("rivals_onnx.py"), "export", folder], 1)
         readings, failures = measure_all(o.build, jobs, threads, o.rounds, kinds, folder)
     limits = peaks(o.build, threads) if o.limit else None
-    print_head(o.build, kinds, o.rounds)
+    print_head(o, kinds)
     times_table(readings, jobs, threads, kinds, limits)
     for t, (blas, own) in (limits or {}).items():
         print(f"Threads: {t}. OpenBLAS {blas:.1f} GFLOP/s, leat's peak {own:.1f} GFLOP/s\n")
