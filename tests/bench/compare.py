@@ -22,7 +22,8 @@ left out, with a line that says so; if one has trained another model, the exit c
 of its own, on as many processors as it has threads; the programs take turns, and the medians are compared, so that what
 else the machine does hits all of them alike.
 
---avx2 has a machine with wider vectors do without them, as far as the programs can be told: ONNX Runtime cannot.
+--avx2 has a machine with wider vectors do without them, as far as the programs can be told: the matrix products of JAX
+and ONNX Runtime cannot.
 
 --limit compares leat with the machine, too: the matrix products of a job at the best rate of the same processors, of
 OpenBLAS on large squares or of leat's own peak, whichever is more.
