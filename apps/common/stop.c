@@ -4,22 +4,40 @@
 
 #include <signal.h>
 #include <string.h>
+#include <time.h>
+
+enum { ONE_REQUEST_MS = 500 };
 
 static volatile sig_atomic_t requested;
+static struct timespec requested_at; /* the handler's own */
 static struct sigaction before[2];
 static const int signals[2] = { SIGINT, SIGTERM };
 
+/* What comes right behind the first signal is the same request: timeout(1) sends one to the process and one to its
+ * group, which arrive as two if the first is handled in between. */
 static void note(int signal)
 {
-    (void)signal;
-    requested = 1;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!requested) {
+        requested_at = now;
+        requested = 1;
+        return;
+    }
+    int64_t seconds = now.tv_sec - requested_at.tv_sec, nanoseconds = now.tv_nsec - requested_at.tv_nsec;
+    if (seconds * 1000 + nanoseconds / 1000000 >= ONE_REQUEST_MS) {
+        app_stop_end();
+        raise(signal);
+    }
 }
 
 void app_stop_begin(void)
 {
-    struct sigaction action = { .sa_handler = note, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction action = { .sa_handler = note };
     requested = 0;
     sigemptyset(&action.sa_mask);
+    for (int i = 0; i < 2; i++)
+        sigaddset(&action.sa_mask, signals[i]);
     for (int i = 0; i < 2; i++) {
         sigaction(signals[i], NULL, &before[i]);
         if (before[i].sa_handler != SIG_IGN)

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct line_case {
     const char *command; /* NULL: argv[0] */
@@ -66,13 +67,39 @@ Test(stop, the_first_signal_is_noted_and_afterwards_all_is_as_before)
     }
 }
 
-Test(stop, the_second_signal_ends_the_process, .signal = SIGINT)
+static void request_and_wait(void)
 {
-    signal(SIGINT, SIG_DFL);
     app_stop_begin();
     raise(SIGINT);
     cr_assert(app_stop_requested());
+    nanosleep(&(struct timespec){ .tv_nsec = 600000000 }, NULL);
+}
+
+Test(stop, a_second_signal_ends_the_process, .signal = SIGINT)
+{
+    signal(SIGINT, SIG_DFL);
+    request_and_wait();
     raise(SIGINT);
+}
+
+Test(stop, a_second_signal_of_the_other_kind_ends_the_process, .signal = SIGTERM)
+{
+    signal(SIGTERM, SIG_DFL);
+    request_and_wait();
+    raise(SIGTERM);
+}
+
+Test(stop, signals_that_come_together_are_one_request)
+{
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    app_stop_begin();
+    for (int i = 0; i < 3; i++) {
+        raise(SIGINT);
+        raise(SIGTERM);
+    }
+    cr_assert(app_stop_requested());
+    app_stop_end();
 }
 
 /* As in a shell's background job. */

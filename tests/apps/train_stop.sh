@@ -33,7 +33,7 @@ same whole again
 long=200000
 for signal in INT TERM; do
     rm -rf 'stop ped'
-    timeout -s $signal --preserve-status 1 "$program" $task --epochs $long --out 'stop ped' >out 2>err </dev/null
+    timeout -s $signal --preserve-status 2 "$program" $task --epochs $long --out 'stop ped' >out 2>err </dev/null
     got=$?
     [ $got -eq 130 ] || fail "SIG$signal: exit $got, wanted 130"
     [ "$(wc -l <err)" -eq 1 ] || fail "standard error is not one line"
