@@ -136,6 +136,8 @@ static void turned_columns(const product *p, int64_t i0, int64_t m, int64_t j0, 
 /* Where part i begins when n is cut into near-equal parts, in multiples of unit. */
 static int64_t cut(int64_t n, int64_t unit, int parts, int i)
 {
+    if (parts == 1) /* without dividing, which takes longer than a small product */
+        return i ? n : 0;
     int64_t units = (n + unit - 1) / unit;
     return min_of(n, (units / parts * i + min_of(units % parts, i)) * unit);
 }

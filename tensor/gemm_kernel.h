@@ -22,7 +22,11 @@
 #define TILE_VECS 2
 #define TILE_ORDER
 #endif
-#define TILE_ROWS    6
+#if defined(LEAT_SIMD_AVX512) || defined(LEAT_SIMD_WIDE)
+#define TILE_ROWS 12
+#else
+#define TILE_ROWS 6
+#endif
 #define TILE_COLS    (TILE_VECS * VL)
 #define TILE_WIDE    (8 * VL)
 #define NEAR_NUMBERS (int64_t)(16384 / sizeof(leat_real)) /* half of a small first level cache */
@@ -34,6 +38,12 @@
 #define ROWS_4(X, V) ROWS_3(X, V) X(3, V)
 #define ROWS_5(X, V) ROWS_4(X, V) X(4, V)
 #define ROWS_6(X, V) ROWS_5(X, V) X(5, V)
+#define ROWS_7(X, V) ROWS_6(X, V) X(6, V)
+#define ROWS_8(X, V) ROWS_7(X, V) X(7, V)
+#define ROWS_9(X, V) ROWS_8(X, V) X(8, V)
+#define ROWS_10(X, V) ROWS_9(X, V) X(9, V)
+#define ROWS_11(X, V) ROWS_10(X, V) X(10, V)
+#define ROWS_12(X, V) ROWS_11(X, V) X(11, V)
 #define VECS_1(Y, i) Y(i, 0)
 #define VECS_2(Y, i) VECS_1(Y, i) Y(i, 1)
 #define VECS_3(Y, i) VECS_2(Y, i) Y(i, 2)
@@ -47,6 +57,7 @@
 #define STORE_PART(p, v, x) v_store_part((p) + (v)*VL, x, n - (v)*VL)
 
 #define TILE_ZERO(i, v)  c##i##v = v_set(0);
+#define TILE_AHEAD(i, v) __builtin_prefetch(to + (v)*VL, 1);
 #define TILE_LOAD(i, v)  c##i##v = LOAD(from, v);
 #define TILE_STORE(i, v) STORE(c, v, c##i##v);
 #define TILE_B(i, v)     vec b##v = LOAD(b, v);
@@ -55,14 +66,19 @@
 #define TILE_RELU(i, v)  c##i##v = v_relu(c##i##v);
 
 #define DECLARE_VEC(i, v) vec c##i##v;
+/* Three rows of A share a pointer, or there would be more pointers than registers for them. */
 #define DECLARE_ROW(i, V)                                                                                              \
-    const leat_real *a##i = a + i * g->a_row;                                                                          \
+    const leat_real *a##i = a + i / 3 * 3 * a_row;                                                                     \
     V(DECLARE_VEC, i)
 #define STEP_ROW(i, V)                                                                                                 \
     TILE_ORDER                                                                                                         \
-    vec x##i = v_set(a##i[at]);                                                                                        \
+    vec x##i = v_set(a##i[i % 3 * a_row]);                                                                             \
+    a##i += a_col;                                                                                                     \
     V(TILE_FMA, i)
-#define ZERO_ROW(i, V) V(TILE_ZERO, i)
+#define ZERO_ROW(i, V)                                                                                                 \
+    V(TILE_ZERO, i)                                                                                                    \
+    V(TILE_AHEAD, i)                                                                                                   \
+    to += ldc;
 #define LOAD_ROW(i, V)                                                                                                 \
     V(TILE_LOAD, i)                                                                                                    \
     from += ldc;
@@ -76,16 +92,17 @@
     static void NAME(const leat_gemm_block *g, const leat_real *a, const leat_real *b, leat_real *c,                   \
                      const leat_real *bias, int64_t n)                                                                 \
     {                                                                                                                  \
-        const int64_t ldc = g->ldc, k = g->k, a_col = g->a_col, b_row = g->b_row;                                      \
+        const int64_t ldc = g->ldc, k = g->k, a_row = g->a_row, a_col = g->a_col, b_row = g->b_row;                    \
         (void)n;                                                                                                       \
         ROWS(DECLARE_ROW, VECS)                                                                                        \
         if (g->load) {                                                                                                 \
             const leat_real *from = c;                                                                                 \
             ROWS(LOAD_ROW, VECS)                                                                                       \
         } else {                                                                                                       \
+            const leat_real *to = c;                                                                                   \
             ROWS(ZERO_ROW, VECS)                                                                                       \
         }                                                                                                              \
-        for (int64_t p = 0, at = 0; p < k; p++, at += a_col, b += b_row) {                                             \
+        for (int64_t p = 0; p < k; p++, b += b_row) {                                                                  \
             VECS(TILE_B, 0)                                                                                            \
             ROWS(STEP_ROW, VECS)                                                                                       \
         }                                                                                                              \
@@ -99,18 +116,21 @@
     }
 
 /* Tiles NAME_<rows>x<vecs> of every number of rows, and their row in the table below. */
-#define TILES(NAME, VECS) TILES_(NAME, VECS)
-#define TILES_(NAME, VECS)                                                                                             \
-    TILE(NAME##_1x##VECS, ROWS_1, VECS_##VECS)                                                                         \
-    TILE(NAME##_2x##VECS, ROWS_2, VECS_##VECS)                                                                         \
-    TILE(NAME##_3x##VECS, ROWS_3, VECS_##VECS)                                                                         \
-    TILE(NAME##_4x##VECS, ROWS_4, VECS_##VECS)                                                                         \
-    TILE(NAME##_5x##VECS, ROWS_5, VECS_##VECS)                                                                         \
-    TILE(NAME##_6x##VECS, ROWS_6, VECS_##VECS)
-#define TILE_ROW(NAME, VECS) TILE_ROW_(NAME, VECS)
-#define TILE_ROW_(NAME, VECS)                                                                                          \
+#if TILE_ROWS == 12
+#define EACH_ROWS(X, NAME, VECS)                                                                                       \
+    EACH_ROWS_6(X, NAME, VECS)                                                                                         \
+    X(NAME, 7, VECS) X(NAME, 8, VECS) X(NAME, 9, VECS) X(NAME, 10, VECS) X(NAME, 11, VECS) X(NAME, 12, VECS)
+#else
+#define EACH_ROWS EACH_ROWS_6
+#endif
+#define EACH_ROWS_6(X, NAME, VECS)                                                                                     \
+    X(NAME, 1, VECS) X(NAME, 2, VECS) X(NAME, 3, VECS) X(NAME, 4, VECS) X(NAME, 5, VECS) X(NAME, 6, VECS)
+#define TILE_OF(NAME, ROWS, VECS) TILE(NAME##_##ROWS##x##VECS, ROWS_##ROWS, VECS_##VECS)
+#define NAME_OF(NAME, ROWS, VECS) NAME##_##ROWS##x##VECS,
+#define TILES(NAME, VECS)         EACH_ROWS(TILE_OF, NAME, VECS)
+#define TILE_ROW(NAME, VECS)                                                                                           \
     {                                                                                                                  \
-        NULL, NAME##_1x##VECS, NAME##_2x##VECS, NAME##_3x##VECS, NAME##_4x##VECS, NAME##_5x##VECS, NAME##_6x##VECS     \
+        NULL, EACH_ROWS(NAME_OF, NAME, VECS)                                                                           \
     }
 
 typedef void tile_fn(const leat_gemm_block *g, const leat_real *a, const leat_real *b, leat_real *c,

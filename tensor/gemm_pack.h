@@ -123,18 +123,35 @@ static void gemm_pack_transposed(const leat_real *b, int64_t ldb, int64_t k, int
         pack_strip(b + j * ldb, ldb, k, n - j, panel, out + j / panel * panel * k + j % panel);
 }
 
+enum { PACK_COLUMNS = 128, PACK_AHEAD = 8 };
+
+/* One row of B, n numbers, into as many panels as they fill, which are `step` apart. `spill`: what lies behind a row of
+ * a panel is written later. */
+SIMD_INLINE void pack_row(const leat_real *from, int64_t n, int64_t panel, int64_t step, bool spill, leat_real *to)
+{
+    for (; n > 0; n -= panel, from += panel, to += step) {
+        int64_t width = n < panel ? n : panel, j = 0;
+        for (; j + VL <= width; j += VL)
+            v_store(to + j, v_load(from + j));
+        if (j < width && spill && j + VL <= n)
+            v_store(to + j, v_load(from + j));
+        else if (j < width)
+            v_store_part(to + j, v_load_part(from + j, width - j), width - j);
+    }
+}
+
+/* Several panels at a time, so that what is read of a row is long, and asked for some rows ahead: rows lie in pages of
+ * their own, which the processor does not foresee. */
 static void gemm_pack(const leat_real *b, int64_t ldb, int64_t k, int64_t n, int64_t panel, leat_real *out)
 {
-    for (int64_t first = 0; first < n; first += panel, out += panel * k) {
-        int64_t width = n - first < panel ? n - first : panel;
+    const int64_t most = panel < PACK_COLUMNS ? PACK_COLUMNS / panel * panel : panel;
+    for (int64_t first = 0; first < n; first += most, out += most * k) {
+        int64_t width = n - first < most ? n - first : most;
         for (int64_t p = 0; p < k; p++) {
             const leat_real *from = b + p * ldb + first;
-            leat_real *to = out + p * panel;
-            int64_t j = 0;
-            for (; j + VL <= width; j += VL)
-                v_store(to + j, v_load(from + j));
-            if (j < width)
-                v_store(to + j, v_load_part(from + j, width - j));
+            for (int64_t j = 0; j < width && p + PACK_AHEAD < k; j += 64 / (int64_t)sizeof *b)
+                __builtin_prefetch(from + PACK_AHEAD * ldb + j);
+            pack_row(from, width, panel, panel * k, p + 1 < k, out + p * panel);
         }
     }
 }

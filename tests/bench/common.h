@@ -23,13 +23,14 @@ static inline void die(const char *message)
     exit(1);
 }
 
-/* n numbers, all zero; the end of the program where there is no memory. */
+/* n numbers, all zero, placed as leat places its own; the end of the program where there is no memory. */
 static inline void *take(int64_t n, size_t size)
 {
-    void *block = calloc((size_t)n, size);
+    size_t bytes = ((size_t)n * size + 63) / 64 * 64;
+    void *block = aligned_alloc(64, bytes);
     if (!block)
         die("out of memory");
-    return block;
+    return memset(block, 0, bytes);
 }
 
 static inline int by_size(const void *a, const void *b)

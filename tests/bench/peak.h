@@ -8,14 +8,14 @@
 
 static inline double peak_gflops(bool smoke)
 {
-    static leat_real a[32 * 256], b[64 * 256], c[32 * 64];
+    static leat_real a[32 * 128], b[64 * 128], c[32 * 64];
     const leat_gemm_kernel *kernel = leat_kernels_get()->gemm;
     leat_gemm_block g = { .m = kernel->rows,
                           .n = kernel->cols,
-                          .k = 256,
-                          .a_row = 256,
+                          .k = 128,
+                          .a_row = 128,
                           .a_col = 1,
-                          .a_strip = kernel->rows * 256,
+                          .a_strip = kernel->rows * 128,
                           .b_row = kernel->cols,
                           .b_col = 1,
                           .panel = kernel->cols,
