@@ -213,6 +213,8 @@ static double cost(const product *p, int rows, int cols)
 static void choose_grid(product *p, int threads)
 {
     p->grid_m = p->grid_n = 1;
+    if (threads == 1)
+        return;
     double least = cost(p, 1, 1);
     threads = (int)min_of(threads, 1 + (int64_t)(least / dispatch_cost));
     int most_m = (int)min_of(threads, (p->m - 1) / p->kernel->rows + 1);

@@ -32,23 +32,23 @@
 #define NEAR_NUMBERS (int64_t)(16384 / sizeof(leat_real)) /* half of a small first level cache */
 
 /* X(i, V) for every row i, and Y(i, v) for every vector v of row i. */
-#define ROWS_1(X, V) X(0, V)
-#define ROWS_2(X, V) ROWS_1(X, V) X(1, V)
-#define ROWS_3(X, V) ROWS_2(X, V) X(2, V)
-#define ROWS_4(X, V) ROWS_3(X, V) X(3, V)
-#define ROWS_5(X, V) ROWS_4(X, V) X(4, V)
-#define ROWS_6(X, V) ROWS_5(X, V) X(5, V)
-#define ROWS_7(X, V) ROWS_6(X, V) X(6, V)
-#define ROWS_8(X, V) ROWS_7(X, V) X(7, V)
-#define ROWS_9(X, V) ROWS_8(X, V) X(8, V)
+#define ROWS_1(X, V)  X(0, V)
+#define ROWS_2(X, V)  ROWS_1(X, V) X(1, V)
+#define ROWS_3(X, V)  ROWS_2(X, V) X(2, V)
+#define ROWS_4(X, V)  ROWS_3(X, V) X(3, V)
+#define ROWS_5(X, V)  ROWS_4(X, V) X(4, V)
+#define ROWS_6(X, V)  ROWS_5(X, V) X(5, V)
+#define ROWS_7(X, V)  ROWS_6(X, V) X(6, V)
+#define ROWS_8(X, V)  ROWS_7(X, V) X(7, V)
+#define ROWS_9(X, V)  ROWS_8(X, V) X(8, V)
 #define ROWS_10(X, V) ROWS_9(X, V) X(9, V)
 #define ROWS_11(X, V) ROWS_10(X, V) X(10, V)
 #define ROWS_12(X, V) ROWS_11(X, V) X(11, V)
-#define VECS_1(Y, i) Y(i, 0)
-#define VECS_2(Y, i) VECS_1(Y, i) Y(i, 1)
-#define VECS_3(Y, i) VECS_2(Y, i) Y(i, 2)
-#define VECS_4(Y, i) VECS_3(Y, i) Y(i, 3)
-#define VECS_8(Y, i) VECS_4(Y, i) Y(i, 4) Y(i, 5) Y(i, 6) Y(i, 7)
+#define VECS_1(Y, i)  Y(i, 0)
+#define VECS_2(Y, i)  VECS_1(Y, i) Y(i, 1)
+#define VECS_3(Y, i)  VECS_2(Y, i) Y(i, 2)
+#define VECS_4(Y, i)  VECS_3(Y, i) Y(i, 3)
+#define VECS_8(Y, i)  VECS_4(Y, i) Y(i, 4) Y(i, 5) Y(i, 6) Y(i, 7)
 
 /* Vector v behind p: all of it, or what the n columns of the tile leave of it. */
 #define LOAD_FULL(p, v)     v_load((p) + (v)*VL)
@@ -236,8 +236,8 @@ static void gemm_outer(const leat_gemm_block *g)
 }
 
 /* One or two rows times a transposed B that lies where the caller has it: it is turned in registers and used at once.
- * Each sum waits for its own last step; those of four strips of VL columns fill the time. */
-#define DOT_START(i, v) vec c##i##v = load && i < rows ? v_load_part(c + i * ldc + (v)*VL, n - (v)*VL) : v_set(0);
+ * Each sum waits for its own last step; those of two strips of VL columns, and the next ones, fill the time. */
+#define DOT_START(i, v) vec c##i##v = load && i < rows ? LOAD(c + i * ldc, v) : v_set(0);
 #define DOT_FMA(v, q, t)                                                                                               \
     if (q < TURN) {                                                                                                    \
         c0##v = v_fma(v_set(a[(p + q) * a_col]), t, c0##v);                                                            \
@@ -246,7 +246,7 @@ static void gemm_outer(const leat_gemm_block *g)
 #define DOT_STEP(i, v)                                                                                                 \
     {                                                                                                                  \
         vec t[4];                                                                                                      \
-        turn(row + (v)*VL, p, t);                                                                                      \
+        turn(b##v, p, t);                                                                                              \
         DOT_FMA(v, 0, t[0])                                                                                            \
         DOT_FMA(v, 1, t[1])                                                                                            \
         DOT_FMA(v, 2, t[2])                                                                                            \
@@ -254,24 +254,24 @@ static void gemm_outer(const leat_gemm_block *g)
     }
 #define DOT_STEP_ONE(i, v)                                                                                             \
     {                                                                                                                  \
-        vec t = turn_one(row + (v)*VL, p);                                                                             \
+        vec t = turn_one(b##v, p);                                                                                     \
         DOT_FMA(v, 0, t)                                                                                               \
     }
 #define DOT_END(i, v)                                                                                                  \
     if (i < rows) {                                                                                                    \
-        c##i##v = bias ? v_add(c##i##v, v_load_part(bias + (v)*VL, n - (v)*VL)) : c##i##v;                             \
-        v_store_part(c + i * ldc + (v)*VL, relu ? v_relu(c##i##v) : c##i##v, n - (v)*VL);                              \
+        c##i##v = bias ? v_add(c##i##v, LOAD(bias, v)) : c##i##v;                                                      \
+        STORE(c + i * ldc, v, relu ? v_relu(c##i##v) : c##i##v);                                                       \
     }
-#define DOTS(NAME, ROWS, STRIPS)                                                                                       \
+#define DOTS(NAME, ROWS, STRIPS, SOURCE)                                                                               \
     static void NAME(const leat_gemm_block *g, const leat_real *b, leat_real *c, const leat_real *bias, int64_t n)     \
     {                                                                                                                  \
         enum { rows = ROWS };                                                                                          \
         const bool load = g->load, relu = g->relu;                                                                     \
-        const int64_t k = g->k, a_row = g->a_row, a_col = g->a_col, ldc = g->ldc;                                      \
+        const int64_t k = g->k, a_row = g->a_row, a_col = g->a_col, ldb = g->b_col, ldc = g->ldc;                      \
         const leat_real *a = g->a;                                                                                     \
-        const vreal *row[STRIPS * VL];                                                                                 \
-        turn_rows(b, g->b_col, n, row, STRIPS *VL);                                                                    \
-        VECS_##STRIPS(DOT_START, 0) VECS_##STRIPS(DOT_START, 1) int64_t p = 0;                                         \
+        const vreal *list[VL];                                                                                         \
+        (void)n, (void)list;                                                                                           \
+        VECS_##STRIPS(SOURCE, 0) VECS_##STRIPS(DOT_START, 0) VECS_##STRIPS(DOT_START, 1) int64_t p = 0;                \
         for (; p + TURN <= k; p += TURN) {                                                                             \
             VECS_##STRIPS(DOT_STEP, 0)                                                                                 \
         }                                                                                                              \
@@ -280,17 +280,29 @@ static void gemm_outer(const leat_gemm_block *g)
         }                                                                                                              \
         VECS_##STRIPS(DOT_END, 0) VECS_##STRIPS(DOT_END, 1)                                                            \
     }
-DOTS(dots_1x1, 1, 1)
-DOTS(dots_1x4, 1, 4)
-DOTS(dots_2x1, 2, 1)
-DOTS(dots_2x4, 2, 4)
+#define DOT_ALL(i, v)  const turn_rows b##v = { b + (v)*VL * ldb, ldb, NULL };
+#define DOT_SOME(i, v) const turn_rows b##v = turn_some(b, ldb, n, list);
+#define LOAD           LOAD_FULL
+#define STORE          STORE_FULL
+DOTS(dots_1x2, 1, 2, DOT_ALL)
+DOTS(dots_2x2, 2, 2, DOT_ALL)
+#undef LOAD
+#undef STORE
+#define LOAD  LOAD_PART
+#define STORE STORE_PART
+DOTS(dots_1x1, 1, 1, DOT_SOME)
+DOTS(dots_2x1, 2, 1, DOT_SOME)
+#undef LOAD
+#undef STORE
 
 static void gemm_dots(const leat_gemm_block *g)
 {
-    for (int64_t j = 0; j < g->n; j += 4 * VL) {
-        int64_t n = g->n - j < 4 * VL ? g->n - j : 4 * VL;
-        (n <= VL ? (g->m == 1 ? dots_1x1 : dots_2x1) : (g->m == 1 ? dots_1x4 : dots_2x4))(
-            g, g->b + j * g->b_col, g->c + j, g->bias ? g->bias + j : NULL, n);
+    for (int64_t j = 0, left = g->n; left > 0;) {
+        bool full = left >= 2 * VL;
+        int64_t width = full ? 2 * VL : left < VL ? left : VL;
+        (full ? (g->m == 1 ? dots_1x2 : dots_2x2) : (g->m == 1 ? dots_1x1 : dots_2x1))(
+            g, g->b + j * g->b_col, g->c + j, g->bias ? g->bias + j : NULL, width);
+        j += width, left -= width;
     }
 }
 

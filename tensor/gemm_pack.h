@@ -10,17 +10,30 @@
 
 #include "simd.h"
 
-/* Columns at, at + 1, ... at + TURN - 1 of VL rows: t[p] has row[i][at + p] in lane i. A row gives 128 bits. */
+/* VL rows: `step` apart, or, where they are not all there, by a list. */
+typedef struct turn_rows {
+    const vreal *first;
+    int64_t step;
+    const vreal *const *list;
+} turn_rows;
+
+SIMD_INLINE const vreal *turn_row(turn_rows r, int i)
+{
+    return r.list ? r.list[i] : r.first + i * r.step;
+}
+
+/* Columns at, at + 1, ... at + TURN - 1 of these rows: t[p] has column at + p of row i in lane i. A row gives 128
+ * bits. */
 #ifdef LEAT_SIMD_DOUBLE
 #define TURN 2
 #else
 #define TURN 4
 #endif
 #if defined(LEAT_SIMD_AVX2) || defined(LEAT_SIMD_AVX512)
-/* Every TURN-th row, side by side. */
-static inline vec turn_load(const vreal *const *row, int64_t at)
+/* Every TURN-th row from `from` on, side by side. */
+SIMD_INLINE vec turn_load(turn_rows r, int from, int64_t at)
 {
-#define UNIT(i) _mm_loadu_si128((const __m128i *)(const void *)(row[(i)*TURN] + at))
+#define UNIT(i) _mm_loadu_si128((const __m128i *)(const void *)(turn_row(r, from + (i)*TURN) + at))
 #ifdef LEAT_SIMD_AVX512
     __m512i rows = _mm512_castsi128_si512(UNIT(0));
     rows = _mm512_inserti32x4(rows, UNIT(1), 1);
@@ -32,30 +45,30 @@ static inline vec turn_load(const vreal *const *row, int64_t at)
 #undef UNIT
 }
 
-static inline void turn(const vreal *const *row, int64_t at, vec *t)
+SIMD_INLINE void turn(turn_rows r, int64_t at, vec *t)
 {
-    vec r0 = turn_load(row, at), r1 = turn_load(row + 1, at);
+    vec r0 = turn_load(r, 0, at), r1 = turn_load(r, 1, at);
     vec low01 = SIMD_F(unpacklo)(r0, r1), high01 = SIMD_F(unpackhi)(r0, r1);
 #ifdef LEAT_SIMD_DOUBLE
     t[0] = low01, t[1] = high01;
 #else
-    vec r2 = turn_load(row + 2, at), r3 = turn_load(row + 3, at);
+    vec r2 = turn_load(r, 2, at), r3 = turn_load(r, 3, at);
     vec low23 = SIMD_F(unpacklo)(r2, r3), high23 = SIMD_F(unpackhi)(r2, r3);
     t[0] = SIMD_F(shuffle)(low01, low23, 0x44), t[1] = SIMD_F(shuffle)(low01, low23, 0xee);
     t[2] = SIMD_F(shuffle)(high01, high23, 0x44), t[3] = SIMD_F(shuffle)(high01, high23, 0xee);
 #endif
 }
 #elif defined(LEAT_SIMD_NEON) && defined(LEAT_SIMD_DOUBLE)
-static inline void turn(const double *const *row, int64_t at, vec *t)
+SIMD_INLINE void turn(turn_rows r, int64_t at, vec *t)
 {
-    float64x2_t r0 = vld1q_f64(row[0] + at), r1 = vld1q_f64(row[1] + at);
+    float64x2_t r0 = vld1q_f64(turn_row(r, 0) + at), r1 = vld1q_f64(turn_row(r, 1) + at);
     t[0] = vzip1q_f64(r0, r1), t[1] = vzip2q_f64(r0, r1);
 }
 #elif defined(LEAT_SIMD_NEON)
-static inline void turn(const float *const *row, int64_t at, vec *t)
+SIMD_INLINE void turn(turn_rows r, int64_t at, vec *t)
 {
-    float32x4_t r0 = vld1q_f32(row[0] + at), r1 = vld1q_f32(row[1] + at);
-    float32x4_t r2 = vld1q_f32(row[2] + at), r3 = vld1q_f32(row[3] + at);
+    float32x4_t r0 = vld1q_f32(turn_row(r, 0) + at), r1 = vld1q_f32(turn_row(r, 1) + at);
+    float32x4_t r2 = vld1q_f32(turn_row(r, 2) + at), r3 = vld1q_f32(turn_row(r, 3) + at);
     float32x4_t even01 = vtrn1q_f32(r0, r1), odd01 = vtrn2q_f32(r0, r1); /* columns 0 and 2, 1 and 3 */
     float32x4_t even23 = vtrn1q_f32(r2, r3), odd23 = vtrn2q_f32(r2, r3);
     t[0] = vcombine_f32(vget_low_f32(even01), vget_low_f32(even23));
@@ -64,57 +77,65 @@ static inline void turn(const float *const *row, int64_t at, vec *t)
     t[3] = vcombine_f32(vget_high_f32(odd01), vget_high_f32(odd23));
 }
 #else
-static inline void turn(const vreal *const *row, int64_t at, vec *t)
+SIMD_INLINE void turn(turn_rows r, int64_t at, vec *t)
 {
     for (int p = 0; p < TURN; p++) {
         vreal column[VL];
         for (int i = 0; i < VL; i++)
-            column[i] = row[i][at + p];
+            column[i] = turn_row(r, i)[at + p];
         t[p] = v_load(column);
     }
 }
 #endif
 
 /* One column, where there are fewer than TURN. */
-static inline vec turn_one(const vreal *const *row, int64_t at)
+SIMD_INLINE vec turn_one(turn_rows r, int64_t at)
 {
     vreal column[VL];
     for (int i = 0; i < VL; i++)
-        column[i] = row[i][at];
+        column[i] = turn_row(r, i)[at];
     return v_load(column);
 }
 
-/* The first `count` rows of the n rows at b, or copies of the last one. */
-static inline void turn_rows(const leat_real *b, int64_t ldb, int64_t n, const vreal **row, int count)
+/* The first VL of the n rows at b; in place of those that are not there, the last one. */
+SIMD_INLINE turn_rows turn_some(const leat_real *b, int64_t ldb, int64_t n, const vreal *list[VL])
 {
-    for (int64_t i = 0; i < count; i++)
-        row[i] = b + (i < n ? i : n - 1) * ldb;
+    for (int64_t i = 0; i < VL; i++)
+        list[i] = b + (i < n ? i : n - 1) * ldb;
+    return (turn_rows){ .list = list };
 }
 
 #define PACK_COLUMN(q)                                                                                                 \
     if (q < TURN)                                                                                                      \
         v_store(out + (at + q) * panel, t[q]);
 
-/* VL columns of a panel from `n` rows of the transposed matrix. */
-static void pack_strip(const leat_real *b, int64_t ldb, int64_t k, int64_t n, int64_t panel, leat_real *out)
+/* VL columns of a panel from the rows of the transposed matrix. */
+SIMD_INLINE void pack_rows(turn_rows r, int64_t k, int64_t panel, leat_real *out)
 {
-    const vreal *row[VL];
-    turn_rows(b, ldb, n, row, VL);
     if (k < TURN) {
         for (int64_t p = 0; p < k; p++)
-            v_store(out + p * panel, turn_one(row, p));
+            v_store(out + p * panel, turn_one(r, p));
         return;
     }
 #pragma GCC unroll 2
     for (int64_t p = 0; p < k; p += TURN) {
         int64_t at = p + TURN <= k ? p : k - TURN;
         vec t[4];
-        turn(row, at, t);
+        turn(r, at, t);
         PACK_COLUMN(0)
         PACK_COLUMN(1)
         PACK_COLUMN(2)
         PACK_COLUMN(3)
     }
+}
+
+static void pack_strip(const leat_real *b, int64_t ldb, int64_t k, int64_t n, int64_t panel, leat_real *out)
+{
+    const vreal *list[VL];
+    if (n >= VL)
+        pack_rows((turn_rows){ b, ldb, NULL }, k, panel, out);
+    else
+        pack_rows(turn_some(b, ldb, n, list), k, panel, out);
 }
 
 static void gemm_pack_transposed(const leat_real *b, int64_t ldb, int64_t k, int64_t n, int64_t panel, leat_real *out)
