@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-    DEPTH = 256,      /* of a panel of B, so that it stays in the first level cache with a strip of A */
+    DEPTH = 256,      /* of a panel of B, so that it stays near with a strip of A */
     HEIGHT = 144,     /* rows of A of that depth, for the second level */
     WIDTH = 512,      /* columns of packed B; a multiple of every kernel's `wide` */
     PACK_B_ROWS = 24, /* fewer uses of B do not pay for packing it */

@@ -3,9 +3,10 @@
  *
  * A tile of C, a few rows by a few vectors, stays in registers while k runs; each step loads one row of B and
  * broadcasts one number of A for each row of the tile. Six rows by two vectors fill the sixteen registers of AVX2, by
- * four the thirty-two short ones of NEON. One or two rows take more vectors each, as a chain of fma needs about eight
- * others beside it to hide its latency. The tiles are written by macros, since only variables with a name are sure to be
- * registers at -O2.
+ * four the thirty-two short ones of NEON, and twelve by two those of AVX-512, whose panels of B are too large for the
+ * first level cache, and so are read as seldom as can be. One or two rows take more vectors each, as a chain of fma needs
+ * about eight others beside it to hide its latency. The tiles are written by macros, since only variables with a name are
+ * sure to be registers at -O2.
  */
 #ifndef LEAT_GEMM_KERNEL_H
 #define LEAT_GEMM_KERNEL_H
@@ -29,6 +30,7 @@
 #endif
 #define TILE_COLS    (TILE_VECS * VL)
 #define TILE_WIDE    (8 * VL)
+#define AHEAD_STEPS  64 /* a tile that takes so many has its place in C fetched meanwhile */
 #define NEAR_NUMBERS (int64_t)(16384 / sizeof(leat_real)) /* half of a small first level cache */
 
 /* X(i, V) for every row i, and Y(i, v) for every vector v of row i. */
@@ -66,17 +68,26 @@
 #define TILE_RELU(i, v)  c##i##v = v_relu(c##i##v);
 
 #define DECLARE_VEC(i, v) vec c##i##v;
-/* Three rows of A share a pointer, or there would be more pointers than registers for them. */
+/* The number of A for row i: each row has a pointer of its own and all have one index, or, where that makes more than
+ * there are registers, three rows share a pointer and there are three indices. */
+#if TILE_ROWS == 12
+#define A_ROW(i)   (a + i / 3 * 3 * a_row)
+#define A_INDEX(i) at[i % 3]
+#define A_STEP     at[0] += a_col, at[1] += a_col, at[2] += a_col
+#else
+#define A_ROW(i)   (a + i * a_row)
+#define A_INDEX(i) at[0]
+#define A_STEP     at[0] += a_col
+#endif
 #define DECLARE_ROW(i, V)                                                                                              \
-    const leat_real *a##i = a + i / 3 * 3 * a_row;                                                                     \
+    const leat_real *a##i = A_ROW(i);                                                                                  \
     V(DECLARE_VEC, i)
 #define STEP_ROW(i, V)                                                                                                 \
     TILE_ORDER                                                                                                         \
-    vec x##i = v_set(a##i[i % 3 * a_row]);                                                                             \
-    a##i += a_col;                                                                                                     \
+    vec x##i = v_set(a##i[A_INDEX(i)]);                                                                                \
     V(TILE_FMA, i)
-#define ZERO_ROW(i, V)                                                                                                 \
-    V(TILE_ZERO, i)                                                                                                    \
+#define ZERO_ROW(i, V) V(TILE_ZERO, i)
+#define AHEAD_ROW(i, V)                                                                                                \
     V(TILE_AHEAD, i)                                                                                                   \
     to += ldc;
 #define LOAD_ROW(i, V)                                                                                                 \
@@ -99,10 +110,14 @@
             const leat_real *from = c;                                                                                 \
             ROWS(LOAD_ROW, VECS)                                                                                       \
         } else {                                                                                                       \
-            const leat_real *to = c;                                                                                   \
             ROWS(ZERO_ROW, VECS)                                                                                       \
         }                                                                                                              \
-        for (int64_t p = 0; p < k; p++, b += b_row) {                                                                  \
+        if (!g->load && k >= AHEAD_STEPS) {                                                                            \
+            const leat_real *to = c;                                                                                   \
+            ROWS(AHEAD_ROW, VECS)                                                                                      \
+        }                                                                                                              \
+        int64_t at[3] = { 0, a_row, 2 * a_row };                                                                       \
+        for (int64_t p = 0; p < k; p++, A_STEP, b += b_row) {                                                          \
             VECS(TILE_B, 0)                                                                                            \
             ROWS(STEP_ROW, VECS)                                                                                       \
         }                                                                                                              \

@@ -36,9 +36,11 @@ typedef __m512i vbits;
 
 #include "simd_x86.h"
 
+/* Without a branch, so that it is taken out of loops. */
 SIMD_INLINE vmask simd_lanes_below(int64_t n)
 {
-    return (vmask)(n >= VL ? (1U << VL) - 1 : n <= 0 ? 0 : (1U << n) - 1);
+    n = n < 0 ? 0 : n;
+    return (vmask)((1U << (n < VL ? n : VL)) - 1);
 }
 SIMD_INLINE vec v_load_part(const vreal *p, int64_t n)
 {
