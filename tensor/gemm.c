@@ -26,6 +26,8 @@ enum {
 
 /* Estimates that decide on the use of threads, in multiply-adds of a full tile. */
 static const double element_cost = 8, activation_cost = 40, pack_cost = 4, dispatch_cost = 60e3;
+static const double border_cost =
+    64; /* where a row of C goes on with another thread: lines that both processors fetch */
 
 /* C [m, n] with strides c_row, c_col; A's element (i, p) at a[i * a_row + p * a_col]; B as in leat_gemm_args. */
 typedef struct product {
@@ -207,7 +209,7 @@ static double cost(const product *p, int rows, int cols)
     double m = (double)cut(p->m, p->kernel->rows, rows, 1), n = (double)cut(p->n, p->kernel->cols, cols, 1);
     double each = element_cost + (p->activation > LEAT_RELU ? activation_cost : 0) + (double)p->k;
     return m * n * each + (p->pack_b || p->trans_b ? pack_cost * n * (double)p->k : 0) +
-           dispatch_cost * (rows * cols - 1);
+           (cols > 1 ? border_cost * m : 0) + dispatch_cost * (rows * cols - 1);
 }
 
 static void choose_grid(product *p, int threads)

@@ -232,6 +232,8 @@ static int64_t gemm_column(const leat_gemm_block *g, int64_t first, int64_t end,
 #define LOAD  LOAD_FULL
 #define STORE STORE_FULL
 OUTER(outer_8, VECS_8)
+OUTER(outer_4, VECS_4)
+OUTER(outer_2, VECS_2)
 #undef LOAD
 #undef STORE
 #define LOAD  LOAD_PART
@@ -243,9 +245,12 @@ OUTER(outer_part, VECS_1)
 static void gemm_outer(const leat_gemm_block *g)
 {
     for (int64_t j = 0, left = g->n; left > 0;) {
-        bool full = left >= 8 * VL;
-        int64_t width = full ? 8 * VL : left < VL ? left : VL;
-        (full ? outer_8 : outer_part)(g, g->b + j, g->c + j, g->bias ? g->bias + j : NULL, width);
+        int64_t vecs = left / VL, width = VL * (vecs >= 8 ? 8 : vecs >= 4 ? 4 : vecs >= 2 ? 2 : 1);
+        width = width < left ? width : left;
+        (vecs >= 8   ? outer_8
+         : vecs >= 4 ? outer_4
+         : vecs >= 2 ? outer_2
+                     : outer_part)(g, g->b + j, g->c + j, g->bias ? g->bias + j : NULL, width);
         j += width, left -= width;
     }
 }

@@ -86,6 +86,7 @@ static void open_blas(const char *path)
 {
     const char *gemm = sizeof(leat_real) == 4 ? "cblas_sgemm" : "cblas_dgemm";
     const char *scipy = sizeof(leat_real) == 4 ? "scipy_cblas_sgemm64_" : "scipy_cblas_dgemm64_";
+    setenv("OPENBLAS_THREAD_TIMEOUT", "16", 0); /* its threads spin for 2^16 cycles, as leat's do, and not 2^28 */
     void *library = dlopen(path, RTLD_NOW);
     if (!library)
         die(dlerror());
