@@ -24,10 +24,9 @@ enum {
     PACK_A_COLS = 256, /* the same for a transposed A */
 };
 
-/* Estimates that decide on the use of threads, in multiply-adds of a full tile. */
-static const double element_cost = 8, activation_cost = 40, pack_cost = 4, dispatch_cost = 60e3;
-static const double border_cost =
-    64; /* where a row of C goes on with another thread: lines that both processors fetch */
+/* Estimates that decide on the use of threads, in multiply-adds of a full tile. At a border a row of C goes on with
+ * another thread, in lines that both processors fetch. */
+static const double element_cost = 8, activation_cost = 40, pack_cost = 4, dispatch_cost = 60e3, border_cost = 64;
 
 /* C [m, n] with strides c_row, c_col; A's element (i, p) at a[i * a_row + p * a_col]; B as in leat_gemm_args. */
 typedef struct product {
