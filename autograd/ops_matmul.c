@@ -17,30 +17,26 @@ static factor transposed(factor f)
     return f;
 }
 
-/* out [m, n] = act(a [m, k] b [k, n] + bias) */
-static void multiply(leat_call *c, int64_t m, int64_t k, int64_t n, factor a, factor b, const leat_real *bias,
-                     leat_activation act, leat_real *out)
+/* out [m, n] = a [m, k] b [k, n] */
+static leat_gemm_args product(int64_t m, int64_t k, int64_t n, factor a, factor b, leat_real *out)
 {
-    leat_gemm_args g = { .trans_a = a.trans,
-                         .trans_b = b.trans,
-                         .activation = act,
-                         .m = m,
-                         .n = n,
-                         .k = k,
-                         .lda = a.ld,
-                         .ldb = b.ld,
-                         .ldc = n,
-                         .a = a.data,
-                         .b = b.data,
-                         .bias = bias,
-                         .c = out };
-    if (leat_gemm(leat_tape_pool(c->tape), leat_tape_scratch(c->tape), &g))
-        leat_call_fail(c, LEAT_ENOMEM, "out of memory for scratch");
+    return (leat_gemm_args){ .trans_a = a.trans,
+                             .trans_b = b.trans,
+                             .m = m,
+                             .n = n,
+                             .k = k,
+                             .lda = a.ld,
+                             .ldb = b.ld,
+                             .ldc = n,
+                             .a = a.data,
+                             .b = b.data,
+                             .c = out };
 }
 
-static void product(leat_call *c, int64_t m, int64_t k, int64_t n, factor a, factor b, leat_real *out)
+static void multiply(leat_call *c, int count, const leat_gemm_args *g)
 {
-    multiply(c, m, k, n, a, b, NULL, LEAT_IDENTITY, out);
+    if (leat_gemm_several(leat_tape_pool(c->tape), leat_tape_scratch(c->tape), count, g))
+        leat_call_fail(c, LEAT_ENOMEM, "out of memory for scratch");
 }
 
 /* Sizes that the samples use: m, k, n around the edges of tiles, and empty ones. */
@@ -102,7 +98,8 @@ static leat_code matmul_shape(leat_call *c)
 static void matmul_forward(leat_call *c)
 {
     matmul_parts p = parts_of(c);
-    product(c, p.m, p.k, p.n, p.a, p.b, c->out[0].data);
+    leat_gemm_args g = product(p.m, p.k, p.n, p.a, p.b, c->out[0].data);
+    multiply(c, 1, &g);
 }
 
 /* C = A B gives dA = G B^T and dB = A^T G. A factor that is stored transposed gets the transpose of that. */
@@ -111,14 +108,15 @@ static void matmul_backward(leat_call *c)
     matmul_parts p = parts_of(c);
     factor g = { c->dout[0].data, p.n, false };
     leat_real *da = c->din[0].data, *db = c->din[1].data;
-    if (da && !p.a.trans)
-        product(c, p.m, p.n, p.k, g, transposed(p.b), da);
-    if (da && p.a.trans)
-        product(c, p.k, p.n, p.m, p.b, transposed(g), da);
-    if (db && !p.b.trans)
-        product(c, p.k, p.m, p.n, transposed(p.a), g, db);
-    if (db && p.b.trans)
-        product(c, p.n, p.m, p.k, transposed(g), p.a, db);
+    leat_gemm_args products[2];
+    int n = 0;
+    if (da)
+        products[n++] =
+            p.a.trans ? product(p.k, p.n, p.m, p.b, transposed(g), da) : product(p.m, p.n, p.k, g, transposed(p.b), da);
+    if (db)
+        products[n++] =
+            p.b.trans ? product(p.n, p.m, p.k, transposed(g), p.a, db) : product(p.k, p.m, p.n, transposed(p.a), g, db);
+    multiply(c, n, products);
 }
 
 static bool matmul_sample(leat_case *k, int i)
@@ -224,7 +222,10 @@ static leat_code linear_shape(leat_call *c)
 static void linear_forward(leat_call *c)
 {
     linear_parts p = linear_parts_of(c);
-    multiply(c, p.rows, p.in, p.out, p.x, transposed(p.w), c->in[2].data, p.act, c->out[0].data);
+    leat_gemm_args g = product(p.rows, p.in, p.out, p.x, transposed(p.w), c->out[0].data);
+    g.bias = c->in[2].data;
+    g.activation = p.act;
+    multiply(c, 1, &g);
 }
 
 /* The gradient of what goes into the activation, from its value: NULL when out of memory. */
@@ -247,17 +248,20 @@ static void linear_backward(leat_call *c)
     factor g = { before_activation(c, p.act), p.out, false };
     if (!g.data)
         return;
+    leat_gemm_args products[3];
+    int n = 0;
     if (c->din[0].data)
-        product(c, p.rows, p.out, p.in, g, p.w, c->din[0].data);
+        products[n++] = product(p.rows, p.out, p.in, g, p.w, c->din[0].data);
     if (c->din[1].data)
-        product(c, p.out, p.rows, p.in, transposed(g), p.x, c->din[1].data);
+        products[n++] = product(p.out, p.rows, p.in, transposed(g), p.x, c->din[1].data);
     if (c->din[2].data) {
         leat_real *ones = leat_call_scratch(c, (size_t)p.rows * sizeof *ones);
         if (!ones)
             return;
         leat_kernels_get()->fill(ones, p.rows, 1);
-        product(c, 1, p.rows, p.out, (factor){ ones, p.rows, false }, g, c->din[2].data);
+        products[n++] = product(1, p.rows, p.out, (factor){ ones, p.rows, false }, g, c->din[2].data);
     }
+    multiply(c, n, products);
 }
 
 static bool linear_sample(leat_case *k, int i)

@@ -22,6 +22,7 @@ enum {
     PACK_B_ROWS = 24, /* fewer uses of B do not pay for packing it */
     PACK_A_ROWS = 6,
     PACK_A_COLS = 256, /* the same for a transposed A */
+    SEVERAL = 4,       /* products that threads share out at once */
 };
 
 /* Estimates that decide on the use of threads, in multiply-adds of a full tile. At a border a row of C goes on with
@@ -143,9 +144,8 @@ static int64_t cut(int64_t n, int64_t unit, int parts, int i)
     return min_of(n, (units / parts * i + min_of(units % parts, i)) * unit);
 }
 
-static void run_rectangles(void *arg, int64_t begin, int64_t end)
+static void run_rectangles(const product *p, int64_t begin, int64_t end)
 {
-    const product *p = arg;
     for (int64_t t = begin; t < end; t++) {
         int row = (int)(t / p->grid_n), col = (int)(t % p->grid_n);
         int64_t i0 = cut(p->m, p->kernel->rows, p->grid_m, row), i1 = cut(p->m, p->kernel->rows, p->grid_m, row + 1);
@@ -243,25 +243,76 @@ static int64_t plan_scratch(product *p)
     return p->room_a + p->room_b + p->room_c;
 }
 
-leat_code leat_gemm_with(const leat_kernels *kernels, leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g)
+/* Products that do not wait for each other. Their rectangles, one product behind the other, are dealt to as many parts
+ * as pay, by what they cost. */
+typedef struct group {
+    product products[SEVERAL];
+    double each[SEVERAL]; /* the cost of a rectangle */
+    double total;
+    int count, parts;
+} group;
+
+static void run_parts(void *arg, int64_t begin, int64_t end)
 {
-    if (g->m == 0 || g->n == 0 || (g->k == 0 && g->accumulate))
-        return LEAT_OK;
-    product p = product_of(kernels, g);
-    choose_grid(&p, leat_pool_threads(pool));
-    int tasks = p.grid_m * p.grid_n;
+    const group *all = arg;
+    double before = 0;
+    for (int i = 0; i < all->count; i++) {
+        const product *p = &all->products[i];
+        for (int64_t t = 0; t < p->grid_m * p->grid_n; t++) {
+            double middle = before + all->each[i] / 2;
+            int64_t part = min_of((int64_t)(middle / all->total * all->parts), all->parts - 1);
+            if (part >= begin && part < end)
+                run_rectangles(p, t, t + 1);
+            before += all->each[i];
+        }
+    }
+}
+
+static leat_code run_products(const leat_kernels *kernels, leat_pool *pool, leat_arena *scratch, int count,
+                              const leat_gemm_args *g)
+{
+    group all = { .count = 0 };
+    int threads = leat_pool_threads(pool), rectangles = 0;
     leat_arena_mark mark = leat_arena_save(scratch);
-    p.scratch = leat_arena_alloc(scratch, (size_t)(plan_scratch(&p) * tasks) * sizeof(leat_real));
-    if (!p.scratch)
-        return LEAT_ENOMEM;
-    leat_parallel_for(pool, tasks, 1, run_rectangles, &p);
+    for (int i = 0; i < count; i++) {
+        if (g[i].m == 0 || g[i].n == 0 || (g[i].k == 0 && g[i].accumulate))
+            continue;
+        product *p = &all.products[all.count];
+        *p = product_of(kernels, &g[i]);
+        choose_grid(p, threads);
+        int tasks = p->grid_m * p->grid_n;
+        p->scratch = leat_arena_alloc(scratch, (size_t)(plan_scratch(p) * tasks) * sizeof(leat_real));
+        if (!p->scratch) {
+            leat_arena_restore(scratch, mark);
+            return LEAT_ENOMEM;
+        }
+        all.each[all.count] = cost(p, p->grid_m, p->grid_n) - dispatch_cost * (tasks - 1);
+        all.total += all.each[all.count] * tasks;
+        rectangles += tasks;
+        all.count++;
+    }
+    all.parts = (int)min_of(min_of(threads, rectangles), 1 + (int64_t)(all.total / dispatch_cost));
+    leat_parallel_for(pool, all.parts, 1, run_parts, &all);
     leat_arena_restore(scratch, mark);
     return LEAT_OK;
 }
 
+leat_code leat_gemm_with(const leat_kernels *kernels, leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g)
+{
+    return run_products(kernels, pool, scratch, 1, g);
+}
+
 leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g)
 {
-    return leat_gemm_with(leat_kernels_get(), pool, scratch, g);
+    return run_products(leat_kernels_get(), pool, scratch, 1, g);
+}
+
+leat_code leat_gemm_several(leat_pool *pool, leat_arena *scratch, int count, const leat_gemm_args *g)
+{
+    leat_code code = LEAT_OK;
+    for (int i = 0; i < count && code == LEAT_OK; i += SEVERAL)
+        code = run_products(leat_kernels_get(), pool, scratch, (int)min_of(count - i, SEVERAL), g + i);
+    return code;
 }
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */

@@ -162,7 +162,7 @@ LEAT_API void leat_rng_fill_logistic(leat_rng *r, leat_real *out, int64_t n);
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
-/* A pool of threads. Its workers start at the first parallel use. Idle ones spin for some microseconds and then sleep;
+/* A pool of threads. Its workers start at the first parallel use. Idle ones spin for some time, at most 0.1 ms, and then sleep;
  * so does the caller while it waits. */
 typedef struct leat_pool leat_pool;
 
@@ -236,6 +236,10 @@ typedef struct leat_gemm_args {
 /* `scratch` gives room for packing and is left as it was found. The pool may be NULL. LEAT_ENOMEM is the only
  * failure. */
 LEAT_API leat_code leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g);
+
+/* Products of which none reads what another writes, with the bits of leat_gemm for each. Threads share them out, so that
+ * several small ones take them less time than one after the other. */
+LEAT_API leat_code leat_gemm_several(leat_pool *pool, leat_arena *scratch, int count, const leat_gemm_args *g);
 
 /* `count` products of one kind: number i takes A from a + a_at[i] and B from b + b_at[i], and its C stands behind that
  * of number i - 1, m * ldc further on. The bits are those of leat_gemm for each. */

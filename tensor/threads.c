@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define MAX_THREADS 1024
-#define SPIN_NS     30000   /* the longest spin */
+#define SPIN_NS     100000  /* the longest spin, about what waking a sleeper costs on a virtual machine */
 #define SPIN_CHUNK  32      /* pauses between two looks at the clock */
 #define LOOK_NS     1000000 /* how long an answer of the system about processors holds */
 
@@ -128,9 +128,20 @@ static void worker_wait(slot *s, int64_t *budget)
     atomic_store_explicit(&s->cpu, this_cpu(), memory_order_relaxed);
 }
 
-static void caller_wait(leat_pool *p)
+/* Whether one of the first n called workers was last seen where the caller is, which then is in its way. */
+static bool shares_processor(const leat_pool *p, int n)
 {
-    if (spin(&p->pending, 0, true, now_ns(), SPIN_NS))
+    int cpu = atomic_load_explicit(&p->caller_cpu, memory_order_relaxed);
+    for (int i = 0; i < n && cpu >= 0; i++) {
+        if (atomic_load_explicit(&p->call[i]->cpu, memory_order_relaxed) == cpu)
+            return true;
+    }
+    return false;
+}
+
+static void caller_wait(leat_pool *p, int called)
+{
+    if (spin(&p->pending, 0, true, now_ns(), shares_processor(p, called) ? 0 : SPIN_NS))
         return;
     pthread_mutex_lock(&p->mutex);
     atomic_store(&p->caller_asleep, true);
@@ -339,7 +350,7 @@ static void dispatch(leat_pool *p, int64_t n, int64_t grain, leat_range_fn *fn, 
         if (slot_run(p->call[i]))
             atomic_fetch_sub(&p->pending, 1);
     if (called > 0)
-        caller_wait(p);
+        caller_wait(p, called);
 }
 
 void leat_parallel_for(leat_pool *p, int64_t n, int64_t grain, leat_range_fn *fn, void *arg)

@@ -34,7 +34,9 @@ static void note(const leat_gemm_args *g, int64_t times)
 leat_code __real_leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g);
 leat_code __real_leat_gemm_batch(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g, int64_t n,
                                  const int64_t *a_at, const int64_t *b_at);
+leat_code __real_leat_gemm_several(leat_pool *pool, leat_arena *scratch, int n, const leat_gemm_args *g);
 leat_code __wrap_leat_gemm(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g);
+leat_code __wrap_leat_gemm_several(leat_pool *pool, leat_arena *scratch, int n, const leat_gemm_args *g);
 leat_code __wrap_leat_gemm_batch(leat_pool *pool, leat_arena *scratch, const leat_gemm_args *g, int64_t n,
                                  const int64_t *a_at, const int64_t *b_at);
 
@@ -49,6 +51,13 @@ leat_code __wrap_leat_gemm_batch(leat_pool *pool, leat_arena *scratch, const lea
 {
     note(g, n);
     return __real_leat_gemm_batch(pool, scratch, g, n, a_at, b_at);
+}
+
+leat_code __wrap_leat_gemm_several(leat_pool *pool, leat_arena *scratch, int n, const leat_gemm_args *g)
+{
+    for (int i = 0; i < n; i++)
+        note(&g[i], 1);
+    return __real_leat_gemm_several(pool, scratch, n, g);
 }
 
 void products_start(void)

@@ -316,6 +316,41 @@ Test(gemm, batches)
             check_batch(sizes[i][0], sizes[i][1], sizes[i][2], flags & 1, flags & 2, flags & 4, sizes[i][3]);
 }
 
+/* Products of all kinds at once, empty ones among them, against one after the other. */
+Test(gemm, several)
+{
+    enum { SIDE = 300, ROOM = SIDE * SIDE, MOST = 9 };
+    static const int64_t sizes[MOST][3] = { { 256, 128, 128 }, { 128, 100, 256 }, { 1, 128, 256 },
+                                            { 0, 5, 5 },       { 256, 1, 128 },   { 300, 300, 40 },
+                                            { 7, 5, 0 },       { 3, 2, 1 },       { 40, 300, 300 } };
+    static leat_real a[ROOM], b[ROOM], start[ROOM], want[MOST][ROOM], got[MOST][ROOM];
+    leat_gemm_args g[MOST];
+    for (int i = 0; i < ROOM; i++)
+        a[i] = number(), b[i] = number(), start[i] = number();
+    for (int flags = 0; flags < 8; flags++) {
+        for (int i = 0; i < MOST; i++) {
+            int64_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+            bool trans_a = flags & 1, trans_b = flags & 2, accumulate = flags & 4;
+            g[i] = (leat_gemm_args){
+                trans_a, trans_b, accumulate, LEAT_IDENTITY, m,      n, k, trans_a ? m : k, trans_b ? k : n,
+                n,       a,       b,          NULL,          want[i]
+            };
+            memcpy(want[i], start, sizeof start);
+            cr_assert_eq(leat_gemm(NULL, &scratch, &g[i]), LEAT_OK);
+        }
+        for (int i = 0; i < POOLS; i++) {
+            for (int j = 0; j < MOST; j++) {
+                g[j].c = got[j];
+                memcpy(got[j], start, sizeof start);
+            }
+            cr_assert_eq(leat_gemm_several(pools[i], &scratch, MOST, g), LEAT_OK);
+            cr_assert_eq(memcmp(got, want, sizeof got), 0, "%d threads, kind %d", pool_sizes[i], flags);
+            cr_assert_eq(leat_gemm_several(pools[i], &scratch, 0, g), LEAT_OK);
+            cr_assert_eq(scratch.in_use, 0);
+        }
+    }
+}
+
 static void *no_memory(void *user, size_t size)
 {
     (void)user, (void)size;
@@ -337,6 +372,7 @@ Test(gemm, out_of_memory)
         .trans_b = true, .m = 64, .n = 64, .k = 64, .lda = 64, .ldb = 64, .ldc = 64, .a = a, .b = a, .c = c
     };
     cr_assert_eq(leat_gemm(NULL, &none, &g), LEAT_ENOMEM);
+    cr_assert_eq(leat_gemm_several(NULL, &none, 1, &g), LEAT_ENOMEM);
     cr_assert_eq(leat_gemm_batch(NULL, &none, &g, 1, (int64_t[]){ 0 }, (int64_t[]){ 0 }), LEAT_ENOMEM);
     cr_assert_eq(c[5], 42);
     leat_arena_free(&none);
