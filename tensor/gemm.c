@@ -17,7 +17,7 @@
 
 enum {
     DEPTH = 256,      /* of a panel of B, so that it stays near with a strip of A */
-    HEIGHT = 144,     /* rows of A of that depth, for the second level */
+    HEIGHT = 144,     /* rows of A of that depth, for the second level; a multiple of every kernel's `rows` */
     WIDTH = 512,      /* columns of packed B; a multiple of every kernel's `wide` */
     PACK_B_ROWS = 24, /* fewer uses of B do not pay for packing it */
     PACK_A_ROWS = 6,
@@ -144,16 +144,15 @@ static int64_t cut(int64_t n, int64_t unit, int parts, int i)
     return min_of(n, (units / parts * i + min_of(units % parts, i)) * unit);
 }
 
-static void run_rectangles(const product *p, int64_t begin, int64_t end)
+/* Rectangle number t of the grid. */
+static void run_rectangle(const product *p, int t)
 {
-    for (int64_t t = begin; t < end; t++) {
-        int row = (int)(t / p->grid_n), col = (int)(t % p->grid_n);
-        int64_t i0 = cut(p->m, p->kernel->rows, p->grid_m, row), i1 = cut(p->m, p->kernel->rows, p->grid_m, row + 1);
-        int64_t j0 = cut(p->n, p->kernel->cols, p->grid_n, col), j1 = cut(p->n, p->kernel->cols, p->grid_n, col + 1);
-        leat_real *scratch = p->scratch + t * (p->room_a + p->room_b + p->room_c);
-        for (int64_t j = j0; j < j1; j += p->width)
-            (p->turned ? turned_columns : straight_columns)(p, i0, i1 - i0, j, min_of(p->width, j1 - j), scratch);
-    }
+    int row = t / p->grid_n, col = t % p->grid_n;
+    int64_t i0 = cut(p->m, p->kernel->rows, p->grid_m, row), i1 = cut(p->m, p->kernel->rows, p->grid_m, row + 1);
+    int64_t j0 = cut(p->n, p->kernel->cols, p->grid_n, col), j1 = cut(p->n, p->kernel->cols, p->grid_n, col + 1);
+    leat_real *scratch = p->scratch + t * (p->room_a + p->room_b + p->room_c);
+    for (int64_t j = j0; j < j1; j += p->width)
+        (p->turned ? turned_columns : straight_columns)(p, i0, i1 - i0, j, min_of(p->width, j1 - j), scratch);
 }
 
 /* ---- decisions --------------------------------------------------------------------------------------------------- */
@@ -258,11 +257,11 @@ static void run_parts(void *arg, int64_t begin, int64_t end)
     double before = 0;
     for (int i = 0; i < all->count; i++) {
         const product *p = &all->products[i];
-        for (int64_t t = 0; t < p->grid_m * p->grid_n; t++) {
+        for (int t = 0; t < p->grid_m * p->grid_n; t++) {
             double middle = before + all->each[i] / 2;
             int64_t part = min_of((int64_t)(middle / all->total * all->parts), all->parts - 1);
             if (part >= begin && part < end)
-                run_rectangles(p, t, t + 1);
+                run_rectangle(p, t);
             before += all->each[i];
         }
     }
@@ -271,7 +270,9 @@ static void run_parts(void *arg, int64_t begin, int64_t end)
 static leat_code run_products(const leat_kernels *kernels, leat_pool *pool, leat_arena *scratch, int count,
                               const leat_gemm_args *g)
 {
-    group all = { .count = 0 };
+    group all; /* large: only what is used gets filled in */
+    all.count = 0;
+    all.total = 0;
     int threads = leat_pool_threads(pool), rectangles = 0;
     leat_arena_mark mark = leat_arena_save(scratch);
     for (int i = 0; i < count; i++) {
@@ -345,7 +346,7 @@ static void run_batch(void *arg, int64_t begin, int64_t end)
             p.grid_m = p.grid_n = 1;
             plan_scratch(&p);
             p.scratch = b->scratch + t * b->room;
-            run_rectangles(&p, 0, 1);
+            run_rectangle(&p, 0);
         }
     }
 }
