@@ -5,8 +5,8 @@
  * a later one goes to spare memory and is added. The gradient of an activation dies when its op has passed it on.
  */
 #include "checkpoint.h"
-#include "broadcast.h"
-#include "../tensor/kernels.h"
+#include "ops/broadcast.h"
+#include "../tensor/kernels/kernels.h"
 
 #include <math.h>
 #include <string.h>

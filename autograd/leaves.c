@@ -1,6 +1,6 @@
 /* Leaves (constants, inputs, uses of parameters) and looking at what a variable holds. */
 #include "tape.h"
-#include "../tensor/kernels.h"
+#include "../tensor/kernels/kernels.h"
 
 #include <assert.h>
 #include <math.h>

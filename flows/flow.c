@@ -2,7 +2,7 @@
  * The chain. Forward runs the layers first to last, inverse last to first; log-determinants add up. Without recording,
  * what a layer used is given back before the next one runs.
  */
-#include "flow.h"
+#include "flow_impl.h"
 
 #include <string.h>
 

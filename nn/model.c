@@ -5,7 +5,7 @@
  * random stream of its own, so that a parameter's start depends on its number and on nothing else.
  */
 #include "model.h"
-#include "../tensor/json.h"
+#include "../tensor/files/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -151,7 +151,7 @@ typedef struct leat_module_type {
     leat_code (*loaded)(leat_module *m, leat_status *s);
     /* a few words for leat_summary: "2 -> 128"; may be NULL */
     void (*describe)(const leat_module *m, char *text, size_t size);
-    /* the library's own parts: the options that rebuild the module, for files that describe themselves (nn/parts.h);
+    /* the library's own parts: the options that rebuild the module, for files that describe themselves (nn/module_json.h);
      * NULL: such files refuse it */
     void (*write)(const leat_module *m, struct leat_part_writer *w);
 } leat_module_type;

@@ -6,7 +6,7 @@
  * the even position's and the odd one's. Everything else here is made of these 64 bits, one number for one draw, so
  * that a fill gives what drawing one by one gives.
  */
-#include "elementary.h"
+#include "kernels/elementary.h"
 #include "tensor.h"
 
 #include <math.h>

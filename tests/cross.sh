@@ -21,7 +21,7 @@ check() { # name, command...
 }
 
 compile() { # a folder for the library, flags...
-    mkdir "$1" && printf '%s\n' tensor/*.c autograd/*.c nn/*.c flows/*.c |
+    mkdir "$1" && find tensor autograd nn flows -name '*.c' |
         xargs -P "$(nproc)" -I{} sh -c 'aarch64-linux-gnu-gcc '"$flags ${*:2}"' -c {} -o "$0/$(echo {} | tr / _).o"' "$1" &&
         aarch64-linux-gnu-ar rc "$1/libleat.a" "$1"/*.o
 }

@@ -8,7 +8,7 @@ temp=$(mktemp -d) && trap 'rm -rf "$temp"' EXIT
 failures=0
 compile="clang -std=gnu11 -g -O1 -ffp-contract=off -fno-sanitize-recover=all -fsanitize=address,undefined,"
 
-(cd "$temp" && printf '%s\n' "$root"/tensor/*.c | xargs -P "$(nproc)" -n 1 $compile'fuzzer-no-link' -c) || exit 1
+(cd "$temp" && find "$root/tensor" -name '*.c' | xargs -P "$(nproc)" -n 1 $compile'fuzzer-no-link' -c) || exit 1
 for source in "$root"/tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)
     mkdir "$temp/$name.seeds"

@@ -1,5 +1,5 @@
 /* The data of a training program: made or read, divided into features and context, and looked at before it is used. */
-#include "data.h"
+#include "datasets.h"
 #include "train_run.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* The files of a training program: the model with the record of its training, losses, samples, pictures, checkpoint. */
-#include "plot.h"
+#include "../pictures/plot.h"
 #include "train_run.h"
 
-#include "../../tensor/json.h"
+#include "../../tensor/files/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

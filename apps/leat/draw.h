@@ -2,7 +2,7 @@
 #ifndef APPS_LEAT_DRAW_H
 #define APPS_LEAT_DRAW_H
 
-#include "../common/plot.h"
+#include "../pictures/plot.h"
 #include "trained.h"
 
 typedef struct app_drawing {

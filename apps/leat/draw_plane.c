@@ -3,7 +3,7 @@
  * known share of the probability; samples beside the data; and the grid of the latent space on its way through the
  * layers.
  */
-#include "../common/heat.h"
+#include "../pictures/heat.h"
 #include "draw.h"
 
 #include <math.h>

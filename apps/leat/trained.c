@@ -1,7 +1,7 @@
 /* Opening a trained flow. */
 #include "trained.h"
 
-#include "../../tensor/json.h"
+#include "../../tensor/files/json.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Data sets: two moons against scikit-learn's, shapes and moments of all toy sets. */
-#include "../../apps/common/data.h"
+#include "../../apps/common/datasets.h"
 #include "../tensor/file_helpers.h"
 
 #include <math.h>

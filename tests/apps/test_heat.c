@@ -1,7 +1,7 @@
 /* Heat maps and contour lines, by functions whose contours are known. */
 #include <criterion/criterion.h>
 
-#include "../../apps/common/heat.h"
+#include "../../apps/pictures/heat.h"
 
 #include <math.h>
 #include <stdio.h>

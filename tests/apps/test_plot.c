@@ -1,7 +1,7 @@
 /* Plots: steps and labels of the axes, the SVG's form, points that cannot be drawn, the legend's place, the files. */
-#include "../../apps/common/data.h"
-#include "../../apps/common/plot.h"
-#include "../../apps/common/ticks.h"
+#include "../../apps/common/datasets.h"
+#include "../../apps/pictures/plot.h"
+#include "../../apps/pictures/ticks.h"
 #include "../tensor/file_helpers.h"
 
 #include <ctype.h>

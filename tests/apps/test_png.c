@@ -1,8 +1,8 @@
 /* Pictures: checksums, compression (read back by a small inflater of the test's own), the file format, drawing. */
-#include "../../apps/common/deflate.h"
-#include "../../apps/common/font.h"
-#include "../../apps/common/palette.h"
-#include "../../apps/common/png.h"
+#include "../../apps/pictures/deflate.h"
+#include "../../apps/pictures/font.h"
+#include "../../apps/pictures/palette.h"
+#include "../../apps/pictures/png.h"
 #include "../tensor/file_helpers.h"
 
 #include <math.h>

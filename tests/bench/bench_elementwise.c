@@ -8,7 +8,7 @@
  * reads more. The peak is the better of copying and of a = b + s c, on the same arrays and threads, counted alike.
  * Times are the least of several rounds.
  */
-#include "../../tensor/kernels.h"
+#include "../../tensor/kernels/kernels.h"
 #include "common.h"
 
 static bool smoke;

@@ -3,7 +3,7 @@
 #ifndef LEAT_BENCH_PEAK_H
 #define LEAT_BENCH_PEAK_H
 
-#include "../../tensor/gemm.h"
+#include "../../tensor/kernels/gemm.h"
 #include "common.h"
 
 static inline double peak_gflops(bool smoke)

@@ -1,6 +1,6 @@
 /* Fuzz entry: the reader of tables as text gives the same numbers, or the same refusal, however the bytes arrive, and the
  * numbers are finite. */
-#include "../../tensor/table.h"
+#include "../../tensor/files/table.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Fuzz entry: what the JSON reader accepts, the writer can write, and it reads back as the same tree. */
-#include "../../tensor/json.h"
+#include "../../tensor/files/json.h"
 
 #include <stdlib.h>
 #include <string.h>

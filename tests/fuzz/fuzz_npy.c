@@ -1,5 +1,5 @@
 /* Fuzz entry: the .npy reader refuses or gives numbers that are all there. */
-#include "../../tensor/files.h"
+#include "../../tensor/files/files.h"
 
 #include <stdlib.h>
 

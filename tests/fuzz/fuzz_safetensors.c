@@ -1,5 +1,5 @@
 /* Fuzz entry: the safetensors reader refuses or gives tensors that are all there, under names that are found. */
-#include "../../tensor/files.h"
+#include "../../tensor/files/files.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /*
- * What test_math.c and math_all.c measure with: the functions of tensor/vmath.h in the next wider type, by libm, and
+ * What test_math.c and math_all.c measure with: the functions of tensor/kernels/vmath.h in the next wider type, by libm, and
  * the error of a result in units in the last place.
  */
 #ifndef LEAT_TEST_MATH_REFERENCE_H
@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../tensor/kernels.h"
+#include "../../tensor/kernels/kernels.h"
 
 #ifdef LEAT_DOUBLE
 typedef long double wide;

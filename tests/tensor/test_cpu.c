@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../tensor/kernels.h"
+#include "../../tensor/kernels/kernels.h"
 
 static const leat_kernels *best(void)
 {

@@ -1,6 +1,6 @@
 /* Tables of numbers as text: what is read, what is refused and where, and what is written. */
 #include "file_helpers.h"
-#include "../../tensor/table.h"
+#include "../../tensor/files/table.h"
 
 #include <locale.h>
 

@@ -1,6 +1,6 @@
 /* Decimal numbers: read to the last bit, printed shortest, in every locale. */
 #include "file_helpers.h"
-#include "../../tensor/decimal.h"
+#include "../../tensor/files/decimal.h"
 
 #include <float.h>
 #include <locale.h>

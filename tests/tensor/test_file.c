@@ -1,6 +1,6 @@
 /* Whole files: reading from files and pipes, replacing in one step, failures that leave everything as it was. */
 #include "file_helpers.h"
-#include "../../tensor/files.h"
+#include "../../tensor/files/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * every way to cut and to turn the work. Gaps between rows hold NaN in the inputs and must keep their bits in the
  * output.
  */
-#include "../../tensor/gemm.h"
+#include "../../tensor/kernels/gemm.h"
 
 #include <criterion/criterion.h>
 

@@ -1,6 +1,6 @@
 /* JSON: what is read, what is refused and where, and writing. */
 #include "file_helpers.h"
-#include "../../tensor/json.h"
+#include "../../tensor/files/json.h"
 
 #include <math.h>
 

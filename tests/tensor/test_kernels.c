@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../tensor/kernels.h"
+#include "../../tensor/kernels/kernels.h"
 
 #define LARGEST 10000
 #define GUARD   16

@@ -1,7 +1,7 @@
 /* The optimisers' kernels: every instruction set has the reference's bits, and Adam is Adam. */
 #include <criterion/criterion.h>
 
-#include "../../tensor/kernels.h"
+#include "../../tensor/kernels/kernels.h"
 
 #include <math.h>
 #include <string.h>

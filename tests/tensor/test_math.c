@@ -4,7 +4,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "../../tensor/elementary.h"
+#include "../../tensor/kernels/elementary.h"
 #include "math_reference.h"
 
 #define CHUNK 1024

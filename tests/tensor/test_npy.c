@@ -1,7 +1,7 @@
 /* .npy: every dtype against NumPy's own conversion, byte-exact writing, and files that are not what they claim. */
 #include "file_helpers.h"
-#include "../../tensor/convert.h"
-#include "../../tensor/files.h"
+#include "../../tensor/files/convert.h"
+#include "../../tensor/files/files.h"
 
 #include <errno.h>
 #include <math.h>

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../tensor/elementary.h"
+#include "../../tensor/kernels/elementary.h"
 #include "../../tensor/tensor.h"
 
 #define DRAWS      1000000

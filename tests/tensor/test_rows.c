@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../tensor/rows.h"
+#include "../../tensor/kernels/row_kernels.h"
 
 #define LARGEST 12000
 #define GUARD   16

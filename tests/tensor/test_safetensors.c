@@ -1,6 +1,6 @@
 /* safetensors: files by PyTorch, round trips, the exact bytes written, and files that are not what they claim. */
 #include "file_helpers.h"
-#include "../../tensor/files.h"
+#include "../../tensor/files/files.h"
 
 #include <errno.h>
 

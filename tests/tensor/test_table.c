@@ -1,6 +1,6 @@
 /* Tables of numbers in both formats: columns, rows, blocks, refusals. */
 #include "file_helpers.h"
-#include "../../tensor/table.h"
+#include "../../tensor/files/table.h"
 
 #include <errno.h>
 #include <fcntl.h>

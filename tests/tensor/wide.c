@@ -4,7 +4,7 @@
  */
 #define LEAT_SIMD_WIDE    1
 #define LEAT_SIMD_KERNELS wide_kernels
-#include "../../tensor/kernels_impl.h"
+#include "../../tensor/kernels/kernels_impl.h"
 
 const leat_kernels *const *wide_kernels_all(void);
 

@@ -1,0 +1,58 @@
+/* leat plot: a picture of a trained flow. */
+#include "../common/options.h"
+#include "commands.h"
+#include "draw.h"
+#include "table_rows.h"
+
+#include <stdio.h>
+
+typedef struct settings {
+    app_trained_opts open;
+    const char *out;
+    int64_t samples, seed;
+} settings;
+
+static const app_option table[] = {
+    { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o', .help = "the picture, .png or .svg" },
+    { "samples", APP_INTEGER(settings, samples), "2000", .min = 1, .max = 1000000, .help = "how many to draw" },
+    { "seed", APP_INTEGER(settings, seed), "0", .help = "of the samples" },
+    APP_TRAINED_OPTIONS(settings, open),
+};
+
+static const app_program program = {
+    .name = "leat plot",
+    .summary =
+        "Draws a model. Of two features: the density with contours, samples, and how a grid of the latent space\n"
+        "bends through the layers; of more: each feature and each pair of the first seven, samples over data.",
+    APP_TABLE(table),
+    .arguments = "MODEL [DATA]",
+    .min_arguments = 1,
+    .max_arguments = 2,
+};
+
+int app_leat_plot(int argc, char **argv)
+{
+    settings o;
+    app_arguments rest;
+    int exit_code = app_options_parse(&program, argc, argv, &o, &rest);
+    app_trained m;
+    app_drawing drawing = { 0 };
+    leat_tensor context;
+
+    if (exit_code >= 0) {
+        return exit_code;
+    }
+    if (!o.out) {
+        fprintf(stderr, "%s: --out says where the picture goes (%s --help lists the options)\n", program.name,
+                program.name);
+        return 2;
+    }
+    o.open.seed = o.seed;
+    drawing.out = o.out;
+    drawing.samples = o.samples;
+    if (!app_trained_open(&m, program.name, rest.values[0], &o.open) &&
+        (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, &drawing.data, &context))) {
+        app_draw(&m, &drawing);
+    }
+    return app_trained_close(&m);
+}

@@ -1,0 +1,241 @@
+/*
+ * leat score: the log-likelihood of every row, in nats.
+ *
+ * Rows are read, scored and written block by block, so memory does not grow with the table. Only --top keeps anything:
+ * the least likely rows so far, in a heap with the most likely of them on top.
+ */
+#include "../common/options.h"
+#include "commands.h"
+#include "table_rows.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct settings {
+    app_trained_opts open;
+    const char *out, *rows;
+    bool mean;
+    int64_t top;
+    double bin_width;
+} settings;
+
+static const app_option table[] = {
+    { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
+      .help = "write the values here (.npy: float64) instead of to standard output" },
+    { "mean", APP_FLAG(settings, mean), .help = "print the mean alone" },
+    { "top", APP_INTEGER(settings, top), "0", .max = 10000000,
+      .help = "print the N least likely rows, each with its number (from 0)" },
+    { "bin-width", APP_NONNEGATIVE(settings, bin_width), "0",
+      .help = "of data rounded to steps of this width: tell bits per dimension too" },
+    { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
+    APP_TRAINED_OPTIONS(settings, open),
+};
+
+static const app_program program = {
+    .name = "leat score",
+    .summary = "Log-likelihood of every row of a table under a model, in nats, one value a line.",
+    APP_TABLE(table),
+    .arguments = "MODEL DATA",
+    .min_arguments = 2,
+    .max_arguments = 2,
+};
+
+typedef struct entry {
+    double value;
+    int64_t row;
+} entry;
+
+typedef struct scoring {
+    const settings *o;
+    app_trained m;
+    leat_table_writer *writer;
+    double total, least;
+    int64_t rows, least_row, infinite;
+    entry *heap;
+    int64_t heap_size;
+} scoring;
+
+/* ---- the least likely rows --------------------------------------------------------------------------------------- */
+
+/* Whether a comes behind b in the list: the more likely, or of equals the later. NaN comes first of all. */
+static bool behind(const entry *a, const entry *b)
+{
+    if (isnan(a->value) || isnan(b->value)) {
+        return isnan(a->value) && isnan(b->value) ? a->row > b->row : isnan(b->value);
+    }
+    return a->value > b->value || (a->value == b->value && a->row > b->row);
+}
+
+static void swap(entry *a, entry *b)
+{
+    entry was = *a;
+
+    *a = *b;
+    *b = was;
+}
+
+static void sink(entry *heap, int64_t size, int64_t i)
+{
+    for (int64_t child = 2 * i + 1; child < size; child = 2 * i + 1) {
+        child += child + 1 < size && behind(&heap[child + 1], &heap[child]) ? 1 : 0;
+        if (!behind(&heap[child], &heap[i])) {
+            return;
+        }
+        swap(&heap[child], &heap[i]);
+        i = child;
+    }
+}
+
+static void keep_least(scoring *s, entry e)
+{
+    if (s->heap_size < s->o->top) {
+        int64_t i = s->heap_size++;
+
+        s->heap[i] = e;
+        for (; i > 0 && behind(&s->heap[i], &s->heap[(i - 1) / 2]); i = (i - 1) / 2) {
+            swap(&s->heap[i], &s->heap[(i - 1) / 2]);
+        }
+    } else if (behind(&s->heap[0], &e)) {
+        s->heap[0] = e;
+        sink(s->heap, s->heap_size, 0);
+    }
+}
+
+static void print_least(scoring *s)
+{
+    for (int64_t n = s->heap_size; n > 1; n--) { /* heap sort: the front of the list ends in front */
+        swap(&s->heap[0], &s->heap[n - 1]);
+        sink(s->heap, n - 1, 0);
+    }
+    for (int64_t i = 0; i < s->heap_size; i++) {
+        printf("%lld %.17g\n", (long long)s->heap[i].row, s->heap[i].value);
+    }
+}
+
+/* ---- scoring ----------------------------------------------------------------------------------------------------- */
+
+static void note(scoring *s, double value, int64_t row)
+{
+    if (!(value >= s->least)) {
+        s->least = value;
+        s->least_row = row;
+    }
+    s->rows++;
+    s->infinite += isfinite(value) ? 0 : 1;
+    s->total += value;
+    if (s->o->top > 0) {
+        keep_least(s, (entry){ value, row });
+    }
+}
+
+static leat_code score_block(scoring *s, const app_rows *r, double *values)
+{
+    app_trained *m = &s->m;
+
+    if (leat_flow_score_given(m->flow, m->tape, r->x, r->context, values)) {
+        return leat_fail(&m->status, leat_tape_code(m->tape), "%s", leat_tape_errmsg(m->tape));
+    }
+    for (int64_t i = 0; i < r->count; i++) {
+        note(s, values[i], r->first + i);
+        if (!s->writer && !s->o->mean && s->o->top == 0) {
+            printf("%.17g\n", values[i]);
+        }
+    }
+    return s->writer ? leat_table_append_doubles(s->writer, values, r->count, &m->status) : LEAT_OK;
+}
+
+static leat_code score_all(scoring *s, const char *path)
+{
+    app_trained *m = &s->m;
+    double *values = NULL;
+    int64_t capacity = 0;
+    app_rows r;
+
+    if (app_rows_open(&r, m, path, APP_ROWS_DATA, s->o->rows)) {
+        return m->status.code;
+    }
+    while (app_rows_next(&r) && !ferror(stdout)) {
+        if (r.count > capacity) {
+            capacity = r.count;
+            values = leat_arena_alloc(&m->arena, (size_t)capacity * sizeof *values);
+        }
+        if (!values) {
+            leat_fail(&m->status, LEAT_ENOMEM, "out of memory");
+        }
+        if (m->status.code || score_block(s, &r, values)) {
+            break;
+        }
+    }
+    app_rows_close(&r);
+    return m->status.code;
+}
+
+static void tell(const scoring *s)
+{
+    double mean = s->total / (double)s->rows, dim = (double)leat_flow_dim(s->m.flow);
+
+    if (s->rows == 0) {
+        fprintf(stderr, "no rows\n");
+        return;
+    }
+    fprintf(stderr, "%lld row%s, mean log-likelihood %.6g nats, least %.6g (row %lld)", (long long)s->rows,
+            s->rows == 1 ? "" : "s", mean, s->least, (long long)s->least_row);
+    if (s->o->bin_width > 0) {
+        fprintf(stderr, ", %.6g bits per dimension", -(mean + dim * log(s->o->bin_width)) / (dim * log(2)));
+    }
+    if (s->infinite > 0) {
+        fprintf(stderr, ", %lld not finite", (long long)s->infinite);
+    }
+    fputc('\n', stderr);
+}
+
+static leat_code run(scoring *s, const char *path)
+{
+    app_trained *m = &s->m;
+    const char *const names[] = { "log_likelihood" };
+    const leat_table_writer_opts opts = { .columns = 1, .names = names, .doubles = true };
+
+    if (s->o->top > 0 && !(s->heap = malloc((size_t)s->o->top * sizeof *s->heap))) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld rows", (long long)s->o->top);
+    }
+    if (s->o->out) {
+        s->writer = leat_table_create(s->o->out, &opts, &m->status);
+    }
+    if (m->status.code || score_all(s, path)) {
+        leat_table_discard(s->writer);
+        return m->status.code;
+    }
+    if (s->writer && leat_table_commit(s->writer, &m->status)) {
+        return m->status.code;
+    }
+    if (s->o->top > 0) {
+        print_least(s);
+    }
+    if (s->o->mean) {
+        printf("%.17g\n", s->total / (double)s->rows);
+    }
+    return LEAT_OK;
+}
+
+int app_leat_score(int argc, char **argv)
+{
+    settings o;
+    app_arguments rest;
+    int exit_code = app_options_parse(&program, argc, argv, &o, &rest);
+    scoring s = { .o = &o, .least = HUGE_VAL };
+
+    if (exit_code >= 0) {
+        return exit_code;
+    }
+    if (!app_trained_open(&s.m, program.name, rest.values[0], &o.open)) {
+        run(&s, rest.values[1]);
+    }
+    exit_code = s.m.status.code ? 1 : app_end_output(program.name);
+    if (exit_code == 0) {
+        tell(&s);
+    }
+    free(s.heap);
+    return app_trained_close(&s.m) || exit_code;
+}

@@ -1,0 +1,93 @@
+/*
+ * Private to autograd: the list of the ops, and what their files share.
+ *
+ * An op is one const leat_op with its shape, forward, backward and sample functions side by side, and below them the
+ * public function that applies it.
+ *
+ *     an elementwise op      a line in tensor/elementwise.h
+ *     any other op           a file like matmul.c, and a line in LEAT_OPS (autograd.h)
+ *
+ * The table, the declarations and the gradient checks follow from the list. Backward is called only if some input wants
+ * a gradient, so an op with one input need not ask.
+ */
+#ifndef LEAT_OPS_H
+#define LEAT_OPS_H
+
+#include "broadcast.h"
+#include "../tape.h"
+#include "../../tensor/kernels/kernels.h"
+
+#define LEAT_ALL_OPS(OP) LEAT_UNARY_LIST(OP) LEAT_BINARY_LIST(OP) LEAT_COMPARISON_LIST(OP) LEAT_OPS(OP)
+
+#define LEAT_DECLARE_OP(name, ...) extern const leat_op leat_op_##name;
+LEAT_ALL_OPS(LEAT_DECLARE_OP)
+#undef LEAT_DECLARE_OP
+
+/* ---- axes -------------------------------------------------------------------------------------------------------- */
+
+/* Negative axes count from the end. */
+static inline int leat_axis(int axis, int rank)
+{
+    return axis < 0 ? axis + rank : axis;
+}
+
+/* Refuses an axis that a tensor of that rank does not have. */
+leat_code leat_call_axis(leat_call *c, int axis, int rank);
+
+/* Several axes, as the caller names them. Of a longer list the first LEAT_MAX_RANK + 1 are kept: they cannot all be
+ * different axes. */
+typedef struct leat_axes {
+    int n, at[LEAT_MAX_RANK + 1];
+} leat_axes;
+
+leat_axes leat_axes_of(int n, const int *axes);
+
+/* The axes as a set (bit i: axis i). False, with the one that is wrong, if one does not exist or is named twice. */
+bool leat_axes_set(const leat_axes *axes, int rank, unsigned *set, int *wrong);
+
+/* Refuses what leat_axes_set does. */
+leat_code leat_call_axes(leat_call *c, const leat_axes *axes, int rank, unsigned *set);
+
+/* A shape as [outer, size, inner] around an axis, which must exist. */
+typedef struct leat_extent {
+    int64_t outer, size, inner;
+} leat_extent;
+
+leat_extent leat_extent_at(const leat_shape *s, int axis);
+
+/* ---- cutting the work -------------------------------------------------------------------------------------------- */
+
+/* fn(arg, begin, end) over `rows` rows of `width` numbers, in threads if they are many. */
+void leat_call_rows(const leat_call *c, int64_t rows, int64_t width, leat_range_fn *fn, void *arg);
+
+/* Rows along an axis: `rows` of n numbers each, one behind the other; b is NULL where there is but one operand. */
+typedef void leat_rows_fn(const leat_real *a, const leat_real *b, leat_real *out, int64_t rows, int64_t n);
+
+/* Calls fn for all rows along an axis of `shape`, in threads if they are many. Rows that are not contiguous are moved
+ * together in scratch, and back. */
+void leat_call_along(leat_call *c, const leat_shape *shape, int axis, const leat_real *a, const leat_real *b,
+                     leat_real *out, leat_rows_fn *fn);
+
+/* ---- samples ----------------------------------------------------------------------------------------------------- */
+
+/* A case of one input of that shape, normal numbers, with attributes that stay where they are. */
+static inline bool leat_case_of_one(leat_case *k, leat_shape shape, const void *attributes, size_t size)
+{
+    k->n = 1;
+    k->in[0] = leat_case_normal(k, shape);
+    k->attributes = attributes;
+    k->attributes_size = size;
+    return true;
+}
+
+/* ---- activations ------------------------------------------------------------------------------------------------- */
+
+/* Whether an elementwise function's derivative needs no more than its value. */
+bool leat_unary_from_value(int kernel);
+
+/* dx = g f'(x) for n numbers, in threads if they are many. x may be anything readable if the derivative needs only
+ * y. */
+void leat_unary_backward(leat_pool *pool, int kernel, leat_constants k, const leat_real *x, const leat_real *y,
+                         const leat_real *g, leat_real *dx, int64_t n);
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * The data of a fit: what is refused, which rows are held out, and the loss on those.
+ *
+ * The rows held out are the first of a random permutation. Both parts keep the order of the data.
+ */
+#include "fit_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+#define STREAM_SPLIT ((uint64_t)1 << 36)
+
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
+
+static leat_code check_finite(const char *what, leat_tensor t, leat_status *s)
+{
+    int64_t columns = t.shape.size[1], count = leat_shape_count(&t.shape);
+    for (int64_t i = 0; i < count; i++) {
+        double x = (double)t.data[i];
+        if (!isfinite(x))
+            return leat_fail(s, LEAT_ENONFINITE, "fit: %s, row %lld, column %lld (from 1): %s is not a finite number",
+                             what, (long long)(i / columns + 1), (long long)(i % columns + 1),
+                             isnan(x) ? "nan"
+                             : x > 0  ? "inf"
+                                      : "-inf");
+    }
+    return LEAT_OK;
+}
+
+static leat_code check_context(const leat_flow *flow, const leat_fit_opts *o, leat_status *s)
+{
+    char text[LEAT_SHAPE_TEXT];
+    leat_shape wanted = LEAT_SHAPE(o->data.shape.size[0], flow->context);
+    if (!o->context.data && !flow->context)
+        return LEAT_OK;
+    if (!o->context.data)
+        return leat_fail(s, LEAT_ESHAPE, "fit: the flow is conditional and there is no context of %lld features",
+                         (long long)flow->context);
+    if (!flow->context)
+        return leat_fail(s, LEAT_ESHAPE, "fit: the flow is not conditional and there is a context of shape %s",
+                         leat_shape_print(&o->context.shape, text));
+    if (!leat_shape_equal(&o->context.shape, &wanted))
+        return leat_fail(s, LEAT_ESHAPE, "fit: the context is %s, not [%lld,%lld]",
+                         leat_shape_print(&o->context.shape, text), (long long)wanted.size[0],
+                         (long long)wanted.size[1]);
+    return check_finite("context", o->context, s);
+}
+
+leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, leat_status *s)
+{
+    const leat_shape *shape = &o->data.shape;
+    char text[LEAT_SHAPE_TEXT];
+    if (!o->data.data || shape->rank != 2 || leat_shape_count(shape) < 0 || shape->size[1] != leat_flow_dim(flow))
+        return leat_fail(s, LEAT_ESHAPE, "fit: the data are %s, not [rows,%lld]",
+                         o->data.data ? leat_shape_print(shape, text) : "missing", (long long)leat_flow_dim(flow));
+    int64_t rows = shape->size[0], held = leat_fit_held_rows(o);
+    if (rows < 1)
+        return leat_fail(s, LEAT_ESHAPE, "fit: the data have no rows");
+    if (held == rows)
+        return leat_fail(s, LEAT_EARG, "fit: a validation part of %g leaves no row of %lld to train on", o->validation,
+                         (long long)rows);
+    if (o->validation > 0 && held == 0)
+        return leat_fail(s, LEAT_EARG, "fit: a validation part of %g holds out no row of %lld", o->validation,
+                         (long long)rows);
+    return check_finite("data", o->data, s) ? s->code : check_context(flow, o, s);
+}
+
+/* ---- the split --------------------------------------------------------------------------------------------------- */
+
+int64_t leat_fit_held_rows(const leat_fit_opts *o)
+{
+    int64_t rows = o->data.shape.size[0];
+    double held = o->validation > 0 && o->validation < 1 ? rint(o->validation * (double)rows) : 0;
+    return held < (double)rows ? (int64_t)held : rows;
+}
+
+static bool take_rows(leat_arena *a, leat_tensor *out, leat_tensor all, const int64_t *index, int64_t rows)
+{
+    if (!all.data)
+        return true;
+    int64_t width = all.shape.size[1];
+    *out = leat_tensor_new(a, LEAT_SHAPE(rows, width), NULL);
+    if (!out->data)
+        return false;
+    for (int64_t i = 0; i < rows && width; i++)
+        memcpy(out->data + i * width, all.data + index[i] * width, (size_t)width * sizeof(leat_real));
+    return true;
+}
+
+static bool take_part(leat_fit *f, leat_fit_part *part, const bool *held, bool which, int64_t rows)
+{
+    leat_arena *a = leat_model_arena(f->model);
+    int64_t all = f->o.data.shape.size[0], n = 0;
+    part->index = leat_arena_alloc(a, (size_t)rows * sizeof *part->index);
+    if (!part->index)
+        return false;
+    for (int64_t i = 0; i < all; i++) {
+        if (held[i] == which)
+            part->index[n++] = i;
+    }
+    return take_rows(a, &part->x, f->o.data, part->index, rows) &&
+           take_rows(a, &part->context, f->o.context, part->index, rows);
+}
+
+static bool split(leat_fit *f, leat_arena *scratch, int64_t rows, int64_t held_rows)
+{
+    int64_t *order = leat_arena_alloc(scratch, (size_t)rows * sizeof *order);
+    bool *held = leat_arena_zalloc(scratch, (size_t)rows * sizeof *held);
+    f->scores = leat_arena_alloc(leat_model_arena(f->model), (size_t)held_rows * sizeof *f->scores);
+    if (!order || !held || !f->scores)
+        return false;
+    leat_rng rng = leat_rng_new(f->o.seed, STREAM_SPLIT);
+    leat_rng_permutation(&rng, order, rows);
+    for (int64_t i = 0; i < held_rows; i++)
+        held[order[i]] = true;
+    return take_part(f, &f->train, held, false, rows - held_rows) && take_part(f, &f->held, held, true, held_rows);
+}
+
+leat_code leat_fit_split(leat_fit *f)
+{
+    int64_t rows = f->o.data.shape.size[0], held_rows = leat_fit_held_rows(&f->o);
+    if (held_rows == 0) {
+        f->train = (leat_fit_part){ .x = f->o.data, .context = f->o.context };
+        return LEAT_OK;
+    }
+    leat_arena scratch;
+    leat_arena_init(&scratch, leat_model_arena(f->model)->allocator);
+    bool done = split(f, &scratch, rows, held_rows);
+    leat_arena_free(&scratch);
+    return done ? LEAT_OK : leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for %lld rows", (long long)rows);
+}
+
+leat_var leat_fit_batch_context(leat_fit *f)
+{
+    const leat_tensor *all = &f->train.context;
+    if (!all->data)
+        return (leat_var){ 0 };
+    leat_index rows = leat_batches_rows(f->batches);
+    int64_t width = all->shape.size[1];
+    for (int64_t i = 0; i < rows.count; i++)
+        memcpy(f->batch_context + i * width, all->data + rows.at[i] * width, (size_t)width * sizeof(leat_real));
+    return leat_borrow(f->tape, (leat_tensor){ f->batch_context, LEAT_SHAPE(rows.count, width) });
+}
+
+/* ---- the validation loss ----------------------------------------------------------------------------------------- */
+
+leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s)
+{
+    int64_t n = f->held.x.shape.size[0];
+    double total = 0;
+    if (leat_flow_score_given(f->flow, f->tape, f->held.x, f->held.context, f->scores))
+        return leat_fail(s, leat_tape_code(f->tape), "%s", leat_tape_errmsg(f->tape));
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(f->scores[i]))
+            return leat_fail(s, LEAT_ENONFINITE, "row %lld of the data (from 1) has the log-density %g",
+                             (long long)f->held.index[i] + 1, f->scores[i]);
+        total -= f->scores[i];
+    }
+    *loss = total / (double)n;
+    return LEAT_OK;
+}
+
+/* ---- hash -------------------------------------------------------------------------------------------------------- */
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+{
+    const unsigned char *byte = bytes;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ byte[i]) * 0x100000001b3;
+    return hash;
+}
+
+static uint64_t hash_tensor(uint64_t hash, leat_tensor t)
+{
+    if (!t.data)
+        return hash;
+    hash = hash_bytes(hash, t.shape.size, (size_t)t.shape.rank * sizeof t.shape.size[0]);
+    return hash_bytes(hash, t.data, (size_t)leat_shape_count(&t.shape) * sizeof(leat_real));
+}
+
+uint64_t leat_fit_hash(const leat_fit_opts *o)
+{
+    return hash_tensor(hash_tensor(0xcbf29ce484222325, o->data), o->context);
+}

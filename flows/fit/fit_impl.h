@@ -1,0 +1,74 @@
+/* Private to flows: what a fit is made of. */
+#ifndef LEAT_FIT_H
+#define LEAT_FIT_H
+
+#include "../flow_impl.h"
+
+/* Rows of the data, and of the context if there is one. */
+typedef struct leat_fit_part {
+    leat_tensor x, context;
+    int64_t *index; /* which rows of all the data these are; NULL: all of them */
+} leat_fit_part;
+
+struct leat_fit {
+    leat_model *model;
+    leat_flow *flow;
+    leat_fit_opts o; /* with the defaults filled in */
+    leat_status status;
+
+    leat_fit_part train, held; /* held: the validation rows */
+    double *scores;            /* of the validation rows */
+    leat_real *batch_context;
+    leat_batches *batches;
+    leat_optim *optim;
+    double lr; /* the optimiser's at the beginning */
+    leat_tape *tape;
+
+    /* The weights of the model, and copies of them in the same order, with validation rows only: of the best epoch, and
+     * of the last step while the best are in the model. */
+    leat_safetensors live;
+    int64_t numbers;
+    leat_real *best, *last;
+    bool best_in_use;
+
+    int64_t epoch, step, steps; /* complete epochs; steps taken in the next one, of so many */
+    double total;               /* of the epoch under way: sum over rows of their loss */
+    double step_lr, grad_norm;  /* of the last step */
+    int64_t best_epoch;
+    leat_epoch_report *history;
+    int64_t history_capacity;
+    bool stopped;
+};
+
+/* How many of the rows are held out. */
+int64_t leat_fit_held_rows(const leat_fit_opts *o);
+
+/* Refuses data and context that do not fit the flow or are not finite. */
+leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, leat_status *s);
+
+/* Training and validation rows, the latter drawn; memory is the model's. */
+leat_code leat_fit_split(leat_fit *f);
+
+/* The context of the current batch as a variable, {0} without one. */
+leat_var leat_fit_batch_context(leat_fit *f);
+
+/* Mean negative log-likelihood of the validation rows, on the status if it is not finite. */
+leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s);
+
+/* One number for the bits and shapes of data and context. */
+uint64_t leat_fit_hash(const leat_fit_opts *o);
+
+/* Copies the model's weights to `to`, one tensor behind the other. */
+void leat_fit_pack(const leat_fit *f, leat_real *to);
+
+/* Room for so many reports. */
+leat_code leat_fit_reserve(leat_fit *f, int64_t epochs);
+
+/* What must be the same where a checkpoint is resumed, as texts for its metadata: key and value, the most telling first.
+ * Memory from the arena; how many, or 0 when out of memory. */
+#define LEAT_FIT_FORMAT  "1"
+#define LEAT_FIT_OPTIONS 12 /* at most */
+typedef const char *leat_fit_text[2];
+int64_t leat_fit_list_options(const leat_fit *f, leat_arena *a, leat_fit_text out[LEAT_FIT_OPTIONS]);
+
+#endif

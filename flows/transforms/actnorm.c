@@ -1,0 +1,267 @@
+/*
+ * Transforms that look at a batch: actnorm, which does so once, and batch norm, which does so at every step of
+ * training. What they have seen are buffers, saved with the model, so that a model that was loaded goes on as if it had
+ * never stopped.
+ */
+#include "../flow_impl.h"
+#include "../../nn/module_json.h"
+#include "../../tensor/kernels/elementary.h"
+
+#include <math.h>
+
+/* [batch, dim] scaled and shifted feature by feature: x exp(log_scale) + bias, or back. */
+static leat_pair scale_and_shift(leat_var x, leat_var log_scale, leat_var bias, bool inverse)
+{
+    leat_var sum = leat_sum(log_scale);
+    leat_var logdet = leat_broadcast_to(inverse ? leat_neg(sum) : sum, LEAT_SHAPE(leat_var_size(x, 0)));
+    if (inverse)
+        return (leat_pair){ leat_mul(leat_sub(x, bias), leat_exp(leat_neg(log_scale))), logdet };
+    return (leat_pair){ leat_add(leat_mul(x, leat_exp(log_scale)), bias), logdet };
+}
+
+static leat_pair failed_pair(leat_var x)
+{
+    return (leat_pair){ { .tape = x.tape }, { .tape = x.tape } };
+}
+
+/* Mean and variance (with n in the denominator) of column j, in two passes, in double. */
+static void measure(leat_tensor x, int64_t j, double *mean, double *variance)
+{
+    int64_t n = x.shape.size[0], dim = x.shape.size[1];
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x.data[i * dim + j];
+    *mean = sum / (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        double from_mean = (double)x.data[i * dim + j] - *mean;
+        squares = fma(from_mean, from_mean, squares);
+    }
+    *variance = squares / (double)n;
+}
+
+/* ---- actnorm ----------------------------------------------------------------------------------------------------- */
+
+typedef struct actnorm {
+    leat_transform transform;
+    leat_param *log_scale, *bias;
+    leat_buffer *initialized;
+    int64_t dim;
+} actnorm;
+
+/* So that this batch comes out with mean 0 and variance 1 (Kingma & Dhariwal 2018, section 3.1). A column of equal
+ * values has no scale; 1e-6 keeps it finite. */
+static bool actnorm_start(actnorm *a, leat_var x)
+{
+    leat_tensor batch = leat_value(x);
+    if (!batch.data || batch.shape.size[0] < 2)
+        return leat_ok(x); /* nothing to be learned from one row: the next batch will do it */
+    for (int64_t i = 0; i < leat_shape_count(&batch.shape); i++) {
+        if (!isfinite((double)batch.data[i])) {
+            leat_tape_fail(x.tape, LEAT_ENONFINITE, "actnorm: row %lld of its first batch, column %lld is %g",
+                           (long long)(i / a->dim), (long long)(i % a->dim), (double)batch.data[i]);
+            return false;
+        }
+    }
+    for (int64_t j = 0; j < a->dim; j++) {
+        double mean, variance;
+        measure(batch, j, &mean, &variance);
+        double scale = 1 / (sqrt(variance) + 1e-6);
+        a->log_scale->leaf.value[j] = (leat_real)leat_log64(scale);
+        a->bias->leaf.value[j] = (leat_real)(-mean * scale);
+    }
+    a->initialized->value.data[0] = 1;
+    return true;
+}
+
+static leat_pair actnorm_run(leat_transform *t, leat_var x, bool inverse)
+{
+    actnorm *a = (actnorm *)t;
+    if (!leat_check_features(x, a->dim, "an actnorm"))
+        return failed_pair(x);
+    leat_use(x.tape, a->log_scale); /* seals the model, so that there are values to set */
+    if (leat_tape_code(x.tape) ||
+        (!inverse && leat_tape_training(x.tape) && a->initialized->value.data[0] == 0 && !actnorm_start(a, x)))
+        return failed_pair(x);
+    return scale_and_shift(x, leat_use(x.tape, a->log_scale), leat_use(x.tape, a->bias), inverse);
+}
+
+static leat_pair actnorm_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
+{
+    (void)call;
+    return actnorm_run(t, x, false);
+}
+
+static leat_pair actnorm_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
+{
+    (void)call;
+    return actnorm_run(t, z, true);
+}
+
+static void actnorm_visit(leat_module *m, leat_visitor *v)
+{
+    actnorm *a = (actnorm *)m;
+    leat_visit_param(v, m, a->log_scale);
+    leat_visit_param(v, m, a->bias);
+    leat_visit_buffer(v, m, a->initialized);
+}
+
+static leat_code actnorm_loaded(leat_module *m, leat_status *s)
+{
+    double flag = (double)((actnorm *)m)->initialized->value.data[0];
+    return flag == 0 || flag == 1 ? LEAT_OK : leat_fail(s, LEAT_EFORMAT, "'initialized' is %g, neither 0 nor 1", flag);
+}
+
+static const leat_transform_type actnorm_type = {
+    .module = { .name = "actnorm", .visit = actnorm_visit, .loaded = actnorm_loaded, .write = leat_part_write_nothing },
+    .forward = actnorm_forward,
+    .inverse = actnorm_inverse,
+    .inverse_kind = leat_inverse_closed,
+};
+
+leat_transform *leat_actnorm(leat_model *m, int64_t dim)
+{
+    actnorm *a = leat_module_new(m, &actnorm_type.module, sizeof *a);
+    if (!a)
+        return NULL;
+    if (dim < 1) {
+        leat_model_fail(m, LEAT_EARG, "an actnorm of %lld features", (long long)dim);
+        return NULL;
+    }
+    a->dim = dim;
+    a->log_scale = leat_param_new(&a->transform.module, "log_scale", LEAT_SHAPE(dim), leat_init_zeros());
+    a->bias = leat_param_new(&a->transform.module, "bias", LEAT_SHAPE(dim), leat_init_zeros());
+    a->initialized = leat_buffer_new(&a->transform.module, "initialized", leat_shape_of(0, NULL));
+    return a->log_scale && a->bias && a->initialized ? &a->transform : NULL;
+}
+
+/* ---- batch norm -------------------------------------------------------------------------------------------------- */
+
+typedef struct batch_norm {
+    leat_transform transform;
+    leat_param *log_gamma, *beta;
+    leat_buffer *mean, *variance;
+    int64_t dim;
+    double eps, momentum;
+} batch_norm;
+
+/* running += momentum (of the batch - running); the variance that moves is the unbiased one, as in PyTorch */
+static void move_running(batch_norm *b, leat_var x)
+{
+    leat_tensor batch = leat_value(x);
+    double n = (double)batch.shape.size[0];
+    for (int64_t j = 0; j < b->dim; j++) {
+        double mean, variance;
+        measure(batch, j, &mean, &variance);
+        double was_mean = (double)b->mean->value.data[j], was_variance = (double)b->variance->value.data[j];
+        if (!isfinite(mean) || !isfinite(variance))
+            continue; /* the loss will tell */
+        b->mean->value.data[j] = (leat_real)fma(b->momentum, mean - was_mean, was_mean);
+        b->variance->value.data[j] = (leat_real)fma(b->momentum, variance * n / (n - 1) - was_variance, was_variance);
+    }
+}
+
+/* y = (x - mean) / sqrt(variance + eps) exp(log_gamma) + beta, or back, with the statistics given. */
+static leat_pair normalize(batch_norm *b, leat_var x, leat_var mean, leat_var variance, bool inverse)
+{
+    leat_var half_log = leat_mul_scalar(leat_log(leat_add_scalar(variance, b->eps)), 0.5);
+    leat_var log_scale = leat_sub(leat_use(x.tape, b->log_gamma), half_log), beta = leat_use(x.tape, b->beta);
+    if (inverse) {
+        leat_pair out = scale_and_shift(x, log_scale, beta, true);
+        return (leat_pair){ leat_add(out.y, mean), out.logdet };
+    }
+    return scale_and_shift(leat_sub(x, mean), log_scale, beta, false);
+}
+
+static leat_pair batch_norm_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
+{
+    (void)call;
+    batch_norm *b = (batch_norm *)t;
+    if (!leat_check_features(x, b->dim, "a batch norm"))
+        return failed_pair(x);
+    if (!leat_tape_training(x.tape)) /* copies: a later pass of the step may move them */
+        return normalize(b, x, leat_const(x.tape, b->mean->value), leat_const(x.tape, b->variance->value), false);
+    if (leat_var_size(x, 0) < 2) {
+        leat_tape_fail(x.tape, LEAT_ESHAPE, "a batch norm needs more than one row to train on");
+        return failed_pair(x);
+    }
+    leat_var mean = leat_mean_axes(x, 1, (int[]){ 0 }, false);
+    leat_var variance = leat_mean_axes(leat_square(leat_sub(x, mean)), 1, (int[]){ 0 }, false);
+    leat_pair out = normalize(b, x, mean, variance, false);
+    if (!leat_tape_code(x.tape) && !leat_tape_recomputing(x.tape))
+        move_running(b, x);
+    return out;
+}
+
+static leat_pair batch_norm_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
+{
+    (void)call;
+    batch_norm *b = (batch_norm *)t;
+    if (!leat_check_features(z, b->dim, "a batch norm"))
+        return failed_pair(z);
+    if (leat_tape_training(z.tape)) {
+        leat_tape_fail(z.tape, LEAT_ESTATE, "a batch norm has no inverse in training mode: the batch is not known yet");
+        return failed_pair(z);
+    }
+    return normalize(b, z, leat_const(z.tape, b->mean->value), leat_const(z.tape, b->variance->value), true);
+}
+
+static void batch_norm_visit(leat_module *m, leat_visitor *v)
+{
+    batch_norm *b = (batch_norm *)m;
+    leat_visit_param(v, m, b->log_gamma);
+    leat_visit_param(v, m, b->beta);
+    leat_visit_buffer(v, m, b->mean);
+    leat_visit_buffer(v, m, b->variance);
+}
+
+static leat_code batch_norm_loaded(leat_module *m, leat_status *s)
+{
+    const batch_norm *b = (const batch_norm *)m;
+    for (int64_t j = 0; j < b->dim; j++) {
+        double variance = (double)b->variance->value.data[j];
+        if (!(variance >= 0) || !isfinite(variance) || !isfinite((double)b->mean->value.data[j]))
+            return leat_fail(s, LEAT_EFORMAT, "feature %lld has running variance %g and mean %g", (long long)j,
+                             variance, (double)b->mean->value.data[j]);
+    }
+    return LEAT_OK;
+}
+
+static void batch_norm_write(const leat_module *m, leat_part_writer *w)
+{
+    const batch_norm *b = (const batch_norm *)m;
+    leat_part_put_number(w, "eps", b->eps);
+    leat_part_put_number(w, "momentum", b->momentum);
+}
+
+static const leat_transform_type batch_norm_type = {
+    .module = { .name = "batch norm",
+                .visit = batch_norm_visit,
+                .loaded = batch_norm_loaded,
+                .write = batch_norm_write },
+    .forward = batch_norm_forward,
+    .inverse = batch_norm_inverse,
+};
+
+leat_transform *leat_batch_norm_transform(leat_model *m, int64_t dim, const leat_norm_opts *o)
+{
+    batch_norm *b = leat_module_new(m, &batch_norm_type.module, sizeof *b);
+    if (!b)
+        return NULL;
+    b->dim = dim;
+    b->eps = o && o->eps != 0 ? o->eps : 1e-5;
+    b->momentum = o && o->momentum != 0 ? o->momentum : 0.1;
+    if (dim < 1 || !(b->eps > 0) || !isfinite(b->eps) || !(b->momentum > 0 && b->momentum <= 1)) {
+        leat_model_fail(m, LEAT_EARG, "a batch norm of %lld features, eps %g, momentum %g", (long long)dim, b->eps,
+                        b->momentum);
+        return NULL;
+    }
+    b->log_gamma = leat_param_new(&b->transform.module, "log_gamma", LEAT_SHAPE(dim), leat_init_zeros());
+    b->beta = leat_param_new(&b->transform.module, "beta", LEAT_SHAPE(dim), leat_init_zeros());
+    b->mean = leat_buffer_new(&b->transform.module, "running_mean", LEAT_SHAPE(dim));
+    b->variance = leat_buffer_new(&b->transform.module, "running_var", LEAT_SHAPE(dim));
+    if (!b->log_gamma || !b->beta || !b->mean || !b->variance)
+        return NULL;
+    for (int64_t j = 0; j < dim; j++)
+        b->variance->value.data[j] = 1;
+    return &b->transform;
+}

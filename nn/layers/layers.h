@@ -1,0 +1,36 @@
+/* Private to nn: what layers share, and what a sequential must know of its children to run a linear layer and its
+ * activation as one op. */
+#ifndef LEAT_LAYERS_H
+#define LEAT_LAYERS_H
+
+#include "../nn.h"
+
+/* Of any kind: plain, masked, with weight norm. */
+bool leat_is_linear(const leat_module *m);
+
+/* f(x w^T + b), in the linear layer's scope. The model is sealed. */
+leat_var leat_linear_with(leat_module *linear, leat_var x, leat_activation f);
+
+/* A linear layer whose weight is multiplied by the buffer `mask` [out, in], which holds zeros and ones, at first zeros:
+ * leat_linear_mask gives it to be filled in (data NULL if the layer could not be built). */
+leat_module *leat_masked_linear(leat_model *m, int64_t in, int64_t out);
+leat_tensor leat_linear_mask(const leat_module *linear);
+
+/* Whether the module is an activation layer; *f tells which. */
+bool leat_is_activation(const leat_module *m, leat_activation *f);
+bool leat_activation_exists(leat_activation f);
+
+/* x with the context behind it along the last axis; x itself where there is no context. */
+leat_var leat_join_context(leat_var x, leat_var context);
+
+/* Whether the input has so many features along its last axis, and the context `context_features`, 0: there is none. If
+ * not, the tape has failed. */
+bool leat_fits(const leat_module *m, leat_var x, int64_t features, leat_var context, int64_t context_features);
+
+/* Whether n can be a number of features: least <= n <= 2^31, so that sums and products of two are no trouble. */
+static inline bool leat_is_size(int64_t n, int64_t least)
+{
+    return n >= least && n <= (int64_t)1 << 31;
+}
+
+#endif

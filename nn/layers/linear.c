@@ -1,0 +1,203 @@
+/*
+ * Linear layers, y = x w^T + b, of three kinds: w is a parameter; a parameter times a mask (for MADE); or put together
+ * from the directions and lengths of its rows (weight norm). Parameters start as PyTorch's do, U(-1/sqrt(in),
+ * 1/sqrt(in)).
+ */
+#include "layers.h"
+#include "../module_json.h"
+
+#include <math.h>
+#include <stdio.h>
+
+typedef struct linear {
+    leat_module module;
+    leat_param *weight, *bias; /* with weight norm, weight is weight_v */
+    leat_param *lengths;       /* weight_g, or NULL */
+    leat_buffer *mask;         /* or NULL */
+    int64_t in, out;
+} linear;
+
+leat_var leat_join_context(leat_var x, leat_var context)
+{
+    return leat_is_absent(context) ? x : leat_concat(2, (leat_var[]){ x, context }, -1);
+}
+
+bool leat_fits(const leat_module *m, leat_var x, int64_t features, leat_var context, int64_t context_features)
+{
+    const char *name = m->type->name;
+    leat_shape shape = leat_var_shape(x);
+    char text[LEAT_SHAPE_TEXT];
+    if (!leat_ok(x) || (!leat_is_absent(context) && !leat_ok(context)))
+        return true; /* the first op says why */
+    if (shape.rank < 1 || shape.size[shape.rank - 1] != features)
+        leat_tape_fail(x.tape, LEAT_ESHAPE, "%s %s: the layer takes %lld features", name,
+                       leat_shape_print(&shape, text), (long long)features);
+    else if (leat_is_absent(context) != (context_features == 0))
+        leat_tape_fail(x.tape, LEAT_ESTATE, "%s %s", name, context_features ? "needs a context" : "takes no context");
+    else if (context_features && leat_var_size(context, -1) != context_features)
+        leat_tape_fail(x.tape, LEAT_ESHAPE, "%s: a context of %lld features, not %lld", name,
+                       (long long)leat_var_size(context, -1), (long long)context_features);
+    else
+        return true;
+    return false;
+}
+
+static leat_var weight_of(const linear *l, leat_tape *t)
+{
+    leat_var w = leat_use(t, l->weight);
+    if (l->mask)
+        return leat_mul(w, leat_borrow(t, l->mask->value));
+    if (!l->lengths)
+        return w;
+    leat_var norms = leat_sqrt(leat_sum_axes(leat_square(w), 1, (int[]){ 1 }, true));
+    return leat_mul(w, leat_div(leat_use(t, l->lengths), norms));
+}
+
+static leat_var linear_forward(leat_module *m, leat_var x, leat_var context)
+{
+    const linear *l = (const linear *)m;
+    leat_tape *t = x.tape;
+    return leat_linear(leat_join_context(x, context), weight_of(l, t), leat_use(t, l->bias), LEAT_IDENTITY);
+}
+
+leat_var leat_linear_with(leat_module *m, leat_var x, leat_activation f)
+{
+    const linear *l = (const linear *)m;
+    leat_tape *t = x.tape;
+    const leat_scope *was = leat_tape_enter(t, &m->scope);
+    leat_var y = leat_linear(x, weight_of(l, t), leat_use(t, l->bias), f);
+    leat_tape_enter(t, was);
+    return y;
+}
+
+static void linear_visit(leat_module *m, leat_visitor *v)
+{
+    const linear *l = (const linear *)m;
+    leat_visit_param(v, m, l->lengths);
+    leat_visit_param(v, m, l->weight);
+    leat_visit_param(v, m, l->bias);
+    leat_visit_buffer(v, m, l->mask);
+}
+
+static leat_code linear_loaded(leat_module *m, leat_status *s)
+{
+    leat_tensor mask = leat_linear_mask(m);
+    int64_t count = mask.data ? leat_shape_count(&mask.shape) : 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (mask.data[i] != 0 && mask.data[i] != 1)
+            return leat_fail(s, LEAT_EFORMAT, "the mask holds %g, neither 0 nor 1", (double)mask.data[i]);
+    }
+    return LEAT_OK;
+}
+
+static void linear_describe(const leat_module *m, char *text, size_t size)
+{
+    const linear *l = (const linear *)m;
+    snprintf(text, size, "%lld -> %lld", (long long)l->in, (long long)l->out);
+}
+
+static void linear_write(const leat_module *m, leat_part_writer *w)
+{
+    const linear *l = (const linear *)m;
+    leat_part_put_int(w, "in", l->in);
+    leat_part_put_int(w, "out", l->out);
+}
+
+static const leat_module_type linear_type = {
+    .name = "linear",
+    .write = linear_write,
+    .forward = linear_forward,
+    .visit = linear_visit,
+    .describe = linear_describe,
+};
+
+static const leat_module_type masked_type = {
+    .name = "masked_linear",
+    .forward = linear_forward,
+    .visit = linear_visit,
+    .loaded = linear_loaded,
+    .describe = linear_describe,
+};
+
+static const leat_module_type weight_norm_type = {
+    .name = "weight_norm_linear",
+    .forward = linear_forward,
+    .visit = linear_visit,
+    .describe = linear_describe,
+    .write = linear_write,
+};
+
+bool leat_is_linear(const leat_module *m)
+{
+    return m->type->forward == linear_forward;
+}
+
+/* With weight and bias; NULL, and a failed model, if that cannot be. */
+static linear *linear_new(leat_model *m, const leat_module_type *type, const char *weight, int64_t in, int64_t out)
+{
+    linear *l = leat_module_new(m, type, sizeof *l);
+    if (!l)
+        return NULL;
+    l->in = in;
+    l->out = out;
+    if (in < 0 || out < 0 || (in == 0 && type == &weight_norm_type)) {
+        leat_model_fail(m, LEAT_EARG, "%s: %lld -> %lld features", type->name, (long long)in, (long long)out);
+        return NULL;
+    }
+    double bound = in ? 1 / sqrt((double)in) : 0;
+    leat_init init = leat_init_uniform(-bound, bound);
+    l->weight = leat_param_new(&l->module, weight, LEAT_SHAPE(out, in), init);
+    l->bias = leat_param_new(&l->module, "bias", LEAT_SHAPE(out), init);
+    return l;
+}
+
+leat_module *leat_linear_layer(leat_model *m, int64_t in, int64_t out)
+{
+    linear *l = linear_new(m, &linear_type, "weight", in, out);
+    return l ? &l->module : NULL;
+}
+
+/* ---- with a mask ------------------------------------------------------------------------------------------------- */
+
+leat_module *leat_masked_linear(leat_model *m, int64_t in, int64_t out)
+{
+    linear *l = linear_new(m, &masked_type, "weight", in, out);
+    if (!l)
+        return NULL;
+    l->mask = leat_buffer_new(&l->module, "mask", LEAT_SHAPE(out, in));
+    return &l->module;
+}
+
+leat_tensor leat_linear_mask(const leat_module *m)
+{
+    const linear *l = (const linear *)m;
+    return l && l->mask ? l->mask->value : (leat_tensor){ 0 };
+}
+
+/* ---- with weight norm -------------------------------------------------------------------------------------------- */
+
+/* The lengths of the rows of a matrix that begins `distance` numbers before `t` in the model's flat array, and has been
+ * filled before it; so the product starts out as weight_v, whatever that starts as. */
+static void fill_lengths(leat_rng *rng, leat_tensor t, double distance, double columns)
+{
+    (void)rng;
+    const leat_real *v = t.data - (int64_t)distance;
+    for (int64_t i = 0; i < t.shape.size[0]; i++) {
+        double squares = 0;
+        for (int64_t j = 0; j < (int64_t)columns; j++, v++)
+            squares = fma((double)*v, (double)*v, squares);
+        t.data[i] = (leat_real)sqrt(squares);
+    }
+}
+
+leat_module *leat_weight_norm_linear(leat_model *m, int64_t in, int64_t out)
+{
+    linear *l = linear_new(m, &weight_norm_type, "weight_v", in, out);
+    if (!l)
+        return NULL;
+    l->lengths = leat_param_new(&l->module, "weight_g", LEAT_SHAPE(out, 1), leat_init_zeros());
+    if (l->lengths && l->weight)
+        l->lengths->init =
+            (leat_init){ .fill = fill_lengths, .a = (double)(l->lengths->offset - l->weight->offset), .b = (double)in };
+    return &l->module;
+}

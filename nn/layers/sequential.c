@@ -1,0 +1,85 @@
+/* Children one after the other. A linear layer and the activation behind it run as one op, with the same result. */
+#include "layers.h"
+#include "../module_json.h"
+
+#include <string.h>
+
+typedef struct sequential {
+    leat_module module;
+    leat_module **children;
+    int count, capacity;
+} sequential;
+
+static leat_var sequential_forward(leat_module *m, leat_var x, leat_var context)
+{
+    const sequential *s = (const sequential *)m;
+    leat_activation f;
+    x = leat_join_context(x, context);
+    for (int i = 0; i < s->count; i++) {
+        leat_module *child = s->children[i];
+        if (leat_is_linear(child) && i + 1 < s->count && leat_is_activation(s->children[i + 1], &f)) {
+            x = leat_linear_with(child, x, f);
+            i++;
+        } else {
+            x = leat_forward(child, x);
+        }
+    }
+    return x;
+}
+
+static void sequential_visit(leat_module *m, leat_visitor *v)
+{
+    const sequential *s = (const sequential *)m;
+    for (int i = 0; i < s->count; i++)
+        leat_visit(v, s->children[i]);
+}
+
+static void sequential_write(const leat_module *m, leat_part_writer *w)
+{
+    const sequential *s = (const sequential *)m;
+    leat_json_open(&w->json, '[');
+    for (int i = 0; i < s->count; i++)
+        leat_part_write(w, s->children[i]);
+    leat_json_close(&w->json, ']');
+}
+
+static const leat_module_type sequential_type = {
+    .name = "sequential",
+    .write = sequential_write,
+    .forward = sequential_forward,
+    .visit = sequential_visit,
+};
+
+leat_module *leat_sequential(leat_model *m)
+{
+    return leat_module_new(m, &sequential_type, sizeof(sequential));
+}
+
+static bool grow(sequential *s)
+{
+    int capacity = s->capacity ? 2 * s->capacity : 8;
+    leat_model *m = s->module.model;
+    leat_module **children = leat_arena_alloc(leat_model_arena(m), (size_t)capacity * sizeof(leat_module *));
+    if (!children) {
+        leat_model_fail(m, LEAT_ENOMEM, "sequential: out of memory for %d children", capacity);
+        return false;
+    }
+    if (s->count)
+        memcpy(children, s->children, (size_t)s->count * sizeof(leat_module *));
+    s->children = children;
+    s->capacity = capacity;
+    return true;
+}
+
+void leat_sequential_add(leat_module *m, leat_module *child)
+{
+    sequential *s = (sequential *)m;
+    if (m && m->type != &sequential_type) {
+        leat_model_fail(m->model, LEAT_EARG, "%s is not a sequential", m->type->name);
+        return;
+    }
+    leat_attach(m, child, "%d", s ? s->count : 0);
+    if (leat_model_code(m ? m->model : NULL) || (s->count == s->capacity && !grow(s)))
+        return;
+    s->children[s->count++] = child;
+}
