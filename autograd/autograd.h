@@ -113,6 +113,14 @@ LEAT_API leat_var leat_scalar(leat_tape *t, double value);      /* constant of r
 LEAT_API leat_var leat_full(leat_tape *t, leat_shape shape, double value);
 LEAT_API leat_var leat_randn(leat_tape *t, leat_shape shape); /* constant, N(0, 1) from the tape's random numbers */
 LEAT_API leat_var leat_rand(leat_tape *t, leat_shape shape);  /* constant, uniform in (0, 1), likewise */
+/* The same by a function of tensor.h, such as leat_rng_fill_logistic, which takes a number for each element. */
+typedef void leat_fill_fn(leat_rng *r, leat_real *out, int64_t n);
+LEAT_API leat_var leat_rand_by(leat_tape *t, leat_shape shape, leat_fill_fn *fill);
+
+/* Rows that do not depend on each other's chance: of what is drawn from now on as [rows, ..], row r takes the numbers
+ * from start[r] on of the tape's stream, what is drawn next those behind. Until called with rows = 0. `start` is
+ * borrowed. */
+LEAT_API void leat_tape_set_row_starts(leat_tape *t, int64_t rows, const uint64_t *start);
 
 /* A constant of zeros that costs nothing: add, sub, sum, neg and mul_scalar step over it. leat_zeros_like takes the
  * shape of x. */

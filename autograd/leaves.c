@@ -64,20 +64,51 @@ leat_var leat_scalar(leat_tape *t, double value)
     return leat_full(t, leat_shape_of(0, NULL), value);
 }
 
-leat_var leat_randn(leat_tape *t, leat_shape shape)
+void leat_tape_set_row_starts(leat_tape *t, int64_t rows, const uint64_t *start)
+{
+    t->rows = rows;
+    t->row_start = start;
+    t->row_used = 0;
+}
+
+/* All rows at once where their numbers follow each other. */
+static void fill_rows(leat_tape *t, leat_real *out, int64_t width, leat_fill_fn *fill)
+{
+    for (int64_t row = 0, next; row < t->rows; row = next) {
+        leat_rng rng = t->rng;
+        rng.position = t->row_start[row] + (uint64_t)t->row_used;
+        for (next = row + 1; next < t->rows && t->row_start[next] - t->row_start[next - 1] == (uint64_t)width;)
+            next++;
+        fill(&rng, out + row * width, (next - row) * width);
+    }
+    t->row_used += width;
+}
+
+leat_var leat_rand_by(leat_tape *t, leat_shape shape, leat_fill_fn *fill)
 {
     leat_var v = leaf_new(t, (leat_tensor){ .shape = shape }, true);
-    if (v.id)
-        leat_rng_fill_normal(&t->rng, leat_tape_node(t, v.id)->value.data, leat_shape_count(&shape));
+    leat_real *out = v.id ? leat_tape_node(t, v.id)->value.data : NULL;
+    int64_t count = leat_shape_count(&shape);
+    if (out && t->rows > 0 && shape.rank > 0 && shape.size[0] == t->rows)
+        fill_rows(t, out, count / t->rows, fill);
+    else if (out)
+        fill(&t->rng, out, count);
     return v;
+}
+
+leat_var leat_randn(leat_tape *t, leat_shape shape)
+{
+    return leat_rand_by(t, shape, leat_rng_fill_normal);
+}
+
+static void fill_unit(leat_rng *r, leat_real *out, int64_t n)
+{
+    leat_rng_fill_uniform(r, out, n, 0, 1);
 }
 
 leat_var leat_rand(leat_tape *t, leat_shape shape)
 {
-    leat_var v = leaf_new(t, (leat_tensor){ .shape = shape }, true);
-    if (v.id)
-        leat_rng_fill_uniform(&t->rng, leat_tape_node(t, v.id)->value.data, leat_shape_count(&shape), 0, 1);
-    return v;
+    return leat_rand_by(t, shape, fill_unit);
 }
 
 leat_var leat_zeros(leat_tape *t, leat_shape shape)

@@ -36,8 +36,10 @@ struct leat_tape {
     const leat_scope *scope;
     leat_node **blocks;
     uint32_t block_count, block_capacity;
-    uint32_t count, epoch; /* nodes 1 .. count exist */
-    uint32_t zeros;        /* the zeros that got storage last, or 0 */
+    uint32_t count, epoch;     /* nodes 1 .. count exist */
+    uint32_t zeros;            /* the zeros that got storage last, or 0 */
+    const uint64_t *row_start; /* where each row's random numbers begin, for that many rows; row_used: by all so far */
+    int64_t rows, row_used;
     void *free_grads[LEAT_GRAD_CLASSES];
 };
 

@@ -36,7 +36,7 @@ typedef enum leat_fit_optimiser {
 /* After a step. All counts are from 1. */
 typedef struct leat_step_report {
     int64_t epoch, step, steps; /* steps: of an epoch */
-    double loss;                /* mean negative log-likelihood of the batch before the step, nats */
+    double loss;                /* of the batch before the step: mean negative log-likelihood, nats */
     double lr;                  /* the schedule's factor included */
 } leat_step_report;
 
@@ -58,9 +58,14 @@ typedef struct leat_fit_opts {
     int64_t batch;       /* rows, 0: 256 */
     int64_t patience;    /* stop after so many epochs without a lower validation loss; 0: never */
     leat_fit_optimiser optimiser;
-    double lr;                     /* 0: the optimiser's default */
-    double weight_decay;           /* in the optimiser's own way */
-    leat_optim *optim;             /* an optimiser of your own, instead of these three */
+    double lr;           /* 0: the optimiser's default */
+    double weight_decay; /* in the optimiser's own way */
+    leat_optim *optim;   /* an optimiser of your own, instead of these three */
+    /* What is made small, in place of the mean negative log-likelihood of the batch: a variable with one element. For a
+     * bound, a regulariser, or a target that has no data, such as reverse KL: then `data` is empty (x is absent), and an
+     * epoch is `steps` steps of `batch` draws. Validation is by log-likelihood in any case. */
+    leat_var (*loss)(void *user, leat_flow *flow, leat_tape *t, leat_var x, leat_var context);
+    int64_t steps;
     const leat_schedule *schedule; /* of steps, counted from 0; borrowed; NULL: constant */
     double clip;                   /* the most that the norm of all gradients may be; 0: any */
     uint64_t seed;

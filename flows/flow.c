@@ -1,20 +1,13 @@
-/*
- * The chain. Forward runs the layers first to last, inverse last to first; log-determinants add up. Without recording,
- * what a layer used is given back before the next one runs.
- */
+/* The flow: a base and a chain, what it asks of its inputs, log-densities and draws. */
 #include "flow_impl.h"
-
-#include <string.h>
 
 static void flow_visit(leat_module *m, leat_visitor *v)
 {
     leat_flow *f = (leat_flow *)m;
     if (f->context_input)
         leat_visit(v, &f->context_input->module);
-    for (int i = 0; i < f->length; i++)
-        leat_visit(v, &f->layers[i]->module);
-    if (f->base)
-        leat_visit(v, &f->base->module);
+    leat_visit(v, f->chain ? &f->chain->transform.module : NULL);
+    leat_visit(v, f->base ? &f->base->module : NULL);
 }
 
 static const leat_module_type flow_type = { .name = "flow", .visit = flow_visit };
@@ -26,36 +19,15 @@ leat_flow *leat_flow_new(leat_model *m, leat_base *base)
         return NULL;
     f->base = base;
     leat_attach(&f->module, base ? &base->module : NULL, "base");
-    return f;
-}
-
-static void put_layer(leat_flow *f, leat_transform *t, int at)
-{
-    if (f->length == f->capacity) {
-        int capacity = f->capacity ? 2 * f->capacity : 16;
-        leat_transform **layers =
-            leat_arena_alloc(leat_model_arena(f->module.model), (size_t)capacity * sizeof *layers);
-        if (!layers) {
-            leat_model_fail(f->module.model, LEAT_ENOMEM, "out of memory for %d transforms", capacity);
-            return;
-        }
-        if (f->length)
-            memcpy(layers, f->layers, (size_t)f->length * sizeof *layers);
-        f->layers = layers;
-        f->capacity = capacity;
-    }
-    memmove(f->layers + at + 1, f->layers + at, (size_t)(f->length - at) * sizeof *f->layers);
-    f->layers[at] = t;
-    f->length++;
+    f->chain = (leat_chain_parts *)leat_chain(m);
+    leat_attach(&f->module, f->chain ? &f->chain->transform.module : NULL, "%s", "");
+    return f->chain ? f : NULL;
 }
 
 void leat_flow_add(leat_flow *f, leat_transform *t)
 {
-    if (!f)
-        return; /* the model has failed already */
-    leat_attach(&f->module, t ? &t->module : NULL, "layers.%d", f->length - (f->input ? 1 : 0));
-    if (t)
-        put_layer(f, t, f->length);
+    if (f) /* else the model has failed already */
+        leat_chain_add(&f->chain->transform, t);
 }
 
 leat_code leat_flow_standardize_by(leat_flow *f, const double *mean, const double *sd, const double *context_mean,
@@ -67,9 +39,7 @@ leat_code leat_flow_standardize_by(leat_flow *f, const double *mean, const doubl
     if (f->input)
         return leat_model_fail(m, LEAT_ESTATE, "the flow has a standardizer already");
     f->input = leat_standardizer(m, leat_flow_dim(f), mean, sd);
-    leat_attach(&f->module, f->input ? &f->input->module : NULL, "input");
-    if (f->input)
-        put_layer(f, f->input, 0);
+    leat_chain_standardize(f->chain, f->input);
     if (f->context) {
         f->context_input = leat_standardizer(m, f->context, context_mean, context_sd);
         leat_attach(&f->module, f->context_input ? &f->context_input->module : NULL, "context");
@@ -87,12 +57,19 @@ void leat_flow_set_context(leat_flow *f, int64_t features)
         f->context = features;
 }
 
+/* Every chain below recomputes on its own. */
+static void set_recompute(leat_visitor *v, leat_module *m)
+{
+    if (m->type == &leat_chain_type.module)
+        ((leat_chain_parts *)m)->recompute = *(const leat_recompute *)v->user;
+}
+
 void leat_flow_set_recompute(leat_flow *f, leat_recompute how)
 {
     if (f && ((int)how < LEAT_RECOMPUTE_NONE || how > LEAT_RECOMPUTE_INVERT))
         leat_model_fail(f->module.model, LEAT_EARG, "there is no way %d to recompute", (int)how);
     else if (f)
-        f->recompute = how;
+        leat_visit(&(leat_visitor){ .user = &how, .enter = set_recompute }, &f->module);
 }
 
 int64_t leat_flow_context(const leat_flow *f)
@@ -105,22 +82,25 @@ int64_t leat_flow_dim(const leat_flow *f)
     return f->base ? f->base->dim : 0;
 }
 
-int64_t leat_flow_numbers_per_row(const leat_flow *f)
+bool leat_flow_is_bound(const leat_flow *f)
 {
-    if (!f || !f->base)
-        return 0;
-    const leat_base_type *type = (const leat_base_type *)f->base->module.type;
-    return type->numbers_per_row ? type->numbers_per_row(f->base) : f->base->dim;
+    return leat_transform_is_bound(&f->chain->transform);
+}
+
+int64_t leat_flow_numbers_per_row(const leat_flow *f, bool inverse)
+{
+    int64_t base = inverse && f->base ? leat_base_numbers(f->base) : 0;
+    return base + leat_transform_numbers(&f->chain->transform, inverse);
 }
 
 int leat_flow_length(const leat_flow *f)
 {
-    return f->length;
+    return f->chain->length;
 }
 
 leat_transform *leat_flow_layer(const leat_flow *f, int i)
 {
-    return f->layers[i];
+    return leat_chain_layer(&f->chain->transform, i);
 }
 
 leat_model *leat_flow_model(const leat_flow *f)
@@ -128,7 +108,7 @@ leat_model *leat_flow_model(const leat_flow *f)
     return f->module.model;
 }
 
-/* ---- the chain --------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* The model must stand before any of its parts is used. */
 static bool flow_ready(const leat_flow *f, leat_tape *t)
@@ -165,11 +145,6 @@ static bool context_fits(const leat_flow *f, leat_tape *t, int64_t rows, leat_va
     return false;
 }
 
-static leat_pair failed_pair(leat_tape *t)
-{
-    return (leat_pair){ { .tape = t }, { .tape = t } };
-}
-
 leat_var leat_flow_see_context(const leat_flow *f, leat_var context)
 {
     if (!f->context_input || leat_is_absent(context))
@@ -177,24 +152,29 @@ leat_var leat_flow_see_context(const leat_flow *f, leat_var context)
     return leat_transform_forward(f->context_input, context, &(leat_flow_call){ 0 }).y;
 }
 
+/* Rows on the outside are flat; z is of that kind too. */
+static bool rows_fit(const leat_flow *f, leat_var x, leat_var context)
+{
+    char text[LEAT_SHAPE_TEXT];
+    if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow"))
+        return false;
+    leat_shape shape = leat_var_shape(x);
+    if (shape.rank != 2)
+        leat_tape_fail(x.tape, LEAT_ESHAPE, "a flow of %lld features is given %s, not [batch,%lld]",
+                       (long long)leat_flow_dim(f), leat_shape_print(&shape, text), (long long)leat_flow_dim(f));
+    return shape.rank == 2 && context_fits(f, x.tape, shape.size[0], context);
+}
+
 static leat_pair run_chain(leat_flow *f, leat_var x, leat_var context, bool inverse)
 {
-    if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow") ||
-        !context_fits(f, x.tape, leat_var_size(x, 0), context))
-        return failed_pair(x.tape);
+    if (!rows_fit(f, x, context))
+        return leat_failed_pair(x);
     leat_flow_call call = { .context = leat_flow_see_context(f, context) };
-    if (f->recompute && leat_tape_recording(x.tape))
-        return leat_flow_recompute(f, x, &call, inverse);
-    leat_pair h = { x, leat_zero_logdet(x) };
-    leat_tape_mark mark = leat_tape_save(x.tape);
-    for (int i = 0; i < f->length; i++) {
-        leat_transform *layer = f->layers[inverse ? f->length - 1 - i : i];
-        leat_pair step = (inverse ? leat_transform_inverse : leat_transform_forward)(layer, h.y, &call);
-        h.y = step.y;
-        h.logdet = leat_add(h.logdet, step.logdet);
-        leat_tape_keep(x.tape, mark, 2, (leat_var *[]){ &h.y, &h.logdet });
-    }
-    return h;
+    leat_pair out = leat_transform_run(&f->chain->transform, x, &call, inverse);
+    if (!leat_tape_code(x.tape) && leat_var_shape(out.y).rank != 2)
+        leat_tape_fail(x.tape, LEAT_ESHAPE, "the flow's last transform must give [batch,%lld]; a view makes it so",
+                       (long long)leat_flow_dim(f));
+    return leat_tape_code(x.tape) ? leat_failed_pair(x) : out;
 }
 
 leat_pair leat_flow_forward_given(leat_flow *f, leat_var x, leat_var context)
@@ -244,12 +224,11 @@ leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, int64_t n, 
 
 leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair *steps)
 {
-    if (!flow_ready(f, x.tape) || !leat_check_features(x, leat_flow_dim(f), "a flow") ||
-        !context_fits(f, x.tape, leat_var_size(x, 0), context))
+    if (!rows_fit(f, x, context))
         return leat_tape_code(x.tape);
     leat_flow_call call = { .context = leat_flow_see_context(f, context) };
-    for (int k = 0; k < f->length; k++)
-        steps[k] = leat_transform_forward(f->layers[k], k ? steps[k - 1].y : x, &call);
+    for (int k = 0; k < f->chain->length; k++)
+        steps[k] = leat_transform_forward(f->chain->layers[k], k ? steps[k - 1].y : x, &call);
     return leat_tape_code(x.tape);
 }
 

@@ -1,48 +1,117 @@
-/* Private to flows: what a flow is made of. */
-#ifndef LEAT_FLOW_H
-#define LEAT_FLOW_H
+/* Private to flows: what a flow and a chain are made of, and what transforms share. */
+#ifndef LEAT_FLOW_IMPL_H
+#define LEAT_FLOW_IMPL_H
 
 #include "flows.h"
+#include "../nn/module_json.h"
+
+typedef struct leat_chain_parts {
+    leat_transform transform;
+    leat_transform **layers;
+    int length, capacity;
+    bool standardized; /* the first one is a standardizer, named `input` */
+    leat_recompute recompute;
+} leat_chain_parts;
 
 struct leat_flow {
     leat_module module;
     leat_base *base;
-    leat_transform **layers; /* the standardizer, if there is one, is the first */
-    int length, capacity;
+    leat_chain_parts *chain;               /* adds nothing to names */
     int64_t context;                       /* features, 0 for none */
-    leat_transform *input, *context_input; /* standardizers; NULL: none */
-    leat_recompute recompute;
+    leat_transform *input, *context_input; /* standardizers; NULL: none; input is the chain's first */
 };
 
-/* The chain on a recording tape, keeping only what f->recompute says (recompute.c). */
-leat_pair leat_flow_recompute(leat_flow *f, leat_var x, const leat_flow_call *call, bool inverse);
+/* The types that a file can hold; leat_flow_read looks through them (files/flow_json.c). */
+extern const leat_transform_type leat_coupling_type, leat_conditional_type, leat_permutation_type, leat_reverse_type,
+    leat_diagonal_scale_type, leat_actnorm_type, leat_batch_norm_transform_type, leat_lu_linear_type,
+    leat_standardizer_type, leat_chain_type, leat_view_type, leat_split_type, leat_inverse_of_type;
+extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_logistic_type;
+extern const leat_module_type leat_bounded_scale_type;
+
+/* ---- running ----------------------------------------------------------------------------------------------------- */
+
+static inline leat_pair leat_failed_pair(leat_var x)
+{
+    return (leat_pair){ { .tape = x.tape }, { .tape = x.tape } };
+}
+
+/* Forward, or inverse, in the transform's scope; the log-determinant is [batch], or the tape has failed. */
+leat_pair leat_transform_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse);
+
+/* The chain on a recording tape, keeping only what its `recompute` says (recompute.c). */
+leat_pair leat_chain_recompute(leat_chain_parts *c, leat_var x, const leat_flow_call *call, bool inverse);
 
 /* From x, which holds what the transform has made of its input, and which takes on that input: the transform, run
  * again. */
 leat_pair leat_transform_rebuild(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse);
 
-/* LEAT_INVERSE_CLOSED, for the types of which that is true. */
-leat_inverse_kind leat_inverse_closed(const leat_transform *t);
+leat_inverse_kind leat_kind_of(const leat_transform *t);
+leat_inverse_kind leat_inverse_closed(const leat_transform *t); /* LEAT_INVERSE_CLOSED */
+leat_inverse_kind leat_inverse_exact(const leat_transform *t);  /* LEAT_INVERSE_EXACT */
+
+/* How many of the tape's random numbers a row takes in that direction. */
+int64_t leat_transform_numbers(const leat_transform *t, bool inverse);
+int64_t leat_base_numbers(const leat_base *b);
+int64_t leat_flow_numbers_per_row(const leat_flow *f, bool inverse); /* inverse: of a draw */
+
+/* Puts a standardizer in front. */
+void leat_chain_standardize(leat_chain_parts *c, leat_transform *input);
 
 /* What the parts of the flow see of a context: standardized, if the flow does that. */
 leat_var leat_flow_see_context(const leat_flow *f, leat_var context);
 
-/* A variable with the right number of features: [batch, dim]; fails the tape otherwise. */
+/* A context [batch, features] at every position of x [batch, .., n], another one as it is. */
+leat_var leat_context_at(leat_var context, leat_var x);
+
+/* ---- shapes ------------------------------------------------------------------------------------------------------ */
+
+/* Rows of any rank with that many features, [batch, .., dim]; fails the tape otherwise. */
 bool leat_check_features(leat_var x, int64_t dim, const char *what);
+
+/* Refuses fewer features than one; false if it did, or if the part is NULL. */
+bool leat_check_dim(const void *part, leat_model *m, int64_t dim, const char *what);
+
+/* A number for every feature, added up, as a log-determinant: [] to [batch], once for each position of x. */
+leat_var leat_logdet_of_features(leat_var sum, leat_var x, bool inverse);
+
+/* Zeros of shape [batch], for a transform that keeps volume. */
+leat_var leat_zero_logdet(leat_var x);
+
+/* x [batch, ..] in rows of another shape, and a shape without its first axis. */
+leat_var leat_as_rows(leat_var x, const leat_shape *row);
+leat_shape leat_row_of(leat_var x);
+
+/* The shape of a row after the transform, in place of that before; false if it does not fit. */
+bool leat_transform_row(const leat_transform *t, leat_shape *row);
+
+/* Which of a row's `numbers` have been changed, after the transform has run forward; see trace_moved. */
+void leat_transform_trace(const leat_transform *t, int64_t numbers, bool *moved);
+
+/* ---- masks: nobody else reads their arrays ------------------------------------------------------------------------ */
+
+/* A mask of its own, for a part that a file may give other values; and the buffer `mask` with those values. */
+leat_mask leat_mask_copy(const leat_mask *mask);
+leat_buffer *leat_mask_buffer(const leat_mask *mask, leat_module *owner);
 
 /* Other features kept and moved, as many as before; the mask is unchanged if the values are refused. */
 leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s);
 
-/* How many of the tape's random numbers a draw of one row takes. */
-int64_t leat_flow_numbers_per_row(const leat_flow *f);
+/* Rows [.., dim] outside of a tape: the moved features out of them (or into them) as [.., moved], and whether two hold
+ * the same bits in the kept ones. */
+void leat_mask_take(const leat_mask *mask, leat_tensor rows, leat_real *moved);
+void leat_mask_put(const leat_mask *mask, leat_tensor rows, const leat_real *moved);
+bool leat_mask_keeps(const leat_mask *mask, leat_tensor a, leat_tensor b);
+void leat_mask_trace(const leat_mask *mask, int64_t numbers, bool *moved);
 
-/* A bijector as JSON, for files; refused if it is not the library's. `owner` is where it stands. */
-void leat_elementwise_write(struct leat_part_writer *w, const leat_module *owner, const leat_elementwise *e);
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
-/* The bijector's inverse, or the numerical one (numerical_inverse.c). */
-leat_pair leat_elementwise_inverse(const leat_elementwise *e, leat_var y, const leat_var *theta);
+/* The features of a transform that is read: its "dim", or the flow's in files that tell none; -1 and a status. */
+int64_t leat_read_dim(leat_part_reader *r, const leat_json *v);
 
-/* Zeros of shape [batch], for a transform that keeps volume. */
-leat_var leat_zero_logdet(leat_var x);
+/* The part's own tensor, of so many features (0: any shape); NULL and a status. */
+const leat_tensor *leat_read_tensor(leat_part_reader *r, const char *name, int64_t features);
+
+/* The transform that a description tells, named as said in what is read; NULL and a status. */
+leat_transform *leat_part_transform(leat_part_reader *r, const leat_json *v, const char *format, ...) LEAT_PRINTF(3, 4);
 
 #endif

@@ -102,7 +102,7 @@ typedef struct leat_transform leat_transform;
 
 /* What a transform's call is given besides its input. Mode and random numbers are the tape's. */
 typedef struct leat_flow_call {
-    leat_var context; /* [batch, features] or absent */
+    leat_var context; /* [batch, features], or a map of the input's positions [batch, .., features]; absent: none */
 } leat_flow_call;
 
 /* What is known of a transform's inverse, for leat_flow_set_recompute. */
@@ -112,16 +112,34 @@ typedef enum leat_inverse_kind {
     LEAT_INVERSE_EXACT,       /* the very bits of x, in both directions: a permutation's */
 } leat_inverse_kind;
 
+/*
+ * The outside of a flow is [batch, dim]. Inside, transforms work on [batch, .., features], rank 2 to 6, the feature axis
+ * last, and what is one number for each feature counts once for each position. A transform may give another shape than it
+ * takes, [batch, ..] too. The log-determinant is [batch]; an absent one, `return (leat_pair){ .y = y };`, is 0. One of
+ * another shape fails the tape with the transform's place (LEAT_ESHAPE). Variables made inside are not kept beyond the
+ * call.
+ *
+ * `forward` and `inverse` are two functions, or `run` is one for both. All else may be left out.
+ */
 typedef struct leat_transform_type {
     leat_module_type module;
     leat_pair (*forward)(leat_transform *t, leat_var x, const leat_flow_call *call);
     leat_pair (*inverse)(leat_transform *t, leat_var z, const leat_flow_call *call);
-    /* For leat_flow_check. `moved[j]` tells whether feature j has been changed by the transforms so far; the transform
-     * adds what it changes, and reorders along if it permutes. NULL: it changes every feature. */
-    void (*trace_moved)(const leat_transform *t, int64_t dim, bool *moved);
+    leat_pair (*run)(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse);
+    /* For leat_flow_check, of a row of so many numbers. `moved[i]` tells whether number i has been changed by the
+     * transforms so far; the transform adds what it changes, and reorders along if it permutes. NULL: it changes all. */
+    void (*trace_moved)(const leat_transform *t, int64_t numbers, bool *moved);
     /* The mask of a coupling, whose Jacobian is then checked to be block triangular; NULL: not a coupling. */
     const struct leat_mask *(*mask)(const leat_transform *t);
     leat_inverse_kind (*inverse_kind)(const leat_transform *t); /* NULL: unknown */
+    /* How many random numbers a row takes, by leat_rand, leat_randn or leat_rand_by of [batch, ..], in each direction;
+     * NULL: none. In leat_flow_score and its kin they then depend on the row alone, as everything else does. */
+    int64_t (*numbers_per_row)(const leat_transform *t, bool inverse);
+    /* Whether the log-determinant is a bound on the true one, in the mean; NULL: it is exact. */
+    bool (*is_bound)(const leat_transform *t);
+    /* Makes the shape of a row (without the batch axis) that of a row after `forward`; false if it does not fit. NULL: it
+     * stays. */
+    bool (*out_row)(const leat_transform *t, leat_shape *row);
     /* For transforms of a known inverse that can do better than invert and then run: x holds the output; puts the input
      * in its place, in x's own memory, and runs forward (or `inverse`) from it. NULL: invert, then run. */
     leat_pair (*rebuild)(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse);
@@ -133,6 +151,27 @@ struct leat_transform {
 
 LEAT_API leat_pair leat_transform_forward(leat_transform *t, leat_var x, const leat_flow_call *call);
 LEAT_API leat_pair leat_transform_inverse(leat_transform *t, leat_var z, const leat_flow_call *call);
+LEAT_API bool leat_transform_is_bound(const leat_transform *t);
+
+/* Transforms one after the other, data side first: a transform itself, so a chain can stand in a chain, in a coupling,
+ * under a split. Named layers.0, layers.1, ... below its own name. A layer that there is not is NULL. */
+LEAT_API leat_transform *leat_chain(leat_model *m);
+LEAT_API void leat_chain_add(leat_transform *chain, leat_transform *t);
+LEAT_API int leat_chain_length(const leat_transform *chain);
+LEAT_API leat_transform *leat_chain_layer(const leat_transform *chain, int i);
+
+/* Another shape for the same numbers: rows `from`, such as LEAT_SHAPE(784), become rows `to`, LEAT_SHAPE(28, 28, 1). */
+LEAT_API leat_transform *leat_view(leat_model *m, leat_shape from, leat_shape to);
+
+/* Multi-scale models (RealNVP, section 3.6; Glow): of rows of that shape, [.., features], the first `features` of every
+ * position go on through `inner`, usually a chain; the others go out. What comes out is [batch, numbers of a row]: first
+ * what went out, then what inner made, so that a flow keeps all latents and one temperature acts on all. A learned prior
+ * of what goes out is a coupling in front of the split, which keeps what goes on and moves the rest; without it that
+ * leaves as it is. */
+LEAT_API leat_transform *leat_split_transform(leat_model *m, leat_shape row, int64_t features, leat_transform *inner);
+
+/* `of` turned round: forward is its inverse. `of` must keep the shape of a row. */
+LEAT_API leat_transform *leat_inverse_of(leat_model *m, leat_transform *of);
 
 /* y_j = x_order[j]; log-determinant 0. order is a permutation of 0 .. dim-1, copied; NULL: a random one, from the
  * model's seed. It is saved with the model, as the buffer `order`. */
@@ -167,12 +206,11 @@ LEAT_API leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim);
 
 /* ---- couplings --------------------------------------------------------------------------------------------------- */
 
-/* Which features a coupling keeps (1) and which it moves (0). */
+/* Which features a coupling keeps (1) and which it moves (0). Every coupling has a copy of its own. */
 typedef struct leat_mask {
     leat_model *model;
-    int64_t dim, kept, moved;          /* kept + moved = dim */
-    int64_t *kept_index, *moved_index; /* ascending */
-    leat_real *values;                 /* [dim], 0 or 1 */
+    int64_t dim, kept, moved; /* kept + moved = dim */
+    struct leat_mask_parts *parts;
 } leat_mask;
 
 /* Alternating: parity 0 keeps features 1, 3, 5, ...; 1 keeps 0, 2, 4, ... Halves: 0 keeps the first dim / 2; 1 the
@@ -181,19 +219,18 @@ LEAT_API leat_mask leat_mask_alternating(leat_model *m, int64_t dim, int parity)
 LEAT_API leat_mask leat_mask_halves(leat_model *m, int64_t dim, int parity);
 LEAT_API leat_mask leat_mask_of(leat_model *m, int64_t dim, const leat_real *values); /* any zeros and ones, copied */
 
-LEAT_API leat_var leat_mask_kept(const leat_mask *mask, leat_var x);  /* [batch, dim] -> [batch, kept] */
-LEAT_API leat_var leat_mask_moved(const leat_mask *mask, leat_var x); /* [batch, dim] -> [batch, moved] */
+LEAT_API leat_var leat_mask_kept(const leat_mask *mask, leat_var x);  /* [batch, .., dim] -> [batch, .., kept] */
+LEAT_API leat_var leat_mask_moved(const leat_mask *mask, leat_var x); /* [batch, .., dim] -> [batch, .., moved] */
 /* x with its moved features replaced */
 LEAT_API leat_var leat_mask_merge(const leat_mask *mask, leat_var x, leat_var moved);
 
-#define LEAT_MAX_THETA 8
-
 /*
  * A monotone scalar map with parameters. For every moved scalar it names the groups of parameters it wants; each group
- * comes shaped like x ([batch, moved]), with its width behind that if the width is more than 1 ([batch, moved, width]).
- * forward and inverse return log-derivatives shaped like x, which the coupling adds up, or their sums over each row
- * ([batch]), for maps whose op gives that. `self` gives the map its own constants: put the struct first in one of
- * yours, or use `number`.
+ * comes shaped like x ([batch, .., moved]), with its width behind that if the width is more than 1. forward and inverse
+ * return log-derivatives shaped like x, which the coupling adds up, or their sums over each row ([batch]), for maps whose
+ * op gives that; absent ones are 0. `self` gives the map its own constants: use `number`, or put the struct first in one
+ * of yours. It is passed by pointer, is never copied, and lasts as long as the model; but a file that has other widths or
+ * numbers of it is read into a copy of `size` bytes.
  *
  * `inverse` may be NULL if the map increases, maps onto all numbers that are asked for, and gives log-derivatives
  * shaped like x: then the coupling searches, Newton's steps safeguarded by a bracket, to 4 units of rounding of
@@ -205,11 +242,24 @@ typedef struct leat_elementwise {
     struct {
         const char *name;
         int64_t width;
-    } theta[LEAT_MAX_THETA]; /* ends with a NULL name */
+    } theta[LEAT_MAX_GROUPS]; /* ends with a NULL name */
     leat_pair (*forward)(const struct leat_elementwise *self, leat_var x, const leat_var *theta);
     leat_pair (*inverse)(const struct leat_elementwise *self, leat_var y, const leat_var *theta);
     double number[4]; /* constants of the map, such as a bound */
+    size_t size;      /* of the struct that begins with this one, if it is more */
 } leat_elementwise;
+
+/* For transforms of your own, over `features` features. What a conditioner gives, [.., features * (sum of widths)], is the
+ * groups one after the other, and each group feature by feature: theta[g] is [.., features], or [.., features, width].
+ * The second takes the columns of one group alone. False if the tape has failed. */
+LEAT_API bool leat_elementwise_theta(const leat_elementwise *e, leat_var out, int64_t features,
+                                     leat_var theta[LEAT_MAX_GROUPS]);
+LEAT_API bool leat_elementwise_group(const leat_elementwise *e, int g, leat_var out, int64_t features, leat_var *theta);
+LEAT_API int64_t leat_elementwise_width(const leat_elementwise *e); /* the sum of widths */
+
+/* The inverse, or the numerical one; and either direction with the log-derivatives summed to [batch]. */
+LEAT_API leat_pair leat_elementwise_inverse(const leat_elementwise *e, leat_var y, const leat_var *theta);
+LEAT_API leat_pair leat_elementwise_run(const leat_elementwise *e, leat_var x, const leat_var *theta, bool inverse);
 
 /* y = x + shift; log|dy/dx| = 0   (NICE, equation 8) */
 extern LEAT_API const leat_elementwise leat_additive;
@@ -217,13 +267,17 @@ extern LEAT_API const leat_elementwise leat_additive;
 /* y = x exp(s) + t; log|dy/dx| = s, handed back as the sum over each row   (RealNVP, equations 7 and 8) */
 extern LEAT_API const leat_elementwise leat_affine;
 
-/* The net maps [batch, kept (+ context)] to [batch, moved * (sum of widths)], the groups one after the other; it is
- * named `net`. The mask is the buffer `mask`. */
-LEAT_API leat_transform *leat_coupling(leat_model *m, leat_mask mask, leat_elementwise e, leat_module *net);
+/* The net maps [batch, .., kept (+ context)] to [batch, .., moved * (sum of widths)], as leat_elementwise_theta reads it;
+ * it is named `net`. The mask is the buffer `mask`. A context [batch, features] is there at every position. */
+LEAT_API leat_transform *leat_coupling(leat_model *m, leat_mask mask, const leat_elementwise *e, leat_module *net);
 
 /* One net for each group, named after it: snet and tnet for groups s and t. */
-LEAT_API leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, leat_elementwise e,
+LEAT_API leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, const leat_elementwise *e,
                                             leat_module *const *nets);
+
+/* A transform, usually a chain, of the moved features, given the kept ones: they, and the context behind them, are its
+ * context. Named `inner`. It must keep the shape of a row. */
+LEAT_API leat_transform *leat_coupling_transform(leat_model *m, leat_mask mask, leat_transform *inner);
 
 /* ---- flows ------------------------------------------------------------------------------------------------------- */
 
@@ -251,6 +305,7 @@ LEAT_API int64_t leat_flow_dim(const leat_flow *f);
 LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms, a standardizer (the first) included */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
 LEAT_API leat_model *leat_flow_model(const leat_flow *f);
+LEAT_API bool leat_flow_is_bound(const leat_flow *f); /* log-densities are lower bounds, in the mean */
 
 /*
  * Memory of training that hardly grows with depth. An ordinary step keeps what every transform makes on the way until
@@ -272,8 +327,8 @@ LEAT_API leat_model *leat_flow_model(const leat_flow *f);
  *     RealNVP       5e-8 .. 2e-7   1e-7 .. 4e-7   2e-7 .. 2e-7, before training 2e-6 .. 2e-5
  *
  * Sampling and scoring without recording are as before. Of a transform of your own the input is kept unless its type has
- * inverse_kind; what leat_checkpoint asks of a function holds for it, and its log-determinant must be [batch]. Not saved
- * with the model.
+ * inverse_kind; what leat_checkpoint asks of a function holds for it. Chains inside recompute likewise. Not saved with the
+ * model.
  */
 typedef enum leat_recompute {
     LEAT_RECOMPUTE_NONE = 0,
@@ -304,7 +359,7 @@ LEAT_API leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, in
 /* Every step of the forward chain: steps[k] = (h_{k+1}, log|det J_{k+1}|), leat_flow_length(f) of them. */
 LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair *steps);
 
-/* Any number of rows, some thousand at a time, without recording and in evaluation mode; the tape is reset on the way,
+/* Any number of rows, some at a time, as many as some megabytes hold, without recording and in evaluation mode; the tape is reset on the way,
  * and keeps its own modes. What a row gives depends on it alone, to the bit, not on the rows beside it. x and z are
  * [n, dim]; a context is [n, features], a row for each row, and (leat_tensor){ 0 } for flows without. Results that are
  * not wanted may be NULL.
@@ -318,18 +373,20 @@ LEAT_API leat_code leat_flow_encode(leat_flow *f, leat_tape *t, leat_tensor x, l
 LEAT_API leat_code leat_flow_decode(leat_flow *f, leat_tape *t, leat_tensor z, leat_tensor context, leat_real *x,
                                     double *logdet);
 
-/* n draws, [n, dim], in the same way. leat_flow_draw goes on in the tape's random numbers from where they are.
- * leat_flow_draw_given writes the rows first .. first + n - 1 of one endless table of draws: row i is a function of the
- * tape's seed and stream, of i, and of its row of the context (row i - first of what is given), so that any part can be
- * drawn anywhere. */
+/* n draws, [n, dim], in the same way, from the tape's random numbers on from where they are. With a context, row i is
+ * drawn given its row i. */
 LEAT_API leat_code leat_flow_draw(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_real *out);
-LEAT_API leat_code leat_flow_draw_given(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
-                                        leat_tensor context, leat_real *out);
+LEAT_API leat_code leat_flow_draw_given(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_tensor context,
+                                        leat_real *out);
+
+/* Rows first .. first + n - 1 of one endless table of draws: row i is a function of the tape's seed and stream, of i, and
+ * of its row of the context (row i - first of what is given), so that any part can be drawn anywhere. */
+LEAT_API leat_code leat_flow_draw_rows(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
+                                       leat_tensor context, leat_real *out);
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 
 typedef enum leat_mask_kind { LEAT_ALTERNATING = 0, LEAT_HALVES } leat_mask_kind;
-typedef enum leat_base_kind { LEAT_NORMAL = 0, LEAT_LOGISTIC } leat_base_kind;
 
 /* NICE (Dinh, Krueger & Bengio, "NICE: non-linear independent components estimation", 2015). */
 typedef struct leat_nice_opts {
@@ -338,7 +395,7 @@ typedef struct leat_nice_opts {
     int64_t hidden[LEAT_MAX_HIDDEN]; /* of every conditioner; all 0: 128, 128 */
     int64_t context;                 /* features of the context, 0 for none */
     leat_mask_kind masks;
-    leat_base_kind base;
+    leat_base *base; /* NULL: leat_normal */
     bool reverse;    /* reverse the features after every coupling, which swaps the masks' roles */
     bool scale;      /* ends with a learned diagonal scale */
     bool small_init; /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
@@ -348,7 +405,7 @@ LEAT_API leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o);
 
 /* The paper's: 4 couplings of halves with reversal, 5 hidden layers of 1000, diagonal scale, logistic base, small
  * weights. */
-LEAT_API leat_nice_opts leat_nice_paper(int64_t dim);
+LEAT_API leat_nice_opts leat_nice_paper(leat_model *m, int64_t dim);
 
 /* How a coupling's scales are closed: s = tanh(SNET), s = scale * tanh(SNET) with a learned scale for each moved
  * feature (1 at first; the parameter `scale` of the net's last layer), or s = SNET. */
@@ -364,7 +421,7 @@ typedef struct leat_realnvp_opts {
     int64_t context;                   /* features of the context, 0 for none */
     leat_mask_kind masks;
     const leat_real *given_masks; /* [couplings, dim], zeros and ones, instead of `masks`; read during the call alone */
-    leat_base_kind base;
+    leat_base *base;              /* NULL: leat_normal */
     leat_scale_map scale;
     bool one_net; /* one net for both, layers.N.net, of which s is the first half of the outputs */
 } leat_realnvp_opts;
@@ -380,9 +437,26 @@ LEAT_API leat_module *leat_bounded_scale(leat_model *m, int64_t bounded, bool le
 /*
  * A flow's file is a safetensors of all its tensors whose metadata describes the flow, as JSON under the key
  * `leat.flow`: so the file alone rebuilds model and flow. Every part of this library can be described, and any chain of
- * them. A flow with a part of your own (a transform, a bijector, a layer in a conditioner) is refused with its name;
- * leat_save saves its tensors all the same, and leat_load loads them into a flow that you have built.
+ * them, and so can a part of your own whose type has `write` and `read` (nn.h, "parts in files"). Who reads the file lists
+ * it in leat_own_parts; who does not is told its name. A bijector of your own needs no more than to be listed: the file
+ * has its name, widths and numbers. A part without `write` is refused with its name; leat_save saves its tensors all the
+ * same, and leat_load loads them into a flow that you have built.
  */
+
+/* Lists that end with NULL, or NULL; of transforms and bases the `module` of their types. */
+typedef struct leat_own_parts {
+    const leat_module_type *const *layers, *const *transforms, *const *bases;
+    const leat_elementwise *const *elementwises;
+} leat_own_parts;
+
+/* For `read` of your own transforms and bases: the features of the flow, and a transform under a key (named like the
+ * key); NULL and a status. */
+LEAT_API int64_t leat_part_features(const leat_part_reader *r);
+LEAT_API leat_transform *leat_part_inner(leat_part_reader *r, const leat_json *v, const char *key);
+
+/* And a bijector under the key "elementwise", of the library's or listed; `owner` is the part that is written. */
+LEAT_API void leat_elementwise_write(leat_part_writer *w, const leat_module *owner, const leat_elementwise *e);
+LEAT_API const leat_elementwise *leat_elementwise_read(leat_part_reader *r, const leat_json *v);
 
 /* `metadata` (pairs of key and text, may be NULL) goes into the file as well. The flow must be the whole of its model.
  * All or nothing. */
@@ -397,9 +471,10 @@ LEAT_API char *leat_flow_describe(leat_flow *f, leat_arena *a, leat_status *s);
  * tensor tells is taken from here. */
 typedef struct leat_flow_load_opts {
     leat_model_opts model;
-    leat_activation activation; /* LEAT_IDENTITY (0): ReLU */
-    leat_base_kind base;
-    leat_scale_map scale; /* a learned one is recognised by its tensor */
+    leat_activation activation;                     /* LEAT_IDENTITY (0): ReLU */
+    leat_base *(*base)(leat_model *m, int64_t dim); /* NULL: leat_normal */
+    leat_scale_map scale;                           /* a learned one is recognised by its tensor */
+    leat_own_parts own;                             /* for files that are described */
 } leat_flow_load_opts;
 
 typedef struct leat_flow_file {

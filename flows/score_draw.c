@@ -1,20 +1,27 @@
 /*
  * Any number of rows, a chunk at a time, so that memory does not grow with their number. What a row gives is a function
- * of that row alone, to the bit, so the size of a chunk is nobody's business.
+ * of that row alone, to the bit, so the size of a chunk is nobody's business: the first tells how many bytes a row takes,
+ * the others are as large as CHUNK_BYTES allow.
+ *
+ * Chance keeps to this, too. A row that is drawn takes its random numbers from a place of its own in the tape's stream. A
+ * row that is given, to a transform that draws, takes them from a place that follows from its own bits.
  */
 #include "flow_impl.h"
+#include "../autograd/tape.h"
 
 #include <string.h>
 
-enum { CHUNK_ROWS = 2048 };
+enum { FIRST_ROWS = 64, MOST_ROWS = 2048, CHUNK_BYTES = 32 << 20 };
 
 typedef struct job {
     leat_flow *flow;
     leat_tape *tape;
     leat_tensor in, context; /* [n, ..]; rank 0: none */
     int64_t n;
-    int64_t first; /* of the draws */
+    bool inverse;
+    uint64_t first; /* of draws: where the numbers of the first begin */
     double temperature;
+    uint64_t *starts; /* of a chunk's random numbers; NULL: there is no chance */
     /* where results go; NULL: not wanted */
     leat_real *rows;
     double *numbers;
@@ -66,22 +73,73 @@ static bool context_has_every_row(job *j)
     return false;
 }
 
+/* Where each of the rows takes its random numbers. */
+static void place_rows(job *j, int64_t begin, int64_t rows)
+{
+    uint64_t each = (uint64_t)leat_flow_numbers_per_row(j->flow, true);
+    size_t bytes = is_none(&j->in) ? 0 : (size_t)j->in.shape.size[1] * sizeof(leat_real);
+    for (int64_t i = 0; i < rows; i++) {
+        const unsigned char *byte = (const unsigned char *)j->in.data + (size_t)(begin + i) * bytes;
+        uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, and a last mixing, so that near rows are far apart */
+        for (size_t k = 0; k < bytes; k++)
+            hash = (hash ^ byte[k]) * 0x100000001b3;
+        hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93;
+        j->starts[i] = bytes ? hash ^ hash >> 32 : j->first + (uint64_t)(begin + i) * each;
+    }
+    leat_tape_set_row_starts(j->tape, rows, j->starts);
+}
+
+/* Room for the places of random numbers, if any are taken; false if there is none. */
+static bool chance_fits(job *j, leat_arena *scratch)
+{
+    bool given = !is_none(&j->in);
+    if (!j->flow || (given && (j->in.shape.rank != 2 || !leat_flow_numbers_per_row(j->flow, j->inverse))))
+        return true;
+    j->starts = leat_arena_alloc(scratch, MOST_ROWS * sizeof *j->starts);
+    if (!j->starts)
+        leat_tape_fail(j->tape, LEAT_ENOMEM, "out of memory for the places of random numbers");
+    return j->starts != NULL;
+}
+
+static int64_t next_rows(const job *j, int64_t rows, int64_t done)
+{
+    if (!rows)
+        return j->n < FIRST_ROWS ? j->n : FIRST_ROWS;
+    size_t each = j->tape->step.peak / (size_t)rows;
+    int64_t most = (int64_t)(CHUNK_BYTES / (each ? each : 1));
+    most = most < 1 ? 1 : most < MOST_ROWS ? most : MOST_ROWS;
+    return j->n - done < most ? j->n - done : most;
+}
+
 static leat_code run_job(job *j, chunk_fn *fn)
 {
-    bool recording = leat_tape_set_recording(j->tape, false), training = leat_tape_set_training(j->tape, false);
-    int64_t done = 0;
-    leat_tape_reset(j->tape);
-    if (context_has_every_row(j)) {
+    leat_tape *t = j->tape;
+    bool recording = leat_tape_set_recording(t, false), training = leat_tape_set_training(t, false);
+    leat_rng was = *leat_tape_rng(t);
+    int64_t done = 0, rows = 0;
+    leat_arena scratch;
+    leat_arena_init(&scratch, t->step.allocator);
+    leat_tape_reset(t);
+    if (context_has_every_row(j) && chance_fits(j, &scratch)) {
+        size_t peak = t->step.peak;
         do { /* once for no rows too: a failed model must be told */
-            int64_t rows = j->n - done < CHUNK_ROWS ? j->n - done : CHUNK_ROWS;
-            leat_tape_reset(j->tape);
+            rows = next_rows(j, rows, done);
+            leat_tape_reset(t);
+            t->step.peak = 0;
+            if (j->starts)
+                place_rows(j, done, rows);
             run_chunk(j, fn, done, rows);
             done += rows;
-        } while (done < j->n && !leat_tape_code(j->tape));
+            peak = t->step.peak > peak ? t->step.peak : peak;
+        } while (done < j->n && !leat_tape_code(t));
+        t->step.peak = peak;
     }
-    leat_tape_set_recording(j->tape, recording);
-    leat_tape_set_training(j->tape, training);
-    return leat_tape_code(j->tape);
+    leat_arena_free(&scratch);
+    leat_tape_set_row_starts(t, 0, NULL);
+    *leat_tape_rng(t) = was;
+    leat_tape_set_recording(t, recording);
+    leat_tape_set_training(t, training);
+    return leat_tape_code(t);
 }
 
 static int64_t rows_of(const leat_tensor *t)
@@ -115,7 +173,14 @@ static leat_code run_rows(chunk_fn *fn, leat_flow *f, leat_tape *t, leat_tensor 
     leat_real zero = 0;
     if (is_none(&in)) /* a scalar, which is refused as such */
         in.data = &zero;
-    job j = { .flow = f, .tape = t, .in = in, .context = context, .n = rows_of(&in), .rows = rows, .numbers = numbers };
+    job j = { .flow = f,
+              .tape = t,
+              .in = in,
+              .context = context,
+              .n = rows_of(&in),
+              .inverse = fn == decode_chunk,
+              .rows = rows,
+              .numbers = numbers };
     return run_job(&j, fn);
 }
 
@@ -141,44 +206,56 @@ leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out
 
 /* ---- drawing ----------------------------------------------------------------------------------------------------- */
 
-static leat_pair draw_on(job *j, leat_var in, leat_var context, int64_t begin, int64_t rows)
+static leat_pair draw_chunk(job *j, leat_var in, leat_var context, int64_t begin, int64_t rows)
 {
     (void)in, (void)begin;
-    return (leat_pair){ .y = leat_flow_sample_given(j->flow, j->tape, rows, j->temperature, context) };
+    leat_tape *t = j->tape;
+    leat_pair x = { .y = leat_flow_sample_given(j->flow, t, rows, j->temperature, context) };
+    if (leat_tape_code(t) || rows == 0)
+        return x;
+    int64_t each = leat_flow_numbers_per_row(j->flow, true);
+    if (t->row_used != each)
+        leat_tape_fail(t, LEAT_ESTATE,
+                       "a draw took %lld random numbers, and its parts say %lld: its rows cannot be drawn one by one",
+                       (long long)t->row_used, (long long)each);
+    return x;
+}
+
+leat_code leat_flow_draw_rows(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
+                              leat_tensor context, leat_real *out)
+{
+    job j = {
+        .flow = f, .tape = t, .context = context, .n = n, .inverse = true, .temperature = temperature, .rows = out
+    };
+    uint64_t each = f ? (uint64_t)leat_flow_numbers_per_row(f, true) : 0;
+    leat_tape_reset(t);
+    if (first < 0) {
+        leat_tape_fail(t, LEAT_EARG, "draws from row %lld on", (long long)first);
+        return leat_tape_code(t);
+    }
+    j.first = (uint64_t)first * each;
+    return run_job(&j, draw_chunk);
+}
+
+leat_code leat_flow_draw_given(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_tensor context,
+                               leat_real *out)
+{
+    uint64_t each = f ? (uint64_t)leat_flow_numbers_per_row(f, true) : 0, from = leat_tape_rng(t)->position;
+    job j = { .flow = f,
+              .tape = t,
+              .context = context,
+              .n = n,
+              .inverse = true,
+              .first = from,
+              .temperature = temperature,
+              .rows = out };
+    leat_code code = run_job(&j, draw_chunk);
+    if (!code && n > 0)
+        leat_tape_rng(t)->position = from + (uint64_t)n * each;
+    return code;
 }
 
 leat_code leat_flow_draw(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_real *out)
 {
-    job j = { .flow = f, .tape = t, .n = n, .temperature = temperature, .rows = out };
-    return run_job(&j, draw_on);
-}
-
-/* The random numbers of a row have a place of their own in the stream. A part that takes more than the base says would
- * read those of the next chunk. */
-static leat_pair draw_at(job *j, leat_var in, leat_var context, int64_t begin, int64_t rows)
-{
-    (void)in;
-    leat_rng *rng = leat_tape_rng(j->tape);
-    uint64_t each = (uint64_t)leat_flow_numbers_per_row(j->flow), start = (uint64_t)(j->first + begin) * each;
-    rng->position = start;
-    leat_pair x = { .y = leat_flow_sample_given(j->flow, j->tape, rows, j->temperature, context) };
-    uint64_t took = rng->position - start;
-    if (!leat_tape_code(j->tape) && took != (uint64_t)rows * each)
-        leat_tape_fail(j->tape, LEAT_ESTATE,
-                       "%lld draws took %llu random numbers, not %llu for each: its rows cannot be drawn one by one",
-                       (long long)rows, (unsigned long long)took, (unsigned long long)each);
-    return x;
-}
-
-leat_code leat_flow_draw_given(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
-                               leat_tensor context, leat_real *out)
-{
-    job j = {
-        .flow = f, .tape = t, .context = context, .n = n, .first = first, .temperature = temperature, .rows = out
-    };
-    if (first >= 0)
-        return run_job(&j, draw_at);
-    leat_tape_reset(t);
-    leat_tape_fail(t, LEAT_EARG, "draws from row %lld on", (long long)first);
-    return leat_tape_code(t);
+    return leat_flow_draw_given(f, t, n, temperature, (leat_tensor){ 0 }, out);
 }

@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct model_tape {
-    leat_tape *tape;
-    struct model_tape *next;
-} model_tape;
+/* What can fail apart from the model itself. */
+typedef struct model_part {
+    const leat_status *status;
+    leat_tape *tape; /* if it is one */
+    struct model_part *next;
+} model_part;
 
 leat_model *leat_model_new(const leat_model_opts *o)
 {
@@ -39,8 +41,10 @@ void leat_model_free(leat_model *m)
 {
     if (!m)
         return;
-    for (const model_tape *t = m->tapes; t; t = t->next)
-        leat_tape_free(t->tape);
+    for (const model_part *p = m->parts; p; p = p->next) {
+        if (p->tape)
+            leat_tape_free(p->tape);
+    }
     leat_pool_free(m->pool);
     leat_arena arena = m->arena; /* it holds the model itself */
     leat_arena_free(&arena);
@@ -68,6 +72,32 @@ leat_code leat_model_fail(leat_model *m, leat_code code, const char *format, ...
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     return leat_fail(&m->status, code, "%s", text);
+}
+
+static bool watch(leat_model *m, const leat_status *status, leat_tape *tape)
+{
+    model_part *p = leat_arena_alloc(&m->arena, sizeof *p);
+    if (p) {
+        *p = (model_part){ status, tape, m->parts };
+        m->parts = p;
+    }
+    return p != NULL;
+}
+
+bool leat_model_watch(leat_model *m, const leat_status *status)
+{
+    return watch(m, status, NULL);
+}
+
+const leat_status *leat_model_status(const leat_model *m)
+{
+    static const leat_status missing = { LEAT_ENOMEM, "out of memory for a model" };
+    if (!m || m->status.code)
+        return m ? &m->status : &missing;
+    const model_part *p = m->parts;
+    while (p && !p->status->code)
+        p = p->next;
+    return p ? p->status : &m->status;
 }
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
@@ -104,14 +134,13 @@ leat_tape *leat_model_tape(leat_model *m, const leat_tape_opts *o)
     opts.pool = m->pool;
     opts.seed = m->seed;
     opts.stream += tape_streams;
-    model_tape *entry = leat_arena_alloc(&m->arena, sizeof *entry);
-    leat_tape *tape = entry ? leat_tape_new(&opts) : NULL;
-    if (!tape) {
-        leat_model_fail(m, LEAT_ENOMEM, "out of memory for a tape");
-        return NULL;
+    leat_tape *tape = leat_tape_new(&opts);
+    if (tape && !watch(m, leat_tape_status(tape), tape)) {
+        leat_tape_free(tape);
+        tape = NULL;
     }
-    *entry = (model_tape){ tape, m->tapes };
-    m->tapes = entry;
+    if (!tape)
+        leat_model_fail(m, LEAT_ENOMEM, "out of memory for a tape");
     return tape;
 }
 

@@ -27,8 +27,8 @@ struct leat_model {
     int param_count;
     int64_t flat; /* numbers in each flat array so far, gaps included */
     leat_real *values, *grads;
-    double *block_sums; /* one for every LEAT_NORM_BLOCK numbers, for leat_clip_grad_norm */
-    struct model_tape *tapes;
+    double *block_sums;       /* one for every LEAT_NORM_BLOCK numbers, for leat_clip_grad_norm */
+    struct model_part *parts; /* tapes, optimisers, fits */
 };
 
 /* Up to the next multiple of LEAT_FLAT_ALIGNMENT. */
@@ -36,6 +36,9 @@ static inline int64_t leat_flat_round(int64_t n)
 {
     return (n + LEAT_FLAT_ALIGNMENT - 1) / LEAT_FLAT_ALIGNMENT * LEAT_FLAT_ALIGNMENT;
 }
+
+/* A status that leat_model_status looks at, too; it must last as long as the model. False when out of memory. */
+bool leat_model_watch(leat_model *m, const leat_status *status);
 
 /* Every parameter and buffer under its full name, in order of traversal; memory from the arena. Before the model is
  * sealed parameters have data NULL. LEAT_ENOMEM is the only failure. */

@@ -1,4 +1,5 @@
 /* Modules as JSON and back: see module_json.h. */
+#include "layers/layers.h"
 #include "model.h"
 #include "module_json.h"
 
@@ -30,7 +31,7 @@ void leat_part_write(leat_part_writer *w, const leat_module *m)
         leat_part_refuse(w, m, "a file cannot describe a part of type '%.80s'", m->type->name);
     } else if (m->type->write == leat_part_write_nothing) {
         leat_json_put_text(&w->json, m->type->name);
-    } else if (strcmp(m->type->name, "sequential") == 0) {
+    } else if (m->type == &leat_sequential_type) {
         m->type->write(m, w);
     } else {
         leat_json_open(&w->json, '{');
@@ -65,6 +66,21 @@ void leat_part_put_text(leat_part_writer *w, const char *key, const char *value)
 {
     leat_json_key(&w->json, key);
     leat_json_put_text(&w->json, value);
+}
+
+void leat_part_put_shape(leat_part_writer *w, const char *key, const leat_shape *shape)
+{
+    leat_json_key(&w->json, key);
+    leat_json_open(&w->json, '[');
+    for (int i = 0; i < shape->rank; i++)
+        leat_json_put_int(&w->json, shape->size[i]);
+    leat_json_close(&w->json, ']');
+}
+
+void leat_part_put_module(leat_part_writer *w, const char *key, const leat_module *m)
+{
+    leat_json_key(&w->json, key);
+    leat_part_write(w, m);
 }
 
 #define NAME_ROW(NAME, op, constant) [LEAT_##NAME] = #op,
@@ -112,12 +128,6 @@ bool leat_part_flag(const leat_json *v, const char *key)
     return leat_json_bool(leat_json_get(v, key), &flag) && flag;
 }
 
-static leat_module *read_linear(leat_part_reader *r, const leat_json *v)
-{
-    int64_t in = leat_part_size(r, v, "in", 0), out = leat_part_size(r, v, "out", 0);
-    return in < 0 || out < 0 ? NULL : leat_linear_layer(r->model, in, out);
-}
-
 static bool find_activation(const char *name, leat_activation *f)
 {
     for (int i = 0; name && i < ACTIVATIONS; i++) {
@@ -146,7 +156,23 @@ int64_t leat_part_largest(const leat_part_reader *r)
     return most;
 }
 
-static bool read_number(leat_part_reader *r, const leat_json *v, const char *key, double *number)
+bool leat_part_holds(leat_part_reader *r, leat_shape shape)
+{
+    int64_t count = leat_shape_count(&shape);
+    if (count >= 0 && count <= leat_part_largest(r))
+        return true;
+    char text[LEAT_SHAPE_TEXT];
+    leat_part_fail(r, LEAT_EFORMAT, "a tensor of shape %s is larger than any of the file",
+                   leat_shape_print(&shape, text));
+    return false;
+}
+
+leat_model *leat_part_model(leat_part_reader *r)
+{
+    return r->model;
+}
+
+bool leat_part_number(leat_part_reader *r, const leat_json *v, const char *key, double *number)
 {
     if (leat_json_number(leat_json_get(v, key), number))
         return true;
@@ -154,98 +180,69 @@ static bool read_number(leat_part_reader *r, const leat_json *v, const char *key
     return false;
 }
 
-static leat_module *read_weight_norm(leat_part_reader *r, const leat_json *v)
+bool leat_part_shape(leat_part_reader *r, const leat_json *v, const char *key, leat_shape *shape)
 {
-    int64_t in = leat_part_size(r, v, "in", 0), out = leat_part_size(r, v, "out", 0);
-    return in < 0 || out < 0 ? NULL : leat_weight_norm_linear(r->model, in, out);
+    const leat_json *list = leat_json_get(v, key);
+    bool ok = list && list->kind == LEAT_JSON_ARRAY && list->count <= LEAT_MAX_RANK;
+    *shape = (leat_shape){ 0 };
+    for (const leat_json *size = ok ? list->first : NULL; size && ok; size = size->next)
+        ok = leat_json_int(size, 0, (int64_t)1 << 31, &shape->size[shape->rank++]);
+    if (ok && leat_shape_count(shape) >= 0)
+        return true;
+    leat_part_fail(r, LEAT_EFORMAT, "'%s' is not a shape", key);
+    return false;
 }
 
-static leat_module *read_dropout(leat_part_reader *r, const leat_json *v)
-{
-    double p;
-    return read_number(r, v, "p", &p) ? leat_dropout_layer(r->model, p) : NULL;
-}
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
 
-static leat_module *read_norm(leat_part_reader *r, const leat_json *v)
-{
-    leat_norm_opts o = { .no_affine = leat_part_flag(v, "no_affine") };
-    int64_t features = leat_part_size(r, v, "features", 0);
-    if (features < 0 || !read_number(r, v, "eps", &o.eps) || !read_number(r, v, "momentum", &o.momentum))
-        return NULL;
-    bool batch = strcmp(leat_part_type(r, v), "batch_norm") == 0;
-    return (batch ? leat_batch_norm : leat_layer_norm)(r->model, features, &o);
-}
-
-static leat_module *read_embedding(leat_part_reader *r, const leat_json *v)
-{
-    int64_t count = leat_part_size(r, v, "count", 0), features = leat_part_size(r, v, "features", 0);
-    return count < 0 || features < 0 ? NULL : leat_embedding(r->model, count, features);
-}
-
-static leat_module *read_attention(leat_part_reader *r, const leat_json *v)
-{
-    leat_attention_opts o = { .features = leat_part_size(r, v, "features", 1), .causal = leat_part_flag(v, "causal") };
-    int64_t heads = leat_part_size(r, v, "heads", 1);
-    if (o.features < 0 || heads < 0 || heads > INT32_MAX || !read_number(r, v, "dropout", &o.dropout))
-        return NULL;
-    o.heads = (int)heads;
-    return leat_attention(r->model, &o);
-}
-
-static leat_module *read_residual(leat_part_reader *r, const leat_json *v)
-{
-    leat_residual_opts o = { .in = leat_part_size(r, v, "in", 0),
-                             .hidden = leat_part_size(r, v, "hidden", 0),
-                             .out = leat_part_size(r, v, "out", 0),
-                             .context = leat_part_size(r, v, "context", 0),
-                             .batch_norm = leat_part_flag(v, "batch_norm") };
-    int64_t blocks = leat_part_size(r, v, "blocks", 1);
-    if (r->status->code || !read_number(r, v, "dropout", &o.dropout) ||
-        !leat_part_activation(r, v, "activation", &o.activation))
-        return NULL;
-    if (blocks > r->file->count) /* each has tensors */
-        return leat_part_fail(r, LEAT_EFORMAT, "%lld blocks of a residual network have more tensors than the file",
-                              (long long)blocks);
-    o.blocks = (int)blocks;
-    return leat_residual_mlp(r->model, &o);
-}
-
-static leat_module *read_sequential(leat_part_reader *r, const leat_json *v)
-{
-    leat_module *net = leat_sequential(r->model);
-    for (const leat_json *child = v->first; child; child = child->next) {
-        leat_module *part = leat_part_read(r, child);
-        if (!part)
-            return NULL;
-        leat_sequential_add(net, part);
-    }
-    return net;
-}
-
-static const struct {
-    const char *type;
-    leat_module *(*read)(leat_part_reader *r, const leat_json *v);
-} readers[] = {
-    { "linear", read_linear },       { "weight_norm_linear", read_weight_norm },
-    { "dropout", read_dropout },     { "layer_norm", read_norm },
-    { "batch_norm", read_norm },     { "embedding", read_embedding },
-    { "attention", read_attention }, { "residual_mlp", read_residual },
+static const leat_module_type *const layers[] = {
+    &leat_linear_type,
+    &leat_masked_linear_type,
+    &leat_weight_norm_linear_type,
+    &leat_dropout_type,
+    &leat_layer_norm_type,
+    &leat_batch_norm_type,
+    &leat_embedding_type,
+    &leat_attention_type,
+    &leat_residual_type,
+    &leat_made_type,
+    NULL,
 };
+
+bool leat_part_is_name(const char *type, const char *name)
+{
+    for (; *type && (*type == *name || (*type == ' ' && *name == '_')); type++)
+        name++;
+    return !*type && !*name;
+}
+
+const leat_module_type *leat_part_find(leat_part_reader *r, const leat_json *v, const char *kind, int n,
+                                       const leat_module_type *const *const *lists)
+{
+    const char *type = leat_part_type(r, v);
+    for (int k = 0; type && k < n; k++) {
+        for (const leat_module_type *const *t = lists[k]; t && *t; t++) {
+            if ((*t)->read && leat_part_is_name(type, (*t)->name))
+                return *t;
+        }
+    }
+    return type ? leat_part_fail(r, LEAT_EFORMAT, "this version does not know the %s '%.80s'", kind, type) : NULL;
+}
 
 leat_module *leat_part_read(leat_part_reader *r, const leat_json *v)
 {
-    if (v && v->kind == LEAT_JSON_ARRAY)
-        return read_sequential(r, v);
     leat_activation f;
-    const char *type = leat_part_type(r, v);
-    if (find_activation(type, &f))
+    if (v && v->kind == LEAT_JSON_ARRAY)
+        return leat_sequential_type.read(r, v);
+    if (find_activation(leat_part_type(r, v), &f))
         return leat_activation_layer(r->model, f);
-    for (size_t i = 0; type && i < sizeof readers / sizeof *readers; i++) {
-        if (strcmp(type, readers[i].type) == 0)
-            return readers[i].read(r, v);
-    }
-    leat_module *part = type && r->other ? r->other(r, v, type) : NULL;
-    if (part || !type || r->status->code)
-        return part;
-    return leat_part_fail(r, LEAT_EFORMAT, "this version does not know the part '%.80s'", type);
+    const leat_module_type *const *const lists[] = { layers, r->layers[0], r->layers[1] };
+    const leat_module_type *type = r->status->code ? NULL : leat_part_find(r, v, "part", 3, lists);
+    return type ? type->read(r, v) : NULL;
+}
+
+leat_module *leat_part_module(leat_part_reader *r, const leat_json *v, const char *key)
+{
+    const leat_json *child = leat_json_get(v, key);
+    return child ? leat_part_read(r, child) : leat_part_fail(r, LEAT_EFORMAT, "there is no '%s'", key);
 }

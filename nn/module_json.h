@@ -1,21 +1,20 @@
 /*
- * Private: modules as JSON, for files that describe themselves.
+ * Private: modules as JSON, for files that describe themselves; the public half is in nn.h, "parts in files".
  *
- * A part without options is its type's name, "relu"; a sequential is the list of its children; any other part is an
- * object with its type and what its type's `write` adds: {"type":"linear","in":1,"out":128}. Reading goes through the
- * public constructors, by a table of names. A new type of module is described by a `write` in its leat_module_type and
- * a line in the table of module_json.c.
+ * A type is readable because its descriptor has a `read` and stands in the list of its kind: layers in module_json.c,
+ * transforms, bases and bijectors in flows/files/flow_json.c, a caller's own in the reader.
  */
-#ifndef LEAT_PARTS_H
-#define LEAT_PARTS_H
+#ifndef LEAT_MODULE_JSON_H
+#define LEAT_MODULE_JSON_H
 
 #include "nn.h"
 #include "../tensor/files/json.h"
 
-typedef struct leat_part_writer {
+struct leat_part_writer {
     leat_json_writer json;
     leat_status status; /* what could not be described */
-} leat_part_writer;
+    const void *own;    /* the caller's parts, for flows */
+};
 
 /* The part's value. A part whose type has no `write` fails the writer with its path and type. */
 void leat_part_write(leat_part_writer *w, const leat_module *m);
@@ -23,42 +22,38 @@ void leat_part_write(leat_part_writer *w, const leat_module *m);
 /* Records that a part cannot be described, with its place in front. */
 void leat_part_refuse(leat_part_writer *w, const leat_module *m, const char *format, ...) LEAT_PRINTF(3, 4);
 
-/* The `write` of types without options. */
-void leat_part_write_nothing(const leat_module *m, leat_part_writer *w);
-
-void leat_part_put_int(leat_part_writer *w, const char *key, int64_t value);
-void leat_part_put_bool(leat_part_writer *w, const char *key, bool value); /* only if true */
-void leat_part_put_number(leat_part_writer *w, const char *key, double value);
-void leat_part_put_text(leat_part_writer *w, const char *key, const char *value);
-
-typedef struct leat_part_reader {
+struct leat_part_reader {
     leat_model *model;
     const leat_safetensors *file; /* for parts that take their form from their buffers */
     const char *source;           /* the file's name, for messages */
-    char place[64];               /* in the model: "layers.3" */
+    char place[128];              /* in the model: "layers.3" */
     leat_status *status;
-    /* reads types that nn does not know; NULL, without a status, if neither does this */
-    leat_module *(*other)(struct leat_part_reader *r, const leat_json *v, const char *type);
-} leat_part_reader;
+    int64_t features;                         /* of the flow, for transforms of files that do not tell their own */
+    const void *own;                          /* the caller's parts, for flows */
+    const leat_module_type *const *layers[2]; /* beside those of nn; each ends with NULL, or is NULL */
+};
 
 /* The module, or NULL and a status. */
 leat_module *leat_part_read(leat_part_reader *r, const leat_json *v);
 
+/* The type that a part names, from n lists (each ends with NULL, or is NULL); NULL, and a status, if it is in none.
+ * `kind` is for the message. */
+const leat_module_type *leat_part_find(leat_part_reader *r, const leat_json *v, const char *kind, int n,
+                                       const leat_module_type *const *const *lists);
+
+/* Whether a file's word for a type is that name, whose words it may also separate by blanks, as files once did. */
+bool leat_part_is_name(const char *type, const char *name);
+
 /* The name of a part's type; NULL, and a status, if it has none. */
 const char *leat_part_type(leat_part_reader *r, const leat_json *v);
-
-/* A size in low .. 2^31, or -1 and a status. */
-int64_t leat_part_size(leat_part_reader *r, const leat_json *v, const char *key, int64_t low);
-bool leat_part_flag(const leat_json *v, const char *key); /* absent: false */
 
 /* An activation by its name; false, and a status, if it has none. */
 bool leat_part_activation(leat_part_reader *r, const leat_json *v, const char *key, leat_activation *f);
 const char *leat_activation_name(leat_activation f); /* of its op, "relu"; NULL: there is no such activation */
 
-/* How many numbers the largest tensor of the file has: a bound for what a description may ask for. */
+/* How many numbers the largest tensor of the file has: a bound for what a description may ask for; and whether a tensor
+ * of that shape is within it, or else a status. */
 int64_t leat_part_largest(const leat_part_reader *r);
-
-/* NULL and a status: "model.safetensors: layers.3: ..." */
-void *leat_part_fail(leat_part_reader *r, leat_code code, const char *format, ...) LEAT_PRINTF(3, 4);
+bool leat_part_holds(leat_part_reader *r, leat_shape shape);
 
 #endif

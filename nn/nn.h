@@ -9,7 +9,7 @@
  *         leat_tape_reset(tape);
  *         leat_var guess = leat_forward(net, leat_const(tape, x));
  *         leat_var loss = leat_mean(leat_square(leat_sub(guess, leat_const(tape, y))));
- *         if (leat_backward(loss) || leat_optim_step(adam)) ... leat_tape_errmsg(tape), leat_model_errmsg(model)
+ *         if (leat_backward(loss) || leat_optim_step(adam)) ... leat_model_status(model)->message
  *     }
  *     leat_model_free(model);
  *
@@ -55,6 +55,9 @@ LEAT_API leat_model *leat_model_new(const leat_model_opts *o); /* NULL options: 
 LEAT_API void leat_model_free(leat_model *m);                  /* NULL is allowed */
 LEAT_API leat_code leat_model_code(const leat_model *m);
 LEAT_API const char *leat_model_errmsg(const leat_model *m);
+/* The one question at the end: the failure that stands on the model, or else on the latest of its tapes, optimisers and
+ * fits that has one; code LEAT_OK if there is none. */
+LEAT_API const leat_status *leat_model_status(const leat_model *m);
 LEAT_API leat_code leat_model_fail(leat_model *m, leat_code code, const char *format, ...) LEAT_PRINTF(3, 4);
 LEAT_API leat_code leat_model_seal(leat_model *m);
 LEAT_API leat_arena *leat_model_arena(leat_model *m);
@@ -139,7 +142,9 @@ typedef struct leat_visitor {
     void (*leave)(struct leat_visitor *v, leat_module *m);
 } leat_visitor;
 
-struct leat_part_writer;
+typedef struct leat_part_writer leat_part_writer;
+typedef struct leat_part_reader leat_part_reader;
+typedef struct leat_json leat_json;
 
 typedef struct leat_module_type {
     const char *name;
@@ -151,9 +156,10 @@ typedef struct leat_module_type {
     leat_code (*loaded)(leat_module *m, leat_status *s);
     /* a few words for leat_summary: "2 -> 128"; may be NULL */
     void (*describe)(const leat_module *m, char *text, size_t size);
-    /* the library's own parts: the options that rebuild the module, for files that describe themselves (nn/module_json.h);
-     * NULL: such files refuse it */
-    void (*write)(const leat_module *m, struct leat_part_writer *w);
+    /* for files that describe themselves (see "parts in files"): the options that rebuild the module, and the module
+     * from them; NULL: such files refuse it */
+    void (*write)(const leat_module *m, leat_part_writer *w);
+    leat_module *(*read)(leat_part_reader *r, const leat_json *v);
 } leat_module_type;
 
 /* First member of every module. Zeroed memory from the model's arena, then leat_module_init. */
@@ -210,7 +216,13 @@ LEAT_API void leat_sequential_add(leat_module *sequential, leat_module *child);
 /* linear, activation, linear, activation, ..., linear; hidden widths end with 0 or after LEAT_MAX_HIDDEN, and may be
  * none: { 0 } or NULL. */
 #define LEAT_MAX_HIDDEN 32
+#define LEAT_MAX_GROUPS 8
 LEAT_API leat_module *leat_mlp(leat_model *m, int64_t in, const int64_t *hidden, int64_t out, leat_activation f);
+
+/* A linear layer whose weight is multiplied by the buffer `mask` [out, in], zeros and ones, at first zeros:
+ * leat_linear_mask gives it to be filled in (data NULL if the layer could not be built). */
+LEAT_API leat_module *leat_masked_linear(leat_model *m, int64_t in, int64_t out);
+LEAT_API leat_tensor leat_linear_mask(const leat_module *linear);
 
 /* x in training and evaluation alike. */
 LEAT_API leat_module *leat_identity_layer(leat_model *m);
@@ -269,9 +281,10 @@ typedef struct leat_residual_opts {
 LEAT_API leat_module *leat_residual_mlp(leat_model *m, const leat_residual_opts *o);
 
 /*
- * MADE (Germain et al. 2015): an MLP [batch, features] -> [batch, outputs * features] of which output k of feature j,
- * column k * features + j, depends on the features before j in `order` alone, and on the context, which all may see.
- * Linear layers whose weights are multiplied by masks (buffers `mask`, from degrees); linear, activation, ..., as in a
+ * MADE (Germain et al. 2015): an MLP [batch, features] -> [batch, features * (sum of widths)], of which what belongs to
+ * feature j depends on the features before j in `order` alone, and on the context, which all may see. The columns are
+ * those that couplings read: the groups one after the other, and in a group of width w, columns j w .. j w + w - 1 for
+ * feature j. Linear layers whose weights are multiplied by masks (buffers `mask`, from degrees); linear, activation, ..., as in a
  * sequential: net.0.weight, net.0.bias, net.0.mask, ... A feature's degree is its place in the order, from 1 on. Hidden
  * units have degrees 1 .. features-1 in turn; with a context (or one feature) 0 .. features-1, and those of degree 0
  * see the context alone: without them the first output of the order could not depend on it. So layers at least
@@ -280,12 +293,52 @@ LEAT_API leat_module *leat_residual_mlp(leat_model *m, const leat_residual_opts 
  * a later one.
  */
 typedef struct leat_made_opts {
-    int64_t features, outputs, context; /* outputs: for each feature, 0: 1 */
+    int64_t features, context;
+    int64_t widths[LEAT_MAX_GROUPS]; /* numbers of each group for a feature; they end with 0; none: one group of 1 */
     int64_t hidden[LEAT_MAX_HIDDEN];
     const int64_t *order;       /* order[j]: the place of feature j, a permutation of 0 ..; NULL: 0, 1, 2, ... */
     leat_activation activation; /* LEAT_IDENTITY (0): ReLU */
 } leat_made_opts;
 LEAT_API leat_module *leat_made(leat_model *m, const leat_made_opts *o);
+
+/* ---- parts in files ---------------------------------------------------------------------------------------------- */
+
+/*
+ * A file that describes itself holds a part as its type's name, "relu", if it has no options; a sequential as the list of
+ * its children; any other part as an object of its type and what the type's `write` puts there:
+ * {"type":"linear","in":1,"out":128}. `read` gets that object back and calls the constructor. A type of your own has
+ * both and is told to whoever reads the file:
+ *
+ *     static void waves_write(const leat_module *m, leat_part_writer *w)
+ *     {
+ *         leat_part_put_int(w, "in", ((const waves *)m)->in);
+ *         leat_part_put_module(w, "net", ((const waves *)m)->net);
+ *     }
+ *     static leat_module *waves_read(leat_part_reader *r, const leat_json *v)
+ *     {
+ *         int64_t in = leat_part_size(r, v, "in", 1);
+ *         leat_module *net = leat_part_module(r, v, "net");
+ *         return net && in > 0 ? waves_of(leat_part_model(r), in, net) : NULL;
+ *     }
+ *
+ * A file is a stranger's word: what it says is checked before memory is taken for it, and NULL is returned with a status.
+ */
+LEAT_API void leat_part_write_nothing(const leat_module *m, leat_part_writer *w); /* the `write` of a name alone */
+LEAT_API void leat_part_put_int(leat_part_writer *w, const char *key, int64_t value);
+LEAT_API void leat_part_put_bool(leat_part_writer *w, const char *key, bool value); /* only if true */
+LEAT_API void leat_part_put_number(leat_part_writer *w, const char *key, double value);
+LEAT_API void leat_part_put_text(leat_part_writer *w, const char *key, const char *value);
+LEAT_API void leat_part_put_shape(leat_part_writer *w, const char *key, const leat_shape *shape);
+LEAT_API void leat_part_put_module(leat_part_writer *w, const char *key, const leat_module *m);
+
+LEAT_API leat_model *leat_part_model(leat_part_reader *r); /* to build in */
+LEAT_API int64_t leat_part_size(leat_part_reader *r, const leat_json *v, const char *key, int64_t low); /* or -1 */
+LEAT_API bool leat_part_flag(const leat_json *v, const char *key); /* absent: false */
+LEAT_API bool leat_part_number(leat_part_reader *r, const leat_json *v, const char *key, double *number);
+LEAT_API bool leat_part_shape(leat_part_reader *r, const leat_json *v, const char *key, leat_shape *shape);
+LEAT_API leat_module *leat_part_module(leat_part_reader *r, const leat_json *v, const char *key); /* any layer */
+/* NULL, and the status "model.safetensors: layers.3: ..." */
+LEAT_API void *leat_part_fail(leat_part_reader *r, leat_code code, const char *format, ...) LEAT_PRINTF(3, 4);
 
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@ static void set_hidden(int64_t hidden[LEAT_MAX_HIDDEN], const app_sizes *sizes)
 static leat_flow *build_nice(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
 {
     enum { NOTEBOOK, PAPER };
-    leat_nice_opts nice = o->preset == PAPER ? leat_nice_paper(dim)
+    leat_nice_opts nice = o->preset == PAPER ? leat_nice_paper(m, dim)
                                              : (leat_nice_opts){ .dim = dim, .couplings = 6, .hidden = { 128, 128 } };
     nice.context = context;
     if (o->couplings)

@@ -301,7 +301,7 @@ static leat_code draw_given(app_run *r, leat_tensor *out)
         return r->status.code;
     for (int64_t i = 0; i < n; i++)
         memcpy(given.data + i * width, all.data + i % rows * width, (size_t)width * sizeof(leat_real));
-    if (leat_flow_draw_given(r->flow, r->tape, 0, n, 1, given, x.data))
+    if (leat_flow_draw_rows(r->flow, r->tape, 0, n, 1, given, x.data))
         return leat_fail(&r->status, leat_tape_code(r->tape), "drawing samples: %s", leat_tape_errmsg(r->tape));
     join(out->data, &x, &given, n);
     return LEAT_OK;

@@ -46,7 +46,7 @@ static leat_code draw(app_trained *m, const settings *o, int64_t first, int64_t 
 {
     leat_tensor rows = { block, LEAT_SHAPE(n, leat_flow_dim(m->flow)) };
 
-    if (leat_flow_draw_given(m->flow, m->tape, first, n, o->temperature, context, block)) {
+    if (leat_flow_draw_rows(m->flow, m->tape, first, n, o->temperature, context, block)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "drawing rows from %lld: %s", (long long)first,
                          leat_tape_errmsg(m->tape));
     }

@@ -1,6 +1,5 @@
 /* Base distributions: the densities that a flow maps data to. Log-densities are sums over features of one row. */
 #include "../flow_impl.h"
-#include "../../nn/module_json.h"
 
 static const leat_base_type *type_of(const leat_base *b)
 {
@@ -13,6 +12,11 @@ leat_var leat_base_log_prob(leat_base *b, leat_var z, leat_var context)
         return (leat_var){ .tape = z.tape };
     const leat_scope *was = leat_tape_enter(z.tape, &b->module.scope);
     leat_var y = type_of(b)->log_prob(b, z, context);
+    leat_shape shape = leat_var_shape(y), rows = LEAT_SHAPE(leat_var_size(z, 0));
+    char text[LEAT_SHAPE_TEXT];
+    if (!leat_tape_code(z.tape) && !leat_shape_equal(&shape, &rows))
+        y = leat_tape_fail(z.tape, LEAT_ESHAPE, "a log-density for each of %lld rows is needed, and the base gives %s",
+                           (long long)rows.size[0], leat_shape_print(&shape, text));
     leat_tape_enter(z.tape, was);
     return y;
 }
@@ -25,6 +29,11 @@ leat_var leat_base_sample(leat_base *b, leat_tape *t, int64_t n, double temperat
                      : leat_tape_fail(t, LEAT_EARG, "the temperature is %g, and must not be negative", temperature);
     leat_tape_enter(t, was);
     return z;
+}
+
+int64_t leat_base_numbers(const leat_base *b)
+{
+    return type_of(b)->numbers_per_row ? type_of(b)->numbers_per_row(b) : b->dim;
 }
 
 static leat_base *base_new(leat_model *m, const leat_base_type *type, int64_t dim, size_t size)
@@ -53,15 +62,21 @@ static leat_var normal_sample(leat_base *b, leat_tape *t, int64_t n, double temp
     return temperature == 1 ? eps : leat_mul_scalar(eps, temperature);
 }
 
-static const leat_base_type normal_type = {
-    .module = { .name = "normal", .write = leat_part_write_nothing },
+static leat_module *normal_read(leat_part_reader *r, const leat_json *v)
+{
+    (void)v;
+    return (leat_module *)leat_normal(r->model, r->features);
+}
+
+const leat_base_type leat_normal_type = {
+    .module = { .name = "normal", .write = leat_part_write_nothing, .read = normal_read },
     .log_prob = normal_log_prob,
     .sample = normal_sample,
 };
 
 leat_base *leat_normal(leat_model *m, int64_t dim)
 {
-    return base_new(m, &normal_type, dim, sizeof(leat_base));
+    return base_new(m, &leat_normal_type, dim, sizeof(leat_base));
 }
 
 /* ---- diagonal normal --------------------------------------------------------------------------------------------- */
@@ -93,15 +108,24 @@ static void diagonal_visit(leat_module *m, leat_visitor *v)
     leat_visit_param(v, m, d->log_scale);
 }
 
-static const leat_base_type diagonal_normal_type = {
-    .module = { .name = "diagonal normal", .visit = diagonal_visit, .write = leat_part_write_nothing },
+static leat_module *diagonal_normal_read(leat_part_reader *r, const leat_json *v)
+{
+    (void)v;
+    return (leat_module *)leat_diagonal_normal(r->model, r->features);
+}
+
+const leat_base_type leat_diagonal_normal_type = {
+    .module = { .name = "diagonal_normal",
+                .visit = diagonal_visit,
+                .write = leat_part_write_nothing,
+                .read = diagonal_normal_read },
     .log_prob = diagonal_log_prob,
     .sample = diagonal_sample,
 };
 
 leat_base *leat_diagonal_normal(leat_model *m, int64_t dim)
 {
-    diagonal_normal *d = (diagonal_normal *)base_new(m, &diagonal_normal_type, dim, sizeof *d);
+    diagonal_normal *d = (diagonal_normal *)base_new(m, &leat_diagonal_normal_type, dim, sizeof *d);
     if (!d)
         return NULL;
     d->loc = leat_param_new(&d->base.module, "loc", LEAT_SHAPE(dim), leat_init_zeros());
@@ -121,25 +145,23 @@ static leat_var logistic_log_prob(leat_base *b, leat_var z, leat_var context)
 static leat_var logistic_sample(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context)
 {
     (void)context;
-    leat_tensor draw = { .shape = LEAT_SHAPE(n, b->dim) };
-    int64_t count = leat_shape_count(&draw.shape);
-    if (count < 0)
-        return leat_tape_fail(t, LEAT_ENOMEM, "no memory could hold %lld draws", (long long)n);
-    draw.data = leat_tape_alloc(t, (size_t)count * sizeof(leat_real));
-    if (!draw.data)
-        return (leat_var){ .tape = t };
-    leat_rng_fill_logistic(leat_tape_rng(t), draw.data, count);
-    leat_var eps = leat_borrow(t, draw);
+    leat_var eps = leat_rand_by(t, LEAT_SHAPE(n, b->dim), leat_rng_fill_logistic);
     return temperature == 1 ? eps : leat_mul_scalar(eps, temperature);
 }
 
-static const leat_base_type logistic_type = {
-    .module = { .name = "logistic", .write = leat_part_write_nothing },
+static leat_module *logistic_read(leat_part_reader *r, const leat_json *v)
+{
+    (void)v;
+    return (leat_module *)leat_logistic(r->model, r->features);
+}
+
+const leat_base_type leat_logistic_type = {
+    .module = { .name = "logistic", .write = leat_part_write_nothing, .read = logistic_read },
     .log_prob = logistic_log_prob,
     .sample = logistic_sample,
 };
 
 leat_base *leat_logistic(leat_model *m, int64_t dim)
 {
-    return base_new(m, &logistic_type, dim, sizeof(leat_base));
+    return base_new(m, &leat_logistic_type, dim, sizeof(leat_base));
 }

@@ -85,7 +85,7 @@ static double larger(double a, double b)
 static double row_distance(leat_tensor a, leat_tensor b, leat_tensor other)
 {
     double worst = 0;
-    int64_t rows = a.shape.size[0], dim = a.shape.size[1];
+    int64_t rows = a.shape.size[0], dim = rows ? leat_shape_count(&a.shape) / rows : 0;
     for (int64_t r = 0; r < rows; r++) {
         double scale = 1;
         for (int64_t i = r * dim; i < (r + 1) * dim; i++)
@@ -121,19 +121,14 @@ static void check_round_trip(check *c, leat_tensor from, bool inverse_first)
 }
 
 /* Distance of one row's Jacobian from [I 0; * diag], kept features first. */
-static double triangle_distance(const leat_mask *mask, const double *j)
+static double triangle_distance(const leat_mask *mask, const bool *moved, const double *j)
 {
     double worst = 0;
     for (int64_t row = 0; row < mask->dim; row++) {
-        for (int64_t k = 0; k < mask->moved; k++) {
-            int64_t column = mask->moved_index[k];
-            if (column != row)
-                worst = worse(worst, fabs(j[row * mask->dim + column]));
+        for (int64_t column = 0; column < mask->dim; column++) {
+            if (column == row ? !moved[row] : moved[column] || !moved[row])
+                worst = worse(worst, fabs(j[row * mask->dim + column] - (column == row)));
         }
-    }
-    for (int64_t k = 0; k < mask->kept; k++) {
-        for (int64_t m = 0; m < mask->kept; m++)
-            worst = worse(worst, fabs(j[mask->kept_index[k] * mask->dim + mask->kept_index[m]] - (k == m)));
     }
     return worst;
 }
@@ -156,10 +151,13 @@ static void check_jacobian(check *c, leat_tensor from)
     }
     const leat_transform_type *type = c->layer ? (const leat_transform_type *)c->layer->module.type : NULL;
     leat_tensor logdet = leat_value(z.logdet);
+    bool *moved = leat_arena_zalloc(c->arena, (size_t)c->dim);
+    if (moved && type && type->mask && from.shape.rank == 2)
+        leat_mask_trace(type->mask(c->layer), c->dim, moved);
     for (int64_t r = 0; r < rows; r++) {
         double *j = jacobian + r * c->dim * c->dim, said = (double)logdet.data[r];
-        if (type && type->mask)
-            judge(c, &c->report->triangle, triangle_distance(type->mask(c->layer), j),
+        if (type && type->mask && moved && from.shape.rank == 2)
+            judge(c, &c->report->triangle, triangle_distance(type->mask(c->layer), moved, j),
                   "the conditioner sees what it moves: the Jacobian is not block triangular");
         judge(c, &c->report->logdet_jacobian, fabs(said - leat_log_abs_det(j, c->dim)) / larger(1, fabs(said)),
               "the log-determinant is not that of the Jacobian");
@@ -174,14 +172,7 @@ static void check_moved(check *c)
         complain(c, "out of memory");
         return;
     }
-    for (int i = 0; i < c->flow->length; i++) {
-        const leat_transform *layer = c->flow->layers[i];
-        const leat_transform_type *type = (const leat_transform_type *)layer->module.type;
-        if (type->trace_moved)
-            type->trace_moved(layer, c->dim, moved);
-        else
-            memset(moved, true, (size_t)c->dim);
-    }
+    leat_transform_trace(&c->flow->chain->transform, c->dim, moved);
     for (int64_t j = 0; j < c->dim && c->report->never_moved < 0; j++) {
         if (!moved[j])
             c->report->never_moved = j;
@@ -215,11 +206,14 @@ static void check_all(check *c, leat_tensor x)
     leat_var context = leat_flow_see_context(c->flow, context_of(c, x.shape.size[0]));
     leat_tensor z = copy_value(c, leat_base_sample(c->flow->base, c->tape, x.shape.size[0], 1, context));
     leat_tensor h = x;
-    for (int i = 0; i < c->flow->length && z.data && h.data; i++) {
-        check_part(c, c->flow->layers[i], h, z);
+    for (int i = 0; i < leat_flow_length(c->flow) && z.data && h.data; i++) {
+        c->layer = leat_flow_layer(c->flow, i);
         leat_tape_reset(c->tape);
         leat_tape_set_recording(c->tape, false);
-        h = copy_value(c, run(c, leat_const(c->tape, h), false).y);
+        leat_tensor next = copy_value(c, run(c, leat_const(c->tape, h), false).y);
+        z.shape = next.shape;
+        check_part(c, c->layer, h, z);
+        h = next;
     }
     c->layer = NULL;
     if (!z.data || !h.data) {

@@ -9,7 +9,7 @@ leat_code leat_jacobian(leat_var y, leat_var x, double *jacobian)
 {
     leat_tape *t = y.tape;
     leat_tensor cotangent = { .shape = leat_var_shape(y) };
-    int64_t rows = leat_var_size(y, 0), dim = leat_var_size(y, 1), count = rows * dim;
+    int64_t rows = leat_var_size(y, 0), count = leat_shape_count(&cotangent.shape), dim = rows ? count / rows : 0;
     cotangent.data = leat_tape_alloc(t, (size_t)count * sizeof(leat_real));
     if (!cotangent.data)
         return leat_tape_code(t);

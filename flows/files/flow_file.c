@@ -159,7 +159,7 @@ leat_flow *leat_flow_load(const char *path, const leat_flow_load_opts *o, leat_f
     leat_arena_init(&scratch, o->model.allocator);
     if (!leat_safetensors_read(path, &scratch, &file, &own)) {
         leat_model *m = leat_model_new(&o->model);
-        leat_part_reader r = { .model = m, .file = &file, .source = path, .status = &own };
+        leat_part_reader r = { .model = m, .file = &file, .source = path, .status = &own, .own = &o->own };
         if (m)
             flow = load(&r, o, &scratch, info);
         else

@@ -1,35 +1,52 @@
 /*
  * A flow as JSON and back:
  *
- *     {"format":1,"dim":2,"context":0,"input":true,"base":"normal",
- *      "layers":[{"type":"coupling","elementwise":"affine","snet":[{"type":"linear","in":1,"out":9},"relu",..],..},..]}
+ *     {"format":2,"dim":2,"context":0,"input":true,"base":"normal",
+ *      "layers":[{"type":"coupling","dim":2,"elementwise":"affine","snet":[{"type":"linear","in":1,"out":9},..],..},..]}
  *
- * Parts are written as nn/module_json.h has it. What stands in buffers (masks, orders) is not repeated: reading takes it from
- * the tensors of the same file. A new transform, base or elementwise bijector is a line in a table below.
+ * Parts are written as nn.h has it. What stands in buffers (masks, orders) is not repeated: reading takes it from the
+ * tensors of the same file. Format 1 told no "dim" of a transform: it was the flow's.
  */
 #include "flow_json.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Every transform, base and bijector that a file can hold, beside the caller's. */
+static const leat_module_type *const transforms[] = {
+    &leat_coupling_type.module,
+    &leat_conditional_type.module,
+    &leat_permutation_type.module,
+    &leat_reverse_type.module,
+    &leat_diagonal_scale_type.module,
+    &leat_actnorm_type.module,
+    &leat_lu_linear_type.module,
+    &leat_standardizer_type.module,
+    &leat_batch_norm_transform_type.module,
+    &leat_chain_type.module,
+    &leat_view_type.module,
+    &leat_split_type.module,
+    &leat_inverse_of_type.module,
+    NULL,
+};
+static const leat_module_type *const bases[] = { &leat_normal_type.module, &leat_diagonal_normal_type.module,
+                                                 &leat_logistic_type.module, NULL };
+static const leat_elementwise *const elementwises[] = { &leat_additive, &leat_affine, NULL };
+
 /* ---- elementwise bijectors --------------------------------------------------------------------------------------- */
 
-static const leat_elementwise *const elementwises[] = { &leat_additive, &leat_affine };
-enum { ELEMENTWISES = sizeof elementwises / sizeof *elementwises };
-
-static const leat_elementwise *find_elementwise(const char *name)
+static const leat_elementwise *find_elementwise(const leat_elementwise *const *list, const char *name)
 {
-    for (int i = 0; i < ELEMENTWISES; i++) {
-        if (strcmp(elementwises[i]->name, name) == 0)
-            return elementwises[i];
-    }
-    return NULL;
+    while (list && *list && !leat_part_is_name(name, (*list)->name))
+        list++;
+    return list ? *list : NULL;
 }
 
 static bool same_constants(const leat_elementwise *a, const leat_elementwise *b)
 {
     bool same = memcmp(a->number, b->number, sizeof a->number) == 0;
-    for (int g = 0; g < LEAT_MAX_THETA && b->theta[g].name; g++)
+    for (int g = 0; g < LEAT_MAX_GROUPS && b->theta[g].name; g++)
         same = same && a->theta[g].width == b->theta[g].width;
     return same;
 }
@@ -37,18 +54,18 @@ static bool same_constants(const leat_elementwise *a, const leat_elementwise *b)
 /* "affine", or with constants other than the bijector's usual ones {"type":"spline","widths":[..],"numbers":[..]} */
 void leat_elementwise_write(leat_part_writer *w, const leat_module *owner, const leat_elementwise *e)
 {
-    const leat_elementwise *known = find_elementwise(e->name);
-    if (!known || known->forward != e->forward || known->inverse != e->inverse) {
-        leat_part_refuse(w, owner, "a file cannot describe the elementwise bijector '%.80s'", e->name);
-    } else if (same_constants(e, known)) {
+    const leat_elementwise *known = find_elementwise(elementwises, e->name);
+    leat_json_key(&w->json, "elementwise");
+    if (known && (known->forward != e->forward || known->inverse != e->inverse)) {
+        leat_part_refuse(w, owner, "the elementwise bijector '%.80s' has the name of another one of leat", e->name);
+    } else if (known && same_constants(e, known)) {
         leat_json_put_text(&w->json, e->name);
     } else {
         leat_json_open(&w->json, '{');
-        leat_json_key(&w->json, "type");
-        leat_json_put_text(&w->json, e->name);
+        leat_part_put_text(w, "type", e->name);
         leat_json_key(&w->json, "widths");
         leat_json_open(&w->json, '[');
-        for (int g = 0; g < LEAT_MAX_THETA && e->theta[g].name; g++)
+        for (int g = 0; g < LEAT_MAX_GROUPS && e->theta[g].name; g++)
             leat_json_put_int(&w->json, e->theta[g].width);
         leat_json_close(&w->json, ']');
         leat_json_key(&w->json, "numbers");
@@ -66,7 +83,7 @@ static bool read_constants(const leat_json *v, leat_elementwise *e)
     if (!widths || widths->kind != LEAT_JSON_ARRAY || !numbers || numbers->kind != LEAT_JSON_ARRAY)
         return false;
     const leat_json *at = widths->first;
-    for (int g = 0; g < LEAT_MAX_THETA && e->theta[g].name; g++, at = at->next) {
+    for (int g = 0; g < LEAT_MAX_GROUPS && e->theta[g].name; g++, at = at->next) {
         if (!at || !leat_json_int(at, 1, 1 << 20, &e->theta[g].width))
             return false;
     }
@@ -78,20 +95,28 @@ static bool read_constants(const leat_json *v, leat_elementwise *e)
     return !at && !number;
 }
 
-static bool read_elementwise(leat_part_reader *r, const leat_json *v, leat_elementwise *e)
+const leat_elementwise *leat_elementwise_read(leat_part_reader *r, const leat_json *owner)
 {
+    const leat_own_parts *own = r->own;
+    const leat_json *v = leat_json_get(owner, "elementwise");
     const char *type = leat_part_type(r, v);
-    const leat_elementwise *known = type ? find_elementwise(type) : NULL;
-    if (!known) {
-        if (type)
-            leat_part_fail(r, LEAT_EFORMAT, "this version does not know the elementwise bijector '%.80s'", type);
-        return false;
-    }
-    *e = *known;
-    if (v->kind == LEAT_JSON_STRING || read_constants(v, e))
-        return true;
-    leat_part_fail(r, LEAT_EFORMAT, "the constants of '%.80s' are not whole", type);
-    return false;
+    const leat_elementwise *known = type ? find_elementwise(elementwises, type) : NULL;
+    if (type && !known && own)
+        known = find_elementwise(own->elementwises, type);
+    if (!known)
+        return type ? leat_part_fail(r, LEAT_EFORMAT, "this version does not know the elementwise bijector '%.80s'",
+                                     type)
+                    : NULL;
+    if (v->kind == LEAT_JSON_STRING)
+        return known;
+    size_t size = known->size ? known->size : sizeof *known;
+    leat_elementwise *e = leat_arena_alloc(leat_model_arena(r->model), size);
+    if (!e)
+        return leat_part_fail(r, LEAT_ENOMEM, "out of memory for '%.80s'", type);
+    memcpy(e, known, size);
+    if (read_constants(v, e))
+        return same_constants(e, known) ? known : e;
+    return leat_part_fail(r, LEAT_EFORMAT, "the constants of '%.80s' are not whole", type);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
@@ -103,13 +128,8 @@ static void write_flow(leat_part_writer *w, const leat_flow *f)
     leat_part_put_int(w, "dim", leat_flow_dim(f));
     leat_part_put_int(w, "context", f->context);
     leat_part_put_bool(w, "input", f->input != NULL);
-    leat_json_key(&w->json, "base");
-    leat_part_write(w, &f->base->module);
-    leat_json_key(&w->json, "layers");
-    leat_json_open(&w->json, '[');
-    for (int i = f->input ? 1 : 0; i < f->length; i++)
-        leat_part_write(w, &f->layers[i]->module);
-    leat_json_close(&w->json, ']');
+    leat_part_put_module(w, "base", &f->base->module);
+    leat_chain_type.module.write(&f->chain->transform.module, w);
     leat_json_close(&w->json, '}');
 }
 
@@ -133,132 +153,73 @@ char *leat_flow_describe(leat_flow *f, leat_arena *a, leat_status *s)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-static const leat_tensor *own_tensor(leat_part_reader *r, const char *name)
+int64_t leat_part_features(const leat_part_reader *r)
 {
-    char path[100];
+    return r->features;
+}
+
+/* Most parts have a tensor with a number for each feature; the few flows without one are small. */
+static bool is_bounded(leat_part_reader *r, int64_t features)
+{
+    int64_t most = leat_part_largest(r);
+    if (features <= (most > 65536 ? most : 65536))
+        return true;
+    leat_part_fail(r, LEAT_EFORMAT, "%lld features are more than the file has numbers", (long long)features);
+    return false;
+}
+
+int64_t leat_read_dim(leat_part_reader *r, const leat_json *v)
+{
+    int64_t dim = leat_json_get(v, "dim") ? leat_part_size(r, v, "dim", 1) : r->features;
+    return dim > 0 && is_bounded(r, dim) ? dim : -1;
+}
+
+const leat_tensor *leat_read_tensor(leat_part_reader *r, const char *name, int64_t features)
+{
+    char path[200];
     snprintf(path, sizeof path, "%s.%s", r->place, name);
     const leat_tensor *t = leat_safetensors_find(r->file, path);
-    return t ? t : leat_part_fail(r, LEAT_EFORMAT, "there is no tensor '%s'", path);
+    if (!t)
+        return leat_part_fail(r, LEAT_EFORMAT, "there is no tensor '%s'", path);
+    if (t->shape.rank == 1 && t->shape.size[0] == features)
+        return t;
+    return leat_part_fail(r, LEAT_ESHAPE, "the tensor '%s' is not one of %lld features", name, (long long)features);
 }
 
-static leat_transform *read_coupling(leat_part_reader *r, const leat_json *v, int64_t dim)
+/* Its name stands in r->place for the time of the call. */
+leat_transform *leat_part_transform(leat_part_reader *r, const leat_json *v, const char *format, ...)
 {
-    leat_elementwise e;
-    const leat_tensor *values = own_tensor(r, "mask");
-    if (!values || !read_elementwise(r, leat_json_get(v, "elementwise"), &e))
-        return NULL;
-    if (values->shape.rank != 1 || values->shape.size[0] != dim)
-        return leat_part_fail(r, LEAT_ESHAPE, "the mask is not one of %lld features", (long long)dim);
-    leat_mask mask = leat_mask_of(r->model, dim, values->data);
-    if (leat_json_get(v, "net")) {
-        leat_module *net = leat_part_read(r, leat_json_get(v, "net"));
-        return net ? leat_coupling(r->model, mask, e, net) : NULL;
-    }
-    leat_module *nets[LEAT_MAX_THETA];
-    for (int g = 0; g < LEAT_MAX_THETA && e.theta[g].name; g++) {
-        char key[80];
-        snprintf(key, sizeof key, "%.70snet", e.theta[g].name);
-        nets[g] = leat_part_read(r, leat_json_get(v, key));
-        if (!nets[g])
-            return NULL;
-    }
-    return leat_coupling_nets(r->model, mask, e, nets);
+    size_t was = strlen(r->place);
+    int n = snprintf(r->place + was, sizeof r->place - was, "%s", was ? "." : "");
+    va_list args;
+    va_start(args, format);
+    vsnprintf(r->place + was + n, sizeof r->place - was - (size_t)n, format, args);
+    va_end(args);
+    const leat_own_parts *own = r->own;
+    const leat_module_type *const *const lists[] = { transforms, own ? own->transforms : NULL };
+    const leat_module_type *type =
+        v ? leat_part_find(r, v, "transform", 2, lists) : leat_part_fail(r, LEAT_EFORMAT, "the transform is missing");
+    leat_module *t = type ? type->read(r, v) : NULL;
+    if (type && !t && !r->status->code && !leat_model_code(r->model))
+        leat_part_fail(r, LEAT_EFORMAT, "the %s could not be read", type->name);
+    r->place[was] = '\0';
+    return (leat_transform *)t;
 }
 
-/* In any order: the tensors bring the right one. */
-static leat_transform *read_permutation(leat_part_reader *r, const leat_json *v, int64_t dim)
+leat_transform *leat_part_inner(leat_part_reader *r, const leat_json *v, const char *key)
 {
-    (void)v;
-    const leat_tensor *order = own_tensor(r, "order"); /* it bounds dim by the size of the file */
-    if (order && order->shape.rank == 1 && order->shape.size[0] == dim)
-        return leat_permutation(r->model, dim, NULL);
-    return order ? leat_part_fail(r, LEAT_ESHAPE, "the order is not one of %lld features", (long long)dim) : NULL;
+    return leat_part_transform(r, leat_json_get(v, key), "%s", key);
 }
 
-static leat_transform *read_reverse(leat_part_reader *r, const leat_json *v, int64_t dim)
+static leat_base *read_base(leat_part_reader *r, const leat_json *v)
 {
-    (void)v;
-    return leat_reverse(r->model, dim);
-}
-
-static leat_transform *read_scale(leat_part_reader *r, const leat_json *v, int64_t dim)
-{
-    (void)v;
-    return leat_diagonal_scale(r->model, dim);
-}
-
-static leat_transform *read_actnorm(leat_part_reader *r, const leat_json *v, int64_t dim)
-{
-    (void)v;
-    return leat_actnorm(r->model, dim);
-}
-
-static leat_transform *read_batch_norm(leat_part_reader *r, const leat_json *v, int64_t dim)
-{
-    leat_norm_opts o = { 0 };
-    if (leat_json_number(leat_json_get(v, "eps"), &o.eps) &&
-        leat_json_number(leat_json_get(v, "momentum"), &o.momentum))
-        return leat_batch_norm_transform(r->model, dim, &o);
-    return leat_part_fail(r, LEAT_EFORMAT, "a batch norm without 'eps' and 'momentum'");
-}
-
-static leat_transform *read_lu(leat_part_reader *r, const leat_json *v, int64_t dim)
-{
-    (void)v;
-    return leat_lu_linear(r->model, dim);
-}
-
-static leat_transform *read_standardizer(leat_part_reader *r, const leat_json *v, int64_t dim)
-{
-    (void)v;
-    return leat_standardizer(r->model, dim, NULL, NULL);
-}
-
-static const struct {
-    const char *type;
-    leat_transform *(*read)(leat_part_reader *r, const leat_json *v, int64_t dim);
-} transforms[] = {
-    { "coupling", read_coupling },    { "permutation", read_permutation },  { "reverse", read_reverse },
-    { "diagonal scale", read_scale }, { "actnorm", read_actnorm },          { "batch norm", read_batch_norm },
-    { "lu linear", read_lu },         { "standardize", read_standardizer },
-};
-
-static const struct {
-    const char *type;
-    leat_base *(*build)(leat_model *m, int64_t dim);
-} bases[] = {
-    { "normal", leat_normal },
-    { "diagonal normal", leat_diagonal_normal },
-    { "logistic", leat_logistic },
-};
-
-static leat_transform *read_transform(leat_part_reader *r, const leat_json *v, int64_t dim)
-{
-    const char *type = leat_part_type(r, v);
-    for (size_t i = 0; type && i < sizeof transforms / sizeof *transforms; i++) {
-        if (strcmp(type, transforms[i].type) == 0)
-            return transforms[i].read(r, v, dim);
-    }
-    return type ? leat_part_fail(r, LEAT_EFORMAT, "this version does not know the transform '%.80s'", type) : NULL;
-}
-
-static leat_base *read_base(leat_part_reader *r, const leat_json *v, int64_t dim)
-{
-    const char *type = leat_part_type(r, v);
-    for (size_t i = 0; type && i < sizeof bases / sizeof *bases; i++) {
-        if (strcmp(type, bases[i].type) == 0)
-            return bases[i].build(r->model, dim);
-    }
-    return type ? leat_part_fail(r, LEAT_EFORMAT, "this version does not know the base '%.80s'", type) : NULL;
-}
-
-/* Conditioners' layers that are the flows' own. */
-static leat_module *read_layer(leat_part_reader *r, const leat_json *v, const char *type)
-{
-    if (strcmp(type, "bounded scale") != 0)
-        return NULL;
-    int64_t columns = leat_part_size(r, v, "columns", 0);
-    return columns < 0 ? NULL : leat_bounded_scale(r->model, columns, leat_part_flag(v, "learned"));
+    const leat_own_parts *own = r->own;
+    snprintf(r->place, sizeof r->place, "base");
+    const leat_module_type *const *const lists[] = { bases, own ? own->bases : NULL };
+    const leat_module_type *type = leat_part_find(r, v, "base", 2, lists);
+    leat_base *base = type ? (leat_base *)type->read(r, v) : NULL;
+    r->place[0] = '\0';
+    return base;
 }
 
 static bool read_format(leat_part_reader *r, const leat_json *top)
@@ -272,62 +233,50 @@ static bool read_format(leat_part_reader *r, const leat_json *top)
     return !r->status->code;
 }
 
-/* Most parts have a tensor with a number for each feature; the few flows without one are small. */
-static int64_t most_features(const leat_part_reader *r)
-{
-    int64_t most = leat_part_largest(r);
-    return most > 65536 ? most : 65536;
-}
-
 /* A feature's mean and sd come with the tensors. */
 static bool read_input(leat_part_reader *r, leat_flow *flow)
 {
+    int64_t context = leat_flow_context(flow);
     snprintf(r->place, sizeof r->place, "input");
-    const leat_tensor *mean = own_tensor(r, "mean"), *context = NULL;
-    if (!mean || mean->shape.rank != 1 || mean->shape.size[0] != leat_flow_dim(flow))
-        return mean &&
-               leat_part_fail(r, LEAT_ESHAPE, "the mean is not one of %lld features", (long long)leat_flow_dim(flow));
+    bool ok = leat_read_tensor(r, "mean", leat_flow_dim(flow)) != NULL;
     snprintf(r->place, sizeof r->place, "context");
-    if (leat_flow_context(flow))
-        context = own_tensor(r, "mean");
-    if (leat_flow_context(flow) &&
-        (!context || context->shape.rank != 1 || context->shape.size[0] != leat_flow_context(flow)))
-        return context && leat_part_fail(r, LEAT_ESHAPE, "the mean is not one of %lld features",
-                                         (long long)leat_flow_context(flow));
-    leat_flow_standardize_by(flow, NULL, NULL, NULL, NULL);
-    return true;
+    ok = ok && (!context || leat_read_tensor(r, "mean", context));
+    r->place[0] = '\0';
+    if (ok)
+        leat_flow_standardize_by(flow, NULL, NULL, NULL, NULL);
+    return ok;
 }
 
 leat_flow *leat_flow_read(leat_part_reader *r, const leat_json *top)
 {
+    static const leat_module_type *const own_layers[] = { &leat_bounded_scale_type, NULL };
+    const leat_own_parts *own = r->own;
     const leat_json *layers = leat_json_get(top, "layers");
-    r->other = read_layer;
+    r->layers[0] = own_layers;
+    r->layers[1] = own ? own->layers : NULL;
     if (!read_format(r, top))
         return NULL;
-    int64_t dim = leat_part_size(r, top, "dim", 1), context = leat_part_size(r, top, "context", 0);
-    if (dim < 0 || context < 0)
+    int64_t dim = r->features = leat_part_size(r, top, "dim", 1), context = leat_part_size(r, top, "context", 0);
+    if (dim < 0 || context < 0 || !is_bounded(r, dim) || !is_bounded(r, context))
         return NULL;
-    if (dim > most_features(r))
-        return leat_part_fail(r, LEAT_EFORMAT, "a flow of %lld features has more numbers than the file",
-                              (long long)dim);
     if (!layers || layers->kind != LEAT_JSON_ARRAY)
         return leat_part_fail(r, LEAT_EFORMAT, "'" LEAT_FLOW_KEY "' has no list of layers");
-    snprintf(r->place, sizeof r->place, "base");
-    leat_base *base = read_base(r, leat_json_get(top, "base"), dim);
+    leat_base *base = read_base(r, leat_json_get(top, "base"));
     if (!base)
         return NULL;
+    if (base->dim != dim)
+        return leat_part_fail(r, LEAT_EFORMAT, "a base of %lld features for a flow of %lld", (long long)base->dim,
+                              (long long)dim);
     leat_flow *flow = leat_flow_new(r->model, base);
     leat_flow_set_context(flow, context);
     if (leat_part_flag(top, "input") && !read_input(r, flow))
         return NULL;
     int i = 0;
     for (const leat_json *v = layers->first; v && flow; v = v->next) {
-        snprintf(r->place, sizeof r->place, "layers.%d", i++);
-        leat_transform *t = read_transform(r, v, dim);
+        leat_transform *t = leat_part_transform(r, v, "layers.%d", i++);
         if (!t)
             return NULL;
         leat_flow_add(flow, t);
     }
-    r->place[0] = '\0';
     return flow;
 }

@@ -3,9 +3,8 @@
 #define LEAT_DESCRIBE_H
 
 #include "../flow_impl.h"
-#include "../../nn/module_json.h"
 
-enum { LEAT_FLOW_FORMAT = 1 }; /* of the description; a file with a later one is refused */
+enum { LEAT_FLOW_FORMAT = 2 }; /* of the description; a file with a later one is refused */
 #define LEAT_FLOW_KEY "leat.flow"
 
 /* The flow that a description tells, built in r->model; NULL and a status. */

@@ -18,6 +18,7 @@ typedef struct inference {
     const leat_flow_load_opts *opts;
     int64_t dim, context; /* -1: not known yet */
     bool affine, learned;
+    const leat_base *base;
 } inference;
 
 static const leat_tensor *find(const inference *f, int layer, const char *rest)
@@ -82,7 +83,7 @@ static leat_transform *infer_affine(inference *f, int layer, leat_mask mask)
     else if (f->opts->scale == LEAT_SCALE_TANH)
         leat_sequential_add(snet, leat_activation_layer(m, LEAT_TANH));
     f->learned = learned;
-    return leat_coupling_nets(m, mask, leat_affine, (leat_module *[]){ snet, tnet });
+    return leat_coupling_nets(m, mask, &leat_affine, (leat_module *[]){ snet, tnet });
 }
 
 static leat_transform *infer_layer(inference *f, int layer, const leat_tensor *values)
@@ -96,18 +97,19 @@ static leat_transform *infer_layer(inference *f, int layer, const leat_tensor *v
     if (f->affine)
         return infer_affine(f, layer, mask);
     leat_module *net = infer_net(f, layer, "net", &mask);
-    return net ? leat_coupling(m, mask, leat_additive, net) : NULL;
+    return net ? leat_coupling(m, mask, &leat_additive, net) : NULL;
 }
 
 static void write_note(const inference *f, int layers, char *note, size_t size)
 {
     static const char *const scales[] = { "s = tanh(snet)", "s = scale * tanh(snet)", "s = snet" };
     leat_activation a = f->opts->activation ? f->opts->activation : LEAT_RELU;
-    snprintf(note, size,
-             "%s of %d couplings by its tensors alone; taken for granted: %s between linear layers, a %s%s%s",
-             f->affine ? "RealNVP" : "NICE", layers, a == LEAT_RELU ? "ReLU" : leat_activation_name(a),
-             f->opts->base == LEAT_LOGISTIC ? "standard logistic base" : "standard normal base", f->affine ? ", " : "",
-             f->affine ? scales[f->learned ? LEAT_SCALE_LEARNED : f->opts->scale] : "");
+    snprintf(
+        note, size,
+        "%s of %d couplings by its tensors alone; taken for granted: %s between linear layers, a standard %s base%s%s",
+        f->affine ? "RealNVP" : "NICE", layers, a == LEAT_RELU ? "ReLU" : leat_activation_name(a),
+        f->base->module.type->name, f->affine ? ", " : "",
+        f->affine ? scales[f->learned ? LEAT_SCALE_LEARNED : f->opts->scale] : "");
 }
 
 leat_flow *leat_flow_infer(leat_part_reader *r, const leat_flow_load_opts *o, char *note, size_t size)
@@ -133,8 +135,11 @@ leat_flow *leat_flow_infer(leat_part_reader *r, const leat_flow_load_opts *o, ch
         if (!t)
             return NULL;
         if (!layer) {
-            flow = leat_flow_new(r->model, o->base == LEAT_LOGISTIC ? leat_logistic(r->model, f.dim)
-                                                                    : leat_normal(r->model, f.dim));
+            leat_base *base = (o->base ? o->base : leat_normal)(r->model, f.dim);
+            f.base = base;
+            flow = leat_flow_new(r->model, base);
+            if (!flow)
+                return NULL;
             leat_flow_set_context(flow, f.context);
         }
         learned = learned || f.learned;

@@ -82,7 +82,7 @@ static bool plain_flow(plain *p, const leat_json *top)
     int64_t context;
     if (leat_json_int(leat_json_get(top, "context"), 1, INT64_MAX, &context))
         return refuse(p, "a context of %lld features", (long long)context);
-    if (is_type(base, "diagonal normal"))
+    if (is_type(base, "diagonal_normal"))
         return refuse(p, "base.loc");
     return is_type(base, "normal") ? true : refuse(p, "base is '%s'", type_of(base));
 }

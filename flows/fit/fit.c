@@ -88,15 +88,16 @@ static leat_code make_parts(leat_fit *f)
     int64_t rows = f->train.x.shape.size[0], most = o->batch < rows ? o->batch : rows;
     f->optim = make_optimiser(m, o);
     f->lr = leat_optim_lr(f->optim);
-    f->batches = leat_batches_new(m, f->train.x,
-                                  &(leat_batches_opts){ .size = o->batch, .seed = o->seed, .stream = STREAM_BATCHES });
+    if (o->data.data)
+        f->batches = leat_batches_new(
+            m, f->train.x, &(leat_batches_opts){ .size = o->batch, .seed = o->seed, .stream = STREAM_BATCHES });
     f->batch_context = leat_arena_alloc(leat_model_arena(m), (size_t)(most * width) * sizeof(leat_real));
     f->tape = leat_model_tape(m, NULL);
     if (leat_model_code(m))
         return leat_fail(&f->status, leat_model_code(m), "%s", leat_model_errmsg(m));
     if (!f->batch_context)
         return leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for a batch");
-    f->steps = leat_batches_per_epoch(f->batches);
+    f->steps = f->batches ? leat_batches_per_epoch(f->batches) : o->steps;
     *leat_tape_rng(f->tape) = leat_rng_new(o->seed, STREAM_TAPE);
     return LEAT_OK;
 }
@@ -110,6 +111,8 @@ leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o)
     f->model = m;
     f->flow = flow;
     f->o = *o;
+    if (!leat_model_watch(m, &f->status))
+        return NULL;
     if (leat_model_seal(m)) {
         leat_fail(&f->status, leat_model_code(m), "%s", leat_model_errmsg(m));
         return f;
@@ -121,6 +124,8 @@ leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o)
 
 int64_t leat_fit_steps(const leat_fit_opts *o)
 {
+    if (!o->data.data)
+        return o->steps;
     int64_t batch = o->batch > 0 ? o->batch : 256, rows = o->data.shape.size[0] - leat_fit_held_rows(o);
     return rows / batch + (rows % batch != 0);
 }
@@ -180,10 +185,11 @@ static leat_code take_step(leat_fit *f, leat_tensor batch, double *loss, leat_st
 {
     leat_tape *t = f->tape;
     leat_tape_reset(t);
-    leat_var x = leat_borrow(t, batch), context = leat_fit_batch_context(f);
-    leat_var nll = leat_neg(leat_mean(leat_flow_log_prob_given(f->flow, x, context)));
-    *loss = leat_item(nll);
-    if (leat_backward(nll))
+    leat_var x = batch.data ? leat_borrow(t, batch) : (leat_var){ 0 }, context = leat_fit_batch_context(f);
+    leat_var cost = f->o.loss ? f->o.loss(f->o.user, f->flow, t, x, context)
+                              : leat_neg(leat_mean(leat_flow_log_prob_given(f->flow, x, context)));
+    *loss = leat_item(cost);
+    if (leat_backward(cost))
         return leat_fail(s, leat_tape_code(t), "%s", leat_tape_errmsg(t));
     if (f->o.clip > 0 || f->step + 1 == f->steps)
         f->grad_norm = leat_clip_grad_norm(f->model, f->o.clip > 0 ? f->o.clip : (double)INFINITY);
@@ -223,7 +229,7 @@ static leat_code finish_epoch(leat_fit *f, leat_epoch_report *r)
 {
     leat_status why = { 0 };
     *r = (leat_epoch_report){ .epoch = f->epoch + 1,
-                              .loss = f->total / (double)f->train.x.shape.size[0],
+                              .loss = f->total / (double)(f->batches ? f->train.x.shape.size[0] : f->steps),
                               .validation = (double)NAN,
                               .lr = f->step_lr,
                               .grad_norm = f->grad_norm };
@@ -244,17 +250,24 @@ static leat_code finish_epoch(leat_fit *f, leat_epoch_report *r)
     return LEAT_OK;
 }
 
+/* Without data a batch is empty, and there are `steps` of them. */
+static bool next_batch(leat_fit *f, leat_tensor *batch)
+{
+    *batch = (leat_tensor){ 0 };
+    return f->batches ? leat_batches_next(f->batches, batch) : f->step < f->steps;
+}
+
 static leat_code run_epoch(leat_fit *f, leat_epoch_report *r)
 {
     leat_tensor batch;
     double loss;
-    while (!f->stopped && leat_batches_next(f->batches, &batch)) {
+    while (!f->stopped && next_batch(f, &batch)) {
         leat_status why = { 0 };
         if (take_step(f, batch, &loss, &why))
             return leat_fail(&f->status, why.code, "stopped at step %lld of epoch %lld: %.400s", (long long)f->step + 1,
                              (long long)f->epoch + 1, why.message);
         f->step++;
-        f->total += loss * (double)batch.shape.size[0];
+        f->total += loss * (double)(batch.data ? batch.shape.size[0] : 1);
         leat_step_report report = { f->epoch + 1, f->step, f->steps, loss, f->step_lr };
         f->stopped = f->o.on_step && !f->o.on_step(f->o.user, f, &report);
     }

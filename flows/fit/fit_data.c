@@ -50,6 +50,12 @@ leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, lea
 {
     const leat_shape *shape = &o->data.shape;
     char text[LEAT_SHAPE_TEXT];
+    if (!o->data.data && o->loss && shape->rank == 0) {
+        if (o->steps < 1 || o->validation > 0)
+            return leat_fail(s, LEAT_EARG, "fit: without data: %lld steps of an epoch, a validation part of %g",
+                             (long long)o->steps, o->validation);
+        return o->context.data ? leat_fail(s, LEAT_EARG, "fit: a context without data") : LEAT_OK;
+    }
     if (!o->data.data || shape->rank != 2 || leat_shape_count(shape) < 0 || shape->size[1] != leat_flow_dim(flow))
         return leat_fail(s, LEAT_ESHAPE, "fit: the data are %s, not [rows,%lld]",
                          o->data.data ? leat_shape_print(shape, text) : "missing", (long long)leat_flow_dim(flow));

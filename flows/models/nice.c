@@ -1,13 +1,13 @@
 /* NICE (Dinh et al. 2015): a chain of additive couplings. */
 #include "../flows.h"
 
-leat_nice_opts leat_nice_paper(int64_t dim)
+leat_nice_opts leat_nice_paper(leat_model *m, int64_t dim)
 {
     return (leat_nice_opts){ .dim = dim,
                              .couplings = 4,
                              .hidden = { 1000, 1000, 1000, 1000, 1000 },
                              .masks = LEAT_HALVES,
-                             .base = LEAT_LOGISTIC,
+                             .base = leat_logistic(m, dim),
                              .reverse = true,
                              .scale = true,
                              .small_init = true };
@@ -21,7 +21,7 @@ leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o)
 
     /* of an odd number of alternating features the reversal keeps every one on its side */
     bool reversal_swaps_roles = o->reverse && (o->masks == LEAT_HALVES || o->dim % 2 == 0);
-    leat_flow *flow = leat_flow_new(m, o->base == LEAT_LOGISTIC ? leat_logistic(m, o->dim) : leat_normal(m, o->dim));
+    leat_flow *flow = leat_flow_new(m, o->base ? o->base : leat_normal(m, o->dim));
     leat_flow_set_context(flow, o->context);
     for (int i = 0; i < couplings; i++) {
         int parity = reversal_swaps_roles ? 0 : i % 2;
@@ -32,7 +32,7 @@ leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o)
             leat_set_init(net, "weight", leat_init_uniform(-0.01, 0.01));
             leat_set_init(net, "bias", leat_init_zeros());
         }
-        leat_flow_add(flow, leat_coupling(m, mask, leat_additive, net));
+        leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, net));
         if (o->reverse)
             leat_flow_add(flow, leat_reverse(m, o->dim));
     }

@@ -25,18 +25,18 @@ leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o)
     const int64_t *hidden_t = o->hidden_t[0] ? o->hidden_t : hidden;
     int couplings = o->couplings ? o->couplings : 6;
 
-    leat_flow *flow = leat_flow_new(m, o->base == LEAT_LOGISTIC ? leat_logistic(m, o->dim) : leat_normal(m, o->dim));
+    leat_flow *flow = leat_flow_new(m, o->base ? o->base : leat_normal(m, o->dim));
     leat_flow_set_context(flow, o->context);
     for (int i = 0; i < couplings; i++) {
         leat_mask mask = mask_of(m, o, i);
         int64_t seen = mask.kept + o->context;
         if (o->one_net) {
             leat_module *net = leat_mlp(m, seen, hidden, 2 * mask.moved, LEAT_RELU);
-            leat_flow_add(flow, leat_coupling(m, mask, leat_affine, close_scales(m, net, mask.moved, o)));
+            leat_flow_add(flow, leat_coupling(m, mask, &leat_affine, close_scales(m, net, mask.moved, o)));
         } else {
             leat_module *snet = close_scales(m, leat_mlp(m, seen, hidden, mask.moved, LEAT_RELU), mask.moved, o);
             leat_module *tnet = leat_mlp(m, seen, hidden_t, mask.moved, LEAT_RELU);
-            leat_flow_add(flow, leat_coupling_nets(m, mask, leat_affine, (leat_module *[]){ snet, tnet }));
+            leat_flow_add(flow, leat_coupling_nets(m, mask, &leat_affine, (leat_module *[]){ snet, tnet }));
         }
     }
     return flow;

@@ -1,5 +1,78 @@
-/* Elementwise bijectors: scalar monotone maps whose parameters a conditioner supplies. */
-#include "../flows.h"
+/* Elementwise bijectors, scalar monotone maps whose parameters a conditioner supplies: what they share, and the two of
+ * NICE and RealNVP. */
+#include "../flow_impl.h"
+
+/* ---- from a conditioner's columns to groups of parameters --------------------------------------------------------- */
+
+/* Whether `out` is [.., columns]. */
+static bool gives(const leat_elementwise *e, leat_var out, int64_t features, int64_t columns)
+{
+    char text[LEAT_SHAPE_TEXT];
+    leat_shape shape = leat_var_shape(out);
+    if (!leat_ok(out) || (shape.rank >= 2 && shape.size[shape.rank - 1] == columns))
+        return leat_ok(out);
+    leat_tape_fail(out.tape, LEAT_ESHAPE,
+                   "%s moves %lld features and needs [batch,%lld] from its conditioner, which gave %s", e->name,
+                   (long long)features, (long long)columns, leat_shape_print(&shape, text));
+    return false;
+}
+
+/* One group from its own columns, feature by feature. */
+static leat_var shape_group(leat_var theta, int64_t features, int64_t width)
+{
+    leat_shape shape = leat_var_shape(theta);
+    if (width == 1)
+        return theta;
+    if (leat_ok(theta) && shape.rank == LEAT_MAX_RANK)
+        return leat_tape_fail(theta.tape, LEAT_ESHAPE, "groups of %lld numbers leave no axis for rank %d",
+                              (long long)width, shape.rank);
+    shape.size[shape.rank - 1] = features;
+    shape.size[shape.rank++] = width;
+    return leat_reshape(theta, shape);
+}
+
+bool leat_elementwise_group(const leat_elementwise *e, int g, leat_var out, int64_t features, leat_var *theta)
+{
+    if (!gives(e, out, features, features * e->theta[g].width))
+        return false;
+    *theta = shape_group(out, features, e->theta[g].width);
+    return leat_ok(*theta);
+}
+
+int64_t leat_elementwise_width(const leat_elementwise *e)
+{
+    int64_t total = 0;
+    for (int g = 0; g < LEAT_MAX_GROUPS && e->theta[g].name; g++)
+        total += e->theta[g].width;
+    return total;
+}
+
+bool leat_elementwise_theta(const leat_elementwise *e, leat_var out, int64_t features, leat_var theta[LEAT_MAX_GROUPS])
+{
+    int64_t total = features * leat_elementwise_width(e), at = 0;
+    if (!gives(e, out, features, total))
+        return false;
+    for (int g = 0; g < LEAT_MAX_GROUPS && e->theta[g].name; g++) {
+        int64_t columns = features * e->theta[g].width;
+        leat_var own = columns == total ? out : leat_slice(out, -1, at, columns);
+        theta[g] = shape_group(own, features, e->theta[g].width);
+        at += columns;
+    }
+    return leat_tape_code(out.tape) == LEAT_OK;
+}
+
+/* The log-derivatives as one number for each row, which they may be already. */
+leat_pair leat_elementwise_run(const leat_elementwise *e, leat_var x, const leat_var *theta, bool inverse)
+{
+    leat_pair out = inverse ? leat_elementwise_inverse(e, x, theta) : e->forward(e, x, theta);
+    if (leat_is_absent(out.logdet))
+        out.logdet = leat_zero_logdet(x);
+    else if (!leat_ok(out.logdet) || leat_var_shape(out.logdet).rank != 1)
+        out.logdet = leat_sum_features(out.logdet);
+    return out;
+}
+
+/* ---- additive ---------------------------------------------------------------------------------------------------- */
 
 /* y = x + shift;  log|dy/dx| = 0   (Dinh et al. 2015, eq. 8) */
 static leat_pair additive_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
@@ -20,6 +93,8 @@ const leat_elementwise leat_additive = {
     .forward = additive_forward,
     .inverse = additive_inverse,
 };
+
+/* ---- affine ------------------------------------------------------------------------------------------------------ */
 
 /* y = x exp(s) + t;  log|dy/dx| = s, here summed over each row   (Dinh et al. 2017, eq. 7 and 8) */
 static leat_pair affine_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)

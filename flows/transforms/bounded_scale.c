@@ -1,6 +1,5 @@
 /* The layer that closes a net of scales: tanh, times a learned number for each feature if asked for. */
 #include "../flow_impl.h"
-#include "../../nn/module_json.h"
 
 #include <stdio.h>
 
@@ -16,18 +15,19 @@ static leat_var bounded_forward(leat_module *m, leat_var x, leat_var context)
     leat_shape shape = leat_var_shape(x);
     if (!leat_is_absent(context))
         return leat_tape_fail(x.tape, LEAT_ESTATE, "%s takes no context", m->type->name);
-    if (leat_ok(x) && (shape.rank != 2 || shape.size[1] < b->columns)) {
+    int64_t columns = leat_var_size(x, -1);
+    if (leat_ok(x) && (shape.rank < 2 || columns < b->columns)) {
         char text[LEAT_SHAPE_TEXT];
         return leat_tape_fail(x.tape, LEAT_ESHAPE, "a bounded scale of %lld columns is given %s", (long long)b->columns,
                               leat_shape_print(&shape, text));
     }
-    bool all = shape.rank == 2 && shape.size[1] == b->columns;
+    bool all = columns == b->columns;
     leat_var s = leat_tanh(all ? x : leat_slice(x, -1, 0, b->columns));
     if (b->scale)
         s = leat_mul(s, leat_use(x.tape, b->scale));
     if (all || !leat_ok(s))
         return s;
-    leat_var rest = leat_slice(x, -1, b->columns, shape.size[1] - b->columns);
+    leat_var rest = leat_slice(x, -1, b->columns, columns - b->columns);
     return leat_concat(2, (leat_var[]){ s, rest }, -1);
 }
 
@@ -49,9 +49,16 @@ static void bounded_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_bool(w, "learned", b->scale != NULL);
 }
 
-static const leat_module_type bounded_type = {
-    .name = "bounded scale",
+static leat_module *bounded_read(leat_part_reader *r, const leat_json *v)
+{
+    int64_t columns = leat_part_size(r, v, "columns", 0);
+    return columns < 0 ? NULL : leat_bounded_scale(r->model, columns, leat_part_flag(v, "learned"));
+}
+
+const leat_module_type leat_bounded_scale_type = {
+    .name = "bounded_scale",
     .write = bounded_write,
+    .read = bounded_read,
     .forward = bounded_forward,
     .visit = bounded_visit,
     .describe = bounded_describe,
@@ -59,7 +66,7 @@ static const leat_module_type bounded_type = {
 
 leat_module *leat_bounded_scale(leat_model *m, int64_t columns, bool learned)
 {
-    bounded *b = leat_module_new(m, &bounded_type, sizeof *b);
+    bounded *b = leat_module_new(m, &leat_bounded_scale_type, sizeof *b);
     if (!b)
         return NULL;
     b->columns = columns;

@@ -3,7 +3,6 @@
  * out and puts them back, the conditioner is any module from kept features to parameters, the bijector any scalar map.
  */
 #include "../flow_impl.h"
-#include "../../nn/module_json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,92 +11,42 @@ typedef struct coupling {
     leat_transform transform;
     leat_mask mask;
     leat_buffer *mask_buffer;
-    leat_elementwise e;
+    const leat_elementwise *e;
     int groups;
     bool one_net; /* nets[0] gives all groups, one after the other */
-    leat_module *nets[LEAT_MAX_THETA];
+    leat_module *nets[LEAT_MAX_GROUPS];
 } coupling;
 
-/* One group of parameters, as the bijector wants it: [batch, moved] or [batch, moved, width]. */
-static leat_var shape_group(const coupling *c, leat_var theta, int64_t width)
-{
-    if (width == 1)
-        return theta;
-    return leat_reshape(theta, LEAT_SHAPE(leat_var_size(theta, 0), c->mask.moved, width));
-}
-
-static bool conditioner_fits(const coupling *c, leat_var out, int64_t width)
-{
-    char text[LEAT_SHAPE_TEXT];
-    leat_shape shape = leat_var_shape(out);
-    if (!leat_ok(out) || (shape.rank == 2 && shape.size[1] == c->mask.moved * width))
-        return leat_ok(out);
-    leat_tape_fail(out.tape, LEAT_ESHAPE,
-                   "%s coupling moves %lld features and needs [batch,%lld] from its conditioner, which gave %s",
-                   c->e.name, (long long)c->mask.moved, (long long)(c->mask.moved * width),
-                   leat_shape_print(&shape, text));
-    return false;
-}
-
 /* theta[g] for every group from the kept features; false if the tape has failed. */
-static bool condition(coupling *c, leat_var kept, leat_var context, leat_var theta[LEAT_MAX_THETA])
+static bool condition(coupling *c, leat_var kept, leat_var context, leat_var theta[LEAT_MAX_GROUPS])
 {
-    if (!c->one_net) {
-        for (int g = 0; g < c->groups; g++) {
-            leat_var out = leat_forward_with(c->nets[g], kept, context);
-            if (!conditioner_fits(c, out, c->e.theta[g].width))
-                return false;
-            theta[g] = shape_group(c, out, c->e.theta[g].width);
-        }
-        return true;
-    }
-    int64_t total = 0, at = 0;
-    for (int g = 0; g < c->groups; g++)
-        total += c->e.theta[g].width;
-    leat_var out = leat_forward_with(c->nets[0], kept, context);
-    if (!conditioner_fits(c, out, total))
-        return false;
+    context = leat_context_at(context, kept);
+    if (c->one_net)
+        return leat_elementwise_theta(c->e, leat_forward_with(c->nets[0], kept, context), c->mask.moved, theta);
     for (int g = 0; g < c->groups; g++) {
-        int64_t columns = c->mask.moved * c->e.theta[g].width;
-        theta[g] = shape_group(c, c->groups == 1 ? out : leat_slice(out, -1, at, columns), c->e.theta[g].width);
-        at += columns;
+        leat_var out = leat_forward_with(c->nets[g], kept, context);
+        if (!leat_elementwise_group(c->e, g, out, c->mask.moved, &theta[g]))
+            return false;
     }
     return true;
 }
 
-/* The bijector's log-derivatives as one number for each row, which they may be already. */
-static leat_var sum_rows(leat_var logdet)
-{
-    return leat_ok(logdet) && leat_var_shape(logdet).rank == 1 ? logdet : leat_sum_features(logdet);
-}
-
-static leat_pair couple(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
+static leat_pair coupling_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     coupling *c = (coupling *)t;
-    leat_var theta[LEAT_MAX_THETA];
-    leat_pair failed = { { .tape = x.tape }, { .tape = x.tape } };
+    leat_var theta[LEAT_MAX_GROUPS];
     if (!leat_check_features(x, c->mask.dim, "a coupling"))
-        return failed;
+        return leat_failed_pair(x);
     leat_var kept = leat_mask_kept(&c->mask, x), moved = leat_mask_moved(&c->mask, x);
     if (!condition(c, kept, call->context, theta))
-        return failed;
-    leat_pair out = (inverse ? leat_elementwise_inverse : c->e.forward)(&c->e, moved, theta);
-    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), sum_rows(out.logdet) };
-}
-
-static leat_pair coupling_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
-{
-    return couple(t, x, call, false);
-}
-
-static leat_pair coupling_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
-{
-    return couple(t, z, call, true);
+        return leat_failed_pair(x);
+    leat_pair out = leat_elementwise_run(c->e, moved, theta, inverse);
+    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), out.logdet };
 }
 
 static leat_inverse_kind coupling_inverse_kind(const leat_transform *t)
 {
-    return ((const coupling *)t)->e.inverse ? LEAT_INVERSE_CLOSED : LEAT_INVERSE_UNKNOWN;
+    return ((const coupling *)t)->e->inverse ? LEAT_INVERSE_CLOSED : LEAT_INVERSE_UNKNOWN;
 }
 
 /* Moves the features of x, which have been moved by theta, back to where they were, in place. */
@@ -105,14 +54,10 @@ static bool move_back(const coupling *c, leat_var x, const leat_var *theta, bool
 {
     leat_tape_mark mark = leat_tape_save(x.tape);
     bool recording = leat_tape_set_recording(x.tape, false);
-    leat_tensor to = leat_value(x);
-    leat_var at = leat_mask_moved(&c->mask, x);
-    leat_tensor from = leat_value((inverse ? c->e.forward : c->e.inverse)(&c->e, at, theta).y);
+    leat_var at = leat_elementwise_run(c->e, leat_mask_moved(&c->mask, x), theta, !inverse).y;
     bool ok = leat_tape_code(x.tape) == LEAT_OK;
-    for (int64_t r = 0; r < to.shape.size[0] && ok; r++) {
-        for (int64_t j = 0; j < c->mask.moved; j++)
-            to.data[r * c->mask.dim + c->mask.moved_index[j]] = from.data[r * c->mask.moved + j];
-    }
+    if (ok)
+        leat_mask_put(&c->mask, leat_value(x), leat_value(at).data);
     leat_tape_keep(x.tape, mark, 0, NULL);
     leat_tape_set_recording(x.tape, recording);
     return ok;
@@ -122,13 +67,12 @@ static bool move_back(const coupling *c, leat_var x, const leat_var *theta, bool
 static leat_pair coupling_rebuild(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     coupling *c = (coupling *)t;
-    leat_var theta[LEAT_MAX_THETA];
-    leat_pair failed = { { .tape = x.tape }, { .tape = x.tape } };
+    leat_var theta[LEAT_MAX_GROUPS];
     if (!leat_check_features(x, c->mask.dim, "a coupling") ||
         !condition(c, leat_mask_kept(&c->mask, x), call->context, theta) || !move_back(c, x, theta, inverse))
-        return failed;
-    leat_pair out = (inverse ? c->e.inverse : c->e.forward)(&c->e, leat_mask_moved(&c->mask, x), theta);
-    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), sum_rows(out.logdet) };
+        return leat_failed_pair(x);
+    leat_pair out = leat_elementwise_run(c->e, leat_mask_moved(&c->mask, x), theta, inverse);
+    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), out.logdet };
 }
 
 static void coupling_visit(leat_module *m, leat_visitor *v)
@@ -148,27 +92,51 @@ static leat_code coupling_loaded(leat_module *m, leat_status *s)
 static void coupling_describe(const leat_module *m, char *text, size_t size)
 {
     const coupling *c = (const coupling *)m;
-    snprintf(text, size, "%s, keeps %lld, moves %lld", c->e.name, (long long)c->mask.kept, (long long)c->mask.moved);
+    snprintf(text, size, "%s, keeps %lld, moves %lld", c->e->name, (long long)c->mask.kept, (long long)c->mask.moved);
 }
 
-/* {"elementwise":{"type":"affine"},"snet":[..],"tnet":[..]}; the mask is among the tensors */
 static void coupling_write(const leat_module *m, leat_part_writer *w)
 {
     const coupling *c = (const coupling *)m;
-    leat_json_key(&w->json, "elementwise");
-    leat_elementwise_write(w, m, &c->e);
-    for (int g = 0; g < (c->one_net ? 1 : c->groups); g++) {
-        leat_json_key(&w->json, c->nets[g]->scope.name);
-        leat_part_write(w, c->nets[g]);
-    }
+    leat_part_put_int(w, "dim", c->mask.dim);
+    leat_elementwise_write(w, m, c->e);
+    for (int g = 0; g < (c->one_net ? 1 : c->groups); g++)
+        leat_part_put_module(w, c->nets[g]->scope.name, c->nets[g]);
 }
 
-static void coupling_trace_moved(const leat_transform *t, int64_t dim, bool *moved)
+static bool read_mask(leat_part_reader *r, const leat_json *v, leat_mask *mask)
 {
-    const coupling *c = (const coupling *)t;
-    (void)dim;
-    for (int64_t j = 0; j < c->mask.moved; j++)
-        moved[c->mask.moved_index[j]] = true;
+    int64_t dim = leat_read_dim(r, v);
+    const leat_tensor *values = dim > 0 ? leat_read_tensor(r, "mask", dim) : NULL;
+    if (values)
+        *mask = leat_mask_of(r->model, dim, values->data);
+    return values != NULL;
+}
+
+static leat_module *coupling_read(leat_part_reader *r, const leat_json *v)
+{
+    leat_mask mask;
+    const leat_elementwise *e = read_mask(r, v, &mask) ? leat_elementwise_read(r, v) : NULL;
+    leat_module *nets[LEAT_MAX_GROUPS];
+    if (!e)
+        return NULL;
+    if (leat_json_get(v, "net")) {
+        nets[0] = leat_part_module(r, v, "net");
+        return nets[0] ? (leat_module *)leat_coupling(r->model, mask, e, nets[0]) : NULL;
+    }
+    for (int g = 0; g < LEAT_MAX_GROUPS && e->theta[g].name; g++) {
+        char key[80];
+        snprintf(key, sizeof key, "%.70snet", e->theta[g].name);
+        nets[g] = leat_part_module(r, v, key);
+        if (!nets[g])
+            return NULL;
+    }
+    return (leat_module *)leat_coupling_nets(r->model, mask, e, nets);
+}
+
+static void coupling_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
+{
+    leat_mask_trace(&((const coupling *)t)->mask, numbers, moved);
 }
 
 static const leat_mask *coupling_mask(const leat_transform *t)
@@ -176,39 +144,37 @@ static const leat_mask *coupling_mask(const leat_transform *t)
     return &((const coupling *)t)->mask;
 }
 
-static const leat_transform_type coupling_type = {
+const leat_transform_type leat_coupling_type = {
     .module = { .name = "coupling",
                 .visit = coupling_visit,
                 .loaded = coupling_loaded,
                 .describe = coupling_describe,
-                .write = coupling_write },
-    .forward = coupling_forward,
-    .inverse = coupling_inverse,
+                .write = coupling_write,
+                .read = coupling_read },
+    .run = coupling_run,
     .trace_moved = coupling_trace_moved,
     .mask = coupling_mask,
     .inverse_kind = coupling_inverse_kind,
     .rebuild = coupling_rebuild,
 };
 
-static coupling *coupling_new(leat_model *m, leat_mask mask, const leat_elementwise *e, bool one_net)
+static coupling *coupling_new(leat_model *m, const leat_mask *mask, const leat_elementwise *e, bool one_net)
 {
-    coupling *c = leat_module_new(m, &coupling_type.module, sizeof *c);
+    coupling *c = leat_module_new(m, &leat_coupling_type.module, sizeof *c);
     if (!c)
         return NULL;
-    c->mask = mask;
-    c->e = *e;
+    c->mask = leat_mask_copy(mask);
+    c->mask_buffer = leat_mask_buffer(&c->mask, &c->transform.module);
+    c->e = e;
     c->one_net = one_net;
-    while (c->groups < LEAT_MAX_THETA && e->theta[c->groups].name)
+    while (c->groups < LEAT_MAX_GROUPS && e->theta[c->groups].name)
         c->groups++;
-    c->mask_buffer = leat_buffer_new(&c->transform.module, "mask", LEAT_SHAPE(mask.dim));
-    if (c->mask_buffer && mask.dim)
-        memcpy(c->mask_buffer->value.data, mask.values, (size_t)mask.dim * sizeof(leat_real));
     return c;
 }
 
-leat_transform *leat_coupling(leat_model *m, leat_mask mask, leat_elementwise e, leat_module *net)
+leat_transform *leat_coupling(leat_model *m, leat_mask mask, const leat_elementwise *e, leat_module *net)
 {
-    coupling *c = coupling_new(m, mask, &e, true);
+    coupling *c = coupling_new(m, &mask, e, true);
     if (!c)
         return NULL;
     c->nets[0] = net;
@@ -216,14 +182,112 @@ leat_transform *leat_coupling(leat_model *m, leat_mask mask, leat_elementwise e,
     return &c->transform;
 }
 
-leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, leat_elementwise e, leat_module *const *nets)
+leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, const leat_elementwise *e, leat_module *const *nets)
 {
-    coupling *c = coupling_new(m, mask, &e, false);
+    coupling *c = coupling_new(m, &mask, e, false);
     if (!c)
         return NULL;
     for (int g = 0; g < c->groups; g++) {
         c->nets[g] = nets[g];
-        leat_attach(&c->transform.module, nets[g], "%snet", e.theta[g].name);
+        leat_attach(&c->transform.module, nets[g], "%snet", e->theta[g].name);
     }
     return &c->transform;
+}
+
+/* ---- with a transform in the bijector's place -------------------------------------------------------------------- */
+
+typedef struct conditional {
+    leat_transform transform;
+    leat_mask mask;
+    leat_buffer *mask_buffer;
+    leat_transform *inner;
+} conditional;
+
+static leat_pair conditional_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
+{
+    conditional *c = (conditional *)t;
+    if (!leat_check_features(x, c->mask.dim, "a coupling"))
+        return leat_failed_pair(x);
+    leat_var given = leat_mask_kept(&c->mask, x), context = leat_context_at(call->context, x);
+    if (!leat_is_absent(context))
+        given = leat_concat(2, (leat_var[]){ given, context }, -1);
+    leat_flow_call inner = { .context = given };
+    leat_pair out = leat_transform_run(c->inner, leat_mask_moved(&c->mask, x), &inner, inverse);
+    if (leat_tape_code(x.tape))
+        return leat_failed_pair(x);
+    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), out.logdet };
+}
+
+static void conditional_visit(leat_module *m, leat_visitor *v)
+{
+    conditional *c = (conditional *)m;
+    leat_visit_buffer(v, m, c->mask_buffer);
+    leat_visit(v, &c->inner->module);
+}
+
+static leat_code conditional_loaded(leat_module *m, leat_status *s)
+{
+    conditional *c = (conditional *)m;
+    return leat_mask_set(&c->mask, c->mask_buffer->value.data, s);
+}
+
+static void conditional_write(const leat_module *m, leat_part_writer *w)
+{
+    const conditional *c = (const conditional *)m;
+    leat_part_put_int(w, "dim", c->mask.dim);
+    leat_part_put_module(w, "inner", &c->inner->module);
+}
+
+static leat_module *conditional_read(leat_part_reader *r, const leat_json *v)
+{
+    leat_mask mask;
+    leat_transform *inner = NULL;
+    if (read_mask(r, v, &mask))
+        inner = leat_part_inner(r, v, "inner");
+    return inner ? (leat_module *)leat_coupling_transform(r->model, mask, inner) : NULL;
+}
+
+static void conditional_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
+{
+    leat_mask_trace(&((const conditional *)t)->mask, numbers, moved);
+}
+
+static leat_inverse_kind conditional_inverse_kind(const leat_transform *t)
+{
+    return leat_kind_of(((const conditional *)t)->inner);
+}
+
+static int64_t conditional_numbers_per_row(const leat_transform *t, bool inverse)
+{
+    return leat_transform_numbers(((const conditional *)t)->inner, inverse);
+}
+
+static bool conditional_is_bound(const leat_transform *t)
+{
+    return leat_transform_is_bound(((const conditional *)t)->inner);
+}
+
+const leat_transform_type leat_conditional_type = {
+    .module = { .name = "conditional",
+                .visit = conditional_visit,
+                .loaded = conditional_loaded,
+                .write = conditional_write,
+                .read = conditional_read },
+    .run = conditional_run,
+    .trace_moved = conditional_trace_moved,
+    .inverse_kind = conditional_inverse_kind,
+    .numbers_per_row = conditional_numbers_per_row,
+    .is_bound = conditional_is_bound,
+};
+
+leat_transform *leat_coupling_transform(leat_model *m, leat_mask mask, leat_transform *inner)
+{
+    conditional *c = leat_module_new(m, &leat_conditional_type.module, sizeof *c);
+    if (!c)
+        return NULL;
+    c->mask = leat_mask_copy(&mask);
+    c->mask_buffer = leat_mask_buffer(&c->mask, &c->transform.module);
+    c->inner = inner;
+    leat_attach(&c->transform.module, inner ? &inner->module : NULL, "inner");
+    return inner ? &c->transform : NULL;
 }

@@ -4,7 +4,6 @@
  * Dhariwal 2018, section 3.2). Rows are samples, so what multiplies them from the right is W's transpose.
  */
 #include "../flow_impl.h"
-#include "../../nn/module_json.h"
 
 typedef struct lu {
     leat_transform transform;
@@ -32,32 +31,30 @@ static leat_var lower_of(const lu *l, leat_tape *t)
     return leat_tril(leat_use(t, l->lower), -1);
 }
 
-static leat_var log_det(const lu *l, leat_var x)
+/* The x of W x = h, for all positions of all rows at once. */
+static leat_var solve(const lu *l, leat_var h)
 {
-    return leat_broadcast_to(leat_sum(leat_use(x.tape, l->log_diagonal)), LEAT_SHAPE(leat_var_size(x, 0)));
+    leat_shape shape = leat_var_shape(h);
+    h = leat_transpose(shape.rank == 2 ? h : leat_reshape(h, LEAT_SHAPE(-1, l->dim)), 0, 1);
+    h = leat_solve_triangular(lower_of(l, h.tape), h, false, false, true);
+    h = leat_transpose(leat_solve_triangular(upper_of(l, h.tape), h, true, false, false), 0, 1);
+    return shape.rank == 2 ? h : leat_reshape(h, shape);
 }
 
-static leat_pair lu_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
+static leat_pair lu_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     lu *l = (lu *)t;
     if (!leat_check_features(x, l->dim, "an LU linear map"))
-        return (leat_pair){ { .tape = x.tape }, { .tape = x.tape } };
-    leat_var h = leat_matmul_t(x, upper_of(l, x.tape), false, true);
-    h = leat_add(h, leat_matmul_t(h, lower_of(l, x.tape), false, true));
-    h = leat_transform_forward(l->permutation, h, call).y;
-    return (leat_pair){ leat_add(h, leat_use(x.tape, l->bias)), log_det(l, x) };
-}
-
-static leat_pair lu_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
-{
-    lu *l = (lu *)t;
-    if (!leat_check_features(z, l->dim, "an LU linear map"))
-        return (leat_pair){ { .tape = z.tape }, { .tape = z.tape } };
-    leat_var h = leat_sub(z, leat_use(z.tape, l->bias));
-    h = leat_transpose(leat_transform_inverse(l->permutation, h, call).y, 0, 1);
-    h = leat_solve_triangular(lower_of(l, z.tape), h, false, false, true);
-    h = leat_solve_triangular(upper_of(l, z.tape), h, true, false, false);
-    return (leat_pair){ leat_transpose(h, 0, 1), leat_neg(log_det(l, z)) };
+        return leat_failed_pair(x);
+    leat_var h = x, bias = leat_use(x.tape, l->bias);
+    if (inverse) {
+        h = solve(l, leat_transform_inverse(l->permutation, leat_sub(x, bias), call).y);
+    } else {
+        h = leat_matmul_t(x, upper_of(l, x.tape), false, true);
+        h = leat_add(h, leat_matmul_t(h, lower_of(l, x.tape), false, true));
+        h = leat_add(leat_transform_forward(l->permutation, h, call).y, bias);
+    }
+    return (leat_pair){ h, leat_logdet_of_features(leat_sum(leat_use(x.tape, l->log_diagonal)), x, inverse) };
 }
 
 static void lu_visit(leat_module *m, leat_visitor *v)
@@ -70,22 +67,28 @@ static void lu_visit(leat_module *m, leat_visitor *v)
     leat_visit(v, l->permutation ? &l->permutation->module : NULL);
 }
 
-static const leat_transform_type lu_type = {
-    .module = { .name = "lu linear", .visit = lu_visit, .write = leat_part_write_nothing },
-    .forward = lu_forward,
-    .inverse = lu_inverse,
+static void lu_write(const leat_module *m, leat_part_writer *w)
+{
+    leat_part_put_int(w, "dim", ((const lu *)m)->dim);
+}
+
+static leat_module *lu_read(leat_part_reader *r, const leat_json *v)
+{
+    int64_t dim = leat_read_dim(r, v);
+    return dim > 0 && leat_read_tensor(r, "bias", dim) ? (leat_module *)leat_lu_linear(r->model, dim) : NULL;
+}
+
+const leat_transform_type leat_lu_linear_type = {
+    .module = { .name = "lu_linear", .visit = lu_visit, .write = lu_write, .read = lu_read },
+    .run = lu_run,
     .inverse_kind = leat_inverse_closed,
 };
 
 leat_transform *leat_lu_linear(leat_model *m, int64_t dim)
 {
-    lu *l = leat_module_new(m, &lu_type.module, sizeof *l);
-    if (!l)
+    lu *l = leat_module_new(m, &leat_lu_linear_type.module, sizeof *l);
+    if (!leat_check_dim(l, m, dim, "an LU linear map"))
         return NULL;
-    if (dim < 1) {
-        leat_model_fail(m, LEAT_EARG, "an LU linear map of %lld features", (long long)dim);
-        return NULL;
-    }
     l->dim = dim;
     l->lower = leat_param_new(&l->transform.module, "lower", LEAT_SHAPE(dim, dim), leat_init_zeros());
     l->upper = leat_param_new(&l->transform.module, "upper", LEAT_SHAPE(dim, dim), leat_init_zeros());

@@ -3,15 +3,21 @@
 
 #include <string.h>
 
+struct leat_mask_parts {
+    int64_t *kept, *moved; /* indices, ascending */
+    leat_real values[];    /* [dim], 0 or 1 */
+};
+
 /* Index lists from the mask's values; false if a value is neither 0 nor 1. */
 static bool index_mask(leat_mask *mask)
 {
+    struct leat_mask_parts *p = mask->parts;
     mask->kept = mask->moved = 0;
     for (int64_t j = 0; j < mask->dim; j++) {
-        if (mask->values[j] == 1)
-            mask->kept_index[mask->kept++] = j;
-        else if (mask->values[j] == 0)
-            mask->moved_index[mask->moved++] = j;
+        if (p->values[j] == 1)
+            p->kept[mask->kept++] = j;
+        else if (p->values[j] == 0)
+            p->moved[mask->moved++] = j;
         else
             return false;
     }
@@ -20,26 +26,39 @@ static bool index_mask(leat_mask *mask)
 
 leat_mask leat_mask_of(leat_model *m, int64_t dim, const leat_real *values)
 {
-    leat_mask mask = { .model = m, .dim = dim };
+    leat_mask mask = { .model = m };
     if (dim < 1) {
         leat_model_fail(m, LEAT_EARG, "a mask over %lld features", (long long)dim);
-        mask.dim = 0;
         return mask;
     }
     leat_arena *a = leat_model_arena(m);
-    leat_real *copy = leat_arena_alloc(a, (size_t)dim * sizeof *copy);
-    mask.kept_index = leat_arena_alloc(a, (size_t)dim * sizeof(int64_t));
-    mask.moved_index = leat_arena_alloc(a, (size_t)dim * sizeof(int64_t));
-    if (!copy || !mask.kept_index || !mask.moved_index) {
+    struct leat_mask_parts *p = leat_arena_alloc(a, sizeof *p + (size_t)dim * sizeof *p->values);
+    int64_t *index = leat_arena_alloc(a, 2 * (size_t)dim * sizeof *index);
+    if (!p || !index) {
         leat_model_fail(m, LEAT_ENOMEM, "out of memory for a mask over %lld features", (long long)dim);
-        mask.dim = 0;
         return mask;
     }
-    memcpy(copy, values, (size_t)dim * sizeof *copy);
-    mask.values = copy;
+    mask.dim = dim;
+    mask.parts = p;
+    p->kept = index;
+    p->moved = index + dim;
+    memcpy(p->values, values, (size_t)dim * sizeof *values);
     if (!index_mask(&mask))
         leat_model_fail(m, LEAT_EARG, "a mask holds ones (kept) and zeros (moved), nothing else");
     return mask;
+}
+
+leat_mask leat_mask_copy(const leat_mask *mask)
+{
+    return mask->dim ? leat_mask_of(mask->model, mask->dim, mask->parts->values) : *mask;
+}
+
+leat_buffer *leat_mask_buffer(const leat_mask *mask, leat_module *owner)
+{
+    leat_buffer *b = leat_buffer_new(owner, "mask", LEAT_SHAPE(mask->dim));
+    if (b && mask->dim)
+        memcpy(b->value.data, mask->parts->values, (size_t)mask->dim * sizeof(leat_real));
+    return b;
 }
 
 /* values[j] = 1 where kept(j) */
@@ -67,19 +86,60 @@ leat_mask leat_mask_halves(leat_model *m, int64_t dim, int parity)
     return parity % 2 ? mask_from(m, dim, dim / 2, 1, dim) : mask_from(m, dim, 0, 1, dim / 2);
 }
 
+/* ---- variables --------------------------------------------------------------------------------------------------- */
+
 leat_var leat_mask_kept(const leat_mask *mask, leat_var x)
 {
-    return leat_index_select(x, -1, (leat_index){ mask->kept_index, mask->kept });
+    return leat_index_select(x, -1, (leat_index){ mask->parts->kept, mask->kept });
 }
 
 leat_var leat_mask_moved(const leat_mask *mask, leat_var x)
 {
-    return leat_index_select(x, -1, (leat_index){ mask->moved_index, mask->moved });
+    return leat_index_select(x, -1, (leat_index){ mask->parts->moved, mask->moved });
 }
 
 leat_var leat_mask_merge(const leat_mask *mask, leat_var x, leat_var moved)
 {
-    return leat_index_copy(x, -1, (leat_index){ mask->moved_index, mask->moved }, moved);
+    return leat_index_copy(x, -1, (leat_index){ mask->parts->moved, mask->moved }, moved);
+}
+
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+
+void leat_mask_take(const leat_mask *mask, leat_tensor rows, leat_real *moved)
+{
+    int64_t count = leat_shape_count(&rows.shape);
+    for (int64_t row = 0; row < count; row += mask->dim) {
+        for (int64_t j = 0; j < mask->moved; j++)
+            *moved++ = rows.data[row + mask->parts->moved[j]];
+    }
+}
+
+void leat_mask_put(const leat_mask *mask, leat_tensor rows, const leat_real *moved)
+{
+    int64_t count = leat_shape_count(&rows.shape);
+    for (int64_t row = 0; row < count; row += mask->dim) {
+        for (int64_t j = 0; j < mask->moved; j++)
+            rows.data[row + mask->parts->moved[j]] = *moved++;
+    }
+}
+
+bool leat_mask_keeps(const leat_mask *mask, leat_tensor a, leat_tensor b)
+{
+    int64_t count = leat_shape_count(&a.shape);
+    for (int64_t row = 0; row < count; row += mask->dim) {
+        for (int64_t j = 0; j < mask->kept; j++) {
+            int64_t at = row + mask->parts->kept[j];
+            if (memcmp(a.data + at, b.data + at, sizeof *a.data) != 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+void leat_mask_trace(const leat_mask *mask, int64_t numbers, bool *moved)
+{
+    for (int64_t i = 0; i < numbers; i++)
+        moved[i] = moved[i] || mask->parts->values[i % mask->dim] == 0;
 }
 
 leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s)
@@ -94,7 +154,7 @@ leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s
     if (kept != mask->kept)
         return leat_fail(s, LEAT_EFORMAT, "the mask keeps %lld features, and the model was built for %lld",
                          (long long)kept, (long long)mask->kept);
-    memcpy(mask->values, values, (size_t)mask->dim * sizeof *values);
+    memcpy(mask->parts->values, values, (size_t)mask->dim * sizeof *values);
     index_mask(mask);
     return LEAT_OK;
 }

@@ -1,45 +1,27 @@
-/* Linear bijections: permutations, reversal, and the learned diagonal scale. */
+/* Permutations of features, and their reversal. */
 #include "../flow_impl.h"
-#include "../../nn/module_json.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* ---- permutation and reversal ------------------------------------------------------------------------------------ */
 
 typedef struct permutation {
     leat_transform transform;
-    leat_buffer *order_buffer; /* NULL for the reversal, whose order needs no saving */
+    leat_buffer *order_buffer;
     int64_t dim;
     int64_t *order, *inverse;
 } permutation;
 
-static leat_pair permute(const permutation *p, leat_var x, const int64_t *order)
+static leat_pair permutation_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
+    (void)call;
+    const permutation *p = (const permutation *)t;
     if (!leat_check_features(x, p->dim, "a permutation"))
-        return (leat_pair){ { .tape = x.tape }, { .tape = x.tape } };
-    return (leat_pair){ leat_index_select(x, -1, (leat_index){ order, p->dim }), leat_zero_logdet(x) };
-}
-
-static leat_pair permutation_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
-{
-    (void)call;
-    const permutation *p = (const permutation *)t;
-    return permute(p, x, p->order);
-}
-
-static leat_pair permutation_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
-{
-    (void)call;
-    const permutation *p = (const permutation *)t;
-    return permute(p, z, p->inverse);
+        return leat_failed_pair(x);
+    return (leat_pair){ .y = leat_index_select(x, -1, (leat_index){ inverse ? p->inverse : p->order, p->dim }) };
 }
 
 static void permutation_visit(leat_module *m, leat_visitor *v)
 {
-    permutation *p = (permutation *)m;
-    if (p->order_buffer)
-        leat_visit_buffer(v, m, p->order_buffer);
+    leat_visit_buffer(v, m, ((permutation *)m)->order_buffer);
 }
 
 /* The order's inverse, and so the proof that it is a permutation; `inverse` is written only if it is one. */
@@ -64,8 +46,6 @@ static bool invert_order(const int64_t *order, int64_t *inverse, int64_t dim, le
 static leat_code permutation_loaded(leat_module *m, leat_status *s)
 {
     permutation *p = (permutation *)m;
-    if (!p->order_buffer)
-        return LEAT_OK;
     const leat_real *saved = p->order_buffer->value.data;
     leat_arena scratch;
     leat_arena_init(&scratch, leat_model_arena(m->model)->allocator);
@@ -85,74 +65,59 @@ static leat_code permutation_loaded(leat_module *m, leat_status *s)
     return code;
 }
 
-static void permutation_trace_moved(const leat_transform *t, int64_t dim, bool *moved)
+/* y_j = x_order[j] at every position, in place: each cycle is walked once, from its smallest member. */
+static void permutation_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
 {
     const permutation *p = (const permutation *)t;
-    /* y_j = x_order[j], in place: each cycle is walked once, from its smallest member */
-    for (int64_t start = 0; start < dim; start++) {
-        int64_t j = p->order[start];
+    for (int64_t i = 0; i < numbers; i++) {
+        int64_t start = i % p->dim, j = p->order[start];
+        bool *at = moved + (i - start), first = at[start];
         while (j > start)
             j = p->order[j];
         if (j < start)
             continue;
-        bool first = moved[start];
         for (j = start; p->order[j] != start; j = p->order[j])
-            moved[j] = moved[p->order[j]];
-        moved[j] = first;
+            at[j] = at[p->order[j]];
+        at[j] = first;
     }
 }
 
-static leat_inverse_kind permutation_inverse_kind(const leat_transform *t)
+static void permutation_write(const leat_module *m, leat_part_writer *w)
 {
-    (void)t;
-    return LEAT_INVERSE_EXACT;
+    leat_part_put_int(w, "dim", ((const permutation *)m)->dim);
 }
 
-static const leat_transform_type permutation_type = {
+/* In any order: the tensors bring the right one. */
+static leat_module *permutation_read(leat_part_reader *r, const leat_json *v)
+{
+    int64_t dim = leat_read_dim(r, v);
+    return dim > 0 && leat_read_tensor(r, "order", dim) ? (leat_module *)leat_permutation(r->model, dim, NULL) : NULL;
+}
+
+const leat_transform_type leat_permutation_type = {
     .module = { .name = "permutation",
                 .visit = permutation_visit,
                 .loaded = permutation_loaded,
-                .write = leat_part_write_nothing },
-    .forward = permutation_forward,
-    .inverse = permutation_inverse,
+                .write = permutation_write,
+                .read = permutation_read },
+    .run = permutation_run,
     .trace_moved = permutation_trace_moved,
-    .inverse_kind = permutation_inverse_kind,
+    .inverse_kind = leat_inverse_exact,
 };
-
-static const leat_transform_type reverse_type = {
-    .module = { .name = "reverse", .write = leat_part_write_nothing },
-    .forward = permutation_forward,
-    .inverse = permutation_inverse,
-    .trace_moved = permutation_trace_moved,
-    .inverse_kind = permutation_inverse_kind,
-};
-
-static permutation *permutation_new(leat_model *m, const leat_transform_type *type, int64_t dim)
-{
-    permutation *p = leat_module_new(m, &type->module, sizeof *p);
-    if (!p)
-        return NULL;
-    if (dim < 1) {
-        leat_model_fail(m, LEAT_EARG, "a permutation of %lld features", (long long)dim);
-        return NULL;
-    }
-    p->dim = dim;
-    p->order = leat_arena_alloc(leat_model_arena(m), (size_t)dim * sizeof *p->order);
-    p->inverse = leat_arena_alloc(leat_model_arena(m), (size_t)dim * sizeof *p->inverse);
-    if (p->order && p->inverse)
-        return p;
-    leat_model_fail(m, LEAT_ENOMEM, "out of memory for a permutation of %lld features", (long long)dim);
-    return NULL;
-}
 
 leat_transform *leat_permutation(leat_model *m, int64_t dim, const int64_t *order)
 {
-    permutation *p = permutation_new(m, &permutation_type, dim);
-    if (!p)
+    permutation *p = leat_module_new(m, &leat_permutation_type.module, sizeof *p);
+    if (!leat_check_dim(p, m, dim, "a permutation"))
         return NULL;
+    p->dim = dim;
+    p->order = leat_arena_alloc(leat_model_arena(m), (size_t)dim * sizeof *p->order);
+    p->inverse = leat_arena_alloc(leat_model_arena(m), (size_t)dim * sizeof *p->inverse);
     p->order_buffer = leat_buffer_new(&p->transform.module, "order", LEAT_SHAPE(dim));
-    if (!p->order_buffer)
+    if (!p->order || !p->inverse || !p->order_buffer) {
+        leat_model_fail(m, LEAT_ENOMEM, "out of memory for a permutation of %lld features", (long long)dim);
         return NULL;
+    }
     if (order) {
         memcpy(p->order, order, (size_t)dim * sizeof *order);
     } else {
@@ -168,68 +133,57 @@ leat_transform *leat_permutation(leat_model *m, int64_t dim, const int64_t *orde
     return &p->transform;
 }
 
-leat_transform *leat_reverse(leat_model *m, int64_t dim)
-{
-    permutation *p = permutation_new(m, &reverse_type, dim);
-    if (!p)
-        return NULL;
-    for (int64_t j = 0; j < dim; j++)
-        p->order[j] = p->inverse[j] = dim - 1 - j;
-    return &p->transform;
-}
+/* ---- reversal ---------------------------------------------------------------------------------------------------- */
 
-/* ---- diagonal scale ---------------------------------------------------------------------------------------------- */
-
-typedef struct diagonal_scale {
+typedef struct reverse {
     leat_transform transform;
-    leat_param *log_scale;
     int64_t dim;
-} diagonal_scale;
+} reverse;
 
-static leat_pair scale(leat_transform *t, leat_var x, bool inverse)
+static leat_pair reverse_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
-    const diagonal_scale *d = (const diagonal_scale *)t;
-    if (!leat_check_features(x, d->dim, "a diagonal scale"))
-        return (leat_pair){ { .tape = x.tape }, { .tape = x.tape } };
-    leat_var s = leat_use(x.tape, d->log_scale);
-    if (inverse)
-        s = leat_neg(s);
-    leat_var per_row = leat_broadcast_to(leat_sum(s), LEAT_SHAPE(leat_var_size(x, 0)));
-    return (leat_pair){ leat_mul(x, leat_exp(s)), per_row };
+    (void)call, (void)inverse;
+    if (!leat_check_features(x, ((const reverse *)t)->dim, "a reversal"))
+        return leat_failed_pair(x);
+    return (leat_pair){ .y = leat_flip(x, 1, (int[]){ -1 }) };
 }
 
-static leat_pair scale_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
+static void reverse_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
 {
-    (void)call;
-    return scale(t, x, false);
+    int64_t dim = ((const reverse *)t)->dim;
+    for (int64_t i = 0; i < numbers; i++) {
+        int64_t j = i % dim, other = i - j + dim - 1 - j;
+        bool was = moved[i];
+        if (i < other) {
+            moved[i] = moved[other];
+            moved[other] = was;
+        }
+    }
 }
 
-static leat_pair scale_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
+static void reverse_write(const leat_module *m, leat_part_writer *w)
 {
-    (void)call;
-    return scale(t, z, true);
+    leat_part_put_int(w, "dim", ((const reverse *)m)->dim);
 }
 
-static void scale_visit(leat_module *m, leat_visitor *v)
+static leat_module *reverse_read(leat_part_reader *r, const leat_json *v)
 {
-    leat_visit_param(v, m, ((diagonal_scale *)m)->log_scale);
+    int64_t dim = leat_read_dim(r, v);
+    return dim > 0 ? (leat_module *)leat_reverse(r->model, dim) : NULL;
 }
 
-static const leat_transform_type scale_type = {
-    .module = { .name = "diagonal scale", .visit = scale_visit, .write = leat_part_write_nothing },
-    .forward = scale_forward,
-    .inverse = scale_inverse,
-    .inverse_kind = leat_inverse_closed,
+const leat_transform_type leat_reverse_type = {
+    .module = { .name = "reverse", .write = reverse_write, .read = reverse_read },
+    .run = reverse_run,
+    .trace_moved = reverse_trace_moved,
+    .inverse_kind = leat_inverse_exact,
 };
 
-leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim)
+leat_transform *leat_reverse(leat_model *m, int64_t dim)
 {
-    diagonal_scale *d = leat_module_new(m, &scale_type.module, sizeof *d);
-    if (!d)
+    reverse *r = leat_module_new(m, &leat_reverse_type.module, sizeof *r);
+    if (!leat_check_dim(r, m, dim, "a reversal"))
         return NULL;
-    if (dim < 1)
-        leat_model_fail(m, LEAT_EARG, "a diagonal scale of %lld features", (long long)dim);
-    d->dim = dim;
-    d->log_scale = leat_param_new(&d->transform.module, "log_scale", LEAT_SHAPE(dim), leat_init_zeros());
-    return &d->transform;
+    r->dim = dim;
+    return &r->transform;
 }

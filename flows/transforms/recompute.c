@@ -29,7 +29,7 @@ typedef struct stage {
 
 typedef struct chain {
     leat_leaves *leaves;
-    leat_flow *flow;
+    leat_chain_parts *parts;
     leat_flow_call call;
     leat_var x;
     leat_moment then;
@@ -44,13 +44,7 @@ typedef struct chain {
 
 static leat_transform *transform_of(const chain *c, int k)
 {
-    return c->flow->layers[c->inverse ? c->length - 1 - k : k];
-}
-
-static leat_inverse_kind kind_of(const leat_transform *t)
-{
-    const leat_transform_type *type = (const leat_transform_type *)t->module.type;
-    return type->inverse_kind ? type->inverse_kind(t) : LEAT_INVERSE_UNKNOWN;
+    return c->parts->layers[c->inverse ? c->length - 1 - k : k];
 }
 
 /* What came out of one transform as the input of the next: a variable of its own. */
@@ -66,9 +60,7 @@ static leat_var state_var(leat_tape *t, leat_tensor value, bool wants_grad)
 static leat_pair run(const chain *c, int k, leat_var x, leat_var sum, bool rebuild)
 {
     leat_transform *t = transform_of(c, k);
-    leat_pair out = rebuild      ? leat_transform_rebuild(t, x, &c->call, c->inverse)
-                    : c->inverse ? leat_transform_inverse(t, x, &c->call)
-                                 : leat_transform_forward(t, x, &c->call);
+    leat_pair out = (rebuild ? leat_transform_rebuild : leat_transform_run)(t, x, &c->call, c->inverse);
     return (leat_pair){ out.y, leat_add(sum, out.logdet) };
 }
 
@@ -96,21 +88,6 @@ static bool store(leat_tape *t, leat_tensor *to, leat_tensor from)
     return to->data != NULL;
 }
 
-/* Whether rows [n, dim] hold the same bits in the features that the mask keeps. */
-static bool keeps_bits(const leat_mask *mask, leat_tensor a, leat_tensor b)
-{
-    if (a.shape.rank != 2 || a.shape.size[1] != mask->dim)
-        return false;
-    for (int64_t r = 0; r < a.shape.size[0]; r++) {
-        for (int64_t j = 0; j < mask->kept; j++) {
-            int64_t at = r * mask->dim + mask->kept_index[j];
-            if (memcmp(a.data + at, b.data + at, sizeof *a.data) != 0)
-                return false;
-        }
-    }
-    return true;
-}
-
 static leat_real *kept_new(leat_tape *t, stage *s, leat_shape shape)
 {
     size_t header = (sizeof(leat_tensor) + 63) / 64 * 64;
@@ -129,22 +106,22 @@ static bool keep(chain *c, int k, leat_tensor x, leat_tensor y)
     const leat_transform *transform = transform_of(c, k);
     const leat_transform_type *type = (const leat_transform_type *)transform->module.type;
     const leat_mask *mask = type->mask ? type->mask(transform) : NULL;
-    leat_inverse_kind kind = kind_of(transform);
+    leat_inverse_kind kind = leat_kind_of(transform);
     bool same_shape = leat_shape_equal(&x.shape, &y.shape);
-    bool rounds = kind == LEAT_INVERSE_CLOSED && c->flow->recompute == LEAT_RECOMPUTE_INVERT;
+    bool rounds = kind == LEAT_INVERSE_CLOSED && c->parts->recompute == LEAT_RECOMPUTE_INVERT;
     if (same_shape && (kind == LEAT_INVERSE_EXACT || (rounds && c->rounded < MOST_ROUNDED))) {
         c->rounded += rounds;
         s->restore = RESTORE_INVERT;
         return true;
     }
-    if (same_shape && mask && !rounds && keeps_bits(mask, x, y)) {
+    if (same_shape && mask && !rounds && leat_mask_keeps(mask, x, y)) {
+        leat_shape moved = x.shape;
+        moved.size[moved.rank - 1] = mask->moved;
         s->restore = RESTORE_MOVED;
-        leat_real *to = kept_new(t, s, LEAT_SHAPE(x.shape.size[0], mask->moved));
-        for (int64_t r = 0; to && r < x.shape.size[0]; r++) {
-            for (int64_t j = 0; j < mask->moved; j++)
-                *to++ = x.data[r * mask->dim + mask->moved_index[j]];
-        }
-        return s->kept != NULL;
+        leat_real *to = kept_new(t, s, moved);
+        if (to)
+            leat_mask_take(mask, x, to);
+        return to != NULL;
     }
     s->restore = RESTORE_WHOLE;
     c->rounded = 0;
@@ -164,13 +141,6 @@ static bool run_from(const chain *c, int k, const state *h, state *next)
     const leat_node *y = leat_node_of(out.y), *logdet = y ? leat_node_of(out.logdet) : NULL;
     if (!logdet || !leat_node_data(t, out.y.id))
         return false;
-    char text[LEAT_SHAPE_TEXT];
-    leat_shape wanted = LEAT_SHAPE(leat_var_size(x, 0));
-    if (!leat_shape_equal(&logdet->value.shape, &wanted)) {
-        leat_tape_fail(t, LEAT_ESHAPE, "a log-determinant for each row is needed, and transform %d gives %s", k,
-                       leat_shape_print(&logdet->value.shape, text));
-        return false;
-    }
     *next = (state){ .y_wants_grad = y->needs_grad, .sum_wants_grad = logdet->needs_grad };
     return leat_copy_out(t, y, &next->y) && leat_copy_out(t, logdet, &next->sum);
 }
@@ -249,12 +219,7 @@ static leat_tensor input_of(way_back *w, int k)
     if (s->restore == RESTORE_INVERT || !x.data)
         return x;
     const leat_transform *t = transform_of(w->c, k);
-    const leat_mask *mask = ((const leat_transform_type *)t->module.type)->mask(t);
-    const leat_real *from = s->kept->data;
-    for (int64_t r = 0; r < x.shape.size[0]; r++) {
-        for (int64_t j = 0; j < mask->moved; j++)
-            x.data[r * mask->dim + mask->moved_index[j]] = *from++;
-    }
+    leat_mask_put(((const leat_transform_type *)t->module.type)->mask(t), x, s->kept->data);
     return x;
 }
 
@@ -279,7 +244,7 @@ static bool hand_on(way_back *w, int k, leat_var x, uint32_t after)
     leat_tape *t = w->tape;
     bool rebuild = k > 0 && w->c->stages[k].restore == RESTORE_INVERT;
     leat_pair out = run(w->c, k, x, leat_zero_logdet(x), rebuild);
-    bool exact = w->exact && (!rebuild || kind_of(transform_of(w->c, k)) == LEAT_INVERSE_EXACT);
+    bool exact = w->exact && (!rebuild || leat_kind_of(transform_of(w->c, k)) == LEAT_INVERSE_EXACT);
     leat_shape now = leat_var_shape(out.y);
     if (t->status.code || (exact && !leat_rerun_equals(t, out.y, &w->now)))
         return false;
@@ -383,18 +348,18 @@ static const leat_block_op chain_op = {
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static chain *chain_new(leat_flow *f, leat_var x, const leat_flow_call *call, bool inverse)
+static chain *chain_new(leat_chain_parts *p, leat_var x, const leat_flow_call *call, bool inverse)
 {
     leat_tape *t = x.tape;
     chain *c = leat_tape_alloc(t, sizeof *c);
-    stage *stages = leat_tape_alloc(t, (size_t)f->length * sizeof *stages);
+    stage *stages = leat_tape_alloc(t, (size_t)p->length * sizeof *stages);
     if (!c || !stages)
         return NULL;
-    *c = (chain){ .flow = f,
+    *c = (chain){ .parts = p,
                   .call = *call,
                   .x = x,
                   .then = leat_tape_moment(t),
-                  .length = f->length,
+                  .length = p->length,
                   .y_at = -1,
                   .sum_at = -1,
                   .inverse = inverse,
@@ -430,17 +395,17 @@ static leat_pair finish(chain *c, const state *h)
     return (leat_pair){ { .tape = t }, { .tape = t } };
 }
 
-leat_pair leat_flow_recompute(leat_flow *f, leat_var x, const leat_flow_call *call, bool inverse)
+leat_pair leat_chain_recompute(leat_chain_parts *p, leat_var x, const leat_flow_call *call, bool inverse)
 {
     leat_tape *t = x.tape;
     leat_pair failed = { { .tape = t }, { .tape = t } };
-    if (!f->length)
+    if (!p->length)
         return (leat_pair){ x, leat_zero_logdet(x) };
-    chain *c = chain_new(f, x, call, inverse);
+    chain *c = chain_new(p, x, call, inverse);
     if (!c)
         return failed;
     state h = { .y_wants_grad = leat_tape_node(t, x.id)->needs_grad };
-    for (int k = 0; k < f->length; k++) {
+    for (int k = 0; k < p->length; k++) {
         if (!forward_stage(c, k, &h))
             return failed;
     }

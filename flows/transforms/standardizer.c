@@ -1,6 +1,5 @@
 /* Standardizing: fixed shifts and scales that bring every column of the data to mean 0 and standard deviation 1. */
 #include "../flow_impl.h"
-#include "../../nn/module_json.h"
 #include "../../tensor/kernels/elementary.h"
 
 #include <math.h>
@@ -11,26 +10,15 @@ typedef struct standardizer {
     double log_sd; /* the sum of all log sd */
 } standardizer;
 
-static leat_pair standardize(leat_transform *t, leat_var x, bool inverse)
+static leat_pair standardizer_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
+    (void)call;
     const standardizer *s = (const standardizer *)t;
     if (!leat_check_features(x, s->mean->value.shape.size[0], "a standardizer"))
-        return (leat_pair){ { .tape = x.tape }, { .tape = x.tape } };
+        return leat_failed_pair(x);
     leat_var mean = leat_borrow(x.tape, s->mean->value), sd = leat_borrow(x.tape, s->sd->value);
-    leat_var logdet = leat_full(x.tape, LEAT_SHAPE(leat_var_size(x, 0)), inverse ? s->log_sd : -s->log_sd);
+    leat_var logdet = leat_logdet_of_features(leat_scalar(x.tape, -s->log_sd), x, inverse);
     return (leat_pair){ inverse ? leat_add(leat_mul(x, sd), mean) : leat_div(leat_sub(x, mean), sd), logdet };
-}
-
-static leat_pair standardizer_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
-{
-    (void)call;
-    return standardize(t, x, false);
-}
-
-static leat_pair standardizer_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
-{
-    (void)call;
-    return standardize(t, z, true);
 }
 
 static void standardizer_visit(leat_module *m, leat_visitor *v)
@@ -57,31 +45,39 @@ static leat_code standardizer_loaded(leat_module *m, leat_status *status)
 }
 
 /* Features that only change their units do not count as moved. */
-static void standardizer_trace_moved(const leat_transform *t, int64_t dim, bool *moved)
+static void standardizer_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
 {
-    (void)t, (void)dim, (void)moved;
+    (void)t, (void)numbers, (void)moved;
 }
 
-static const leat_transform_type standardizer_type = {
+static void standardizer_write(const leat_module *m, leat_part_writer *w)
+{
+    leat_part_put_int(w, "dim", ((const standardizer *)m)->mean->value.shape.size[0]);
+}
+
+static leat_module *standardizer_read(leat_part_reader *r, const leat_json *v)
+{
+    int64_t dim = leat_read_dim(r, v);
+    return dim > 0 && leat_read_tensor(r, "mean", dim) ? (leat_module *)leat_standardizer(r->model, dim, NULL, NULL)
+                                                       : NULL;
+}
+
+const leat_transform_type leat_standardizer_type = {
     .module = { .name = "standardize",
                 .visit = standardizer_visit,
                 .loaded = standardizer_loaded,
-                .write = leat_part_write_nothing },
-    .forward = standardizer_forward,
-    .inverse = standardizer_inverse,
+                .write = standardizer_write,
+                .read = standardizer_read },
+    .run = standardizer_run,
     .trace_moved = standardizer_trace_moved,
     .inverse_kind = leat_inverse_closed,
 };
 
 leat_transform *leat_standardizer(leat_model *m, int64_t dim, const double *mean, const double *sd)
 {
-    standardizer *s = leat_module_new(m, &standardizer_type.module, sizeof *s);
-    if (!s)
+    standardizer *s = leat_module_new(m, &leat_standardizer_type.module, sizeof *s);
+    if (!leat_check_dim(s, m, dim, "a standardizer"))
         return NULL;
-    if (dim < 1) {
-        leat_model_fail(m, LEAT_EARG, "a standardizer of %lld features", (long long)dim);
-        return NULL;
-    }
     s->mean = leat_buffer_new(&s->transform.module, "mean", LEAT_SHAPE(dim));
     s->sd = leat_buffer_new(&s->transform.module, "sd", LEAT_SHAPE(dim));
     if (!s->mean || !s->sd)

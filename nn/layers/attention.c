@@ -86,12 +86,23 @@ static void attention_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_number(w, "dropout", a->o.dropout);
 }
 
-static const leat_module_type attention_type = {
+static leat_module *attention_read(leat_part_reader *r, const leat_json *v)
+{
+    leat_attention_opts o = { .features = leat_part_size(r, v, "features", 1), .causal = leat_part_flag(v, "causal") };
+    int64_t heads = leat_part_size(r, v, "heads", 1);
+    if (o.features < 0 || heads < 0 || heads > INT32_MAX || !leat_part_number(r, v, "dropout", &o.dropout))
+        return NULL;
+    o.heads = (int)heads;
+    return leat_attention(r->model, &o);
+}
+
+const leat_module_type leat_attention_type = {
     .name = "attention",
     .forward = attention_forward,
     .visit = attention_visit,
     .describe = attention_describe,
     .write = attention_write,
+    .read = attention_read,
 };
 
 static leat_code check(leat_model *m, const leat_attention_opts *o)
@@ -109,7 +120,7 @@ static leat_code check(leat_model *m, const leat_attention_opts *o)
 /* PyTorch's start: in_proj_weight as one matrix by Xavier, biases 0. */
 leat_module *leat_attention(leat_model *m, const leat_attention_opts *o)
 {
-    attention *a = leat_module_new(m, &attention_type, sizeof *a);
+    attention *a = leat_module_new(m, &leat_attention_type, sizeof *a);
     if (!a)
         return NULL;
     a->o = *o;

@@ -31,16 +31,23 @@ static void dropout_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_number(w, "p", ((const dropout *)m)->p);
 }
 
-static const leat_module_type dropout_type = {
+static leat_module *dropout_read(leat_part_reader *r, const leat_json *v)
+{
+    double p;
+    return leat_part_number(r, v, "p", &p) ? leat_dropout_layer(r->model, p) : NULL;
+}
+
+const leat_module_type leat_dropout_type = {
     .name = "dropout",
     .forward = dropout_forward,
     .describe = dropout_describe,
     .write = dropout_write,
+    .read = dropout_read,
 };
 
 leat_module *leat_dropout_layer(leat_model *m, double p)
 {
-    dropout *d = leat_module_new(m, &dropout_type, sizeof *d);
+    dropout *d = leat_module_new(m, &leat_dropout_type, sizeof *d);
     if (!d)
         return NULL;
     d->p = p;

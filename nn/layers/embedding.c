@@ -65,17 +65,24 @@ static void embedding_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_int(w, "features", e->features);
 }
 
-static const leat_module_type embedding_type = {
+static leat_module *embedding_read(leat_part_reader *r, const leat_json *v)
+{
+    int64_t count = leat_part_size(r, v, "count", 0), features = leat_part_size(r, v, "features", 0);
+    return count < 0 || features < 0 ? NULL : leat_embedding(r->model, count, features);
+}
+
+const leat_module_type leat_embedding_type = {
     .name = "embedding",
     .forward = embedding_forward,
     .visit = embedding_visit,
     .describe = embedding_describe,
     .write = embedding_write,
+    .read = embedding_read,
 };
 
 leat_module *leat_embedding(leat_model *m, int64_t count, int64_t features)
 {
-    embedding *e = leat_module_new(m, &embedding_type, sizeof *e);
+    embedding *e = leat_module_new(m, &leat_embedding_type, sizeof *e);
     if (!e)
         return NULL;
     e->count = count;

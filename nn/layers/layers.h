@@ -5,16 +5,16 @@
 
 #include "../nn.h"
 
+/* The types that a file can hold, beside the activations; leat_part_read looks through them (module_json.c). */
+extern const leat_module_type leat_linear_type, leat_masked_linear_type, leat_weight_norm_linear_type,
+    leat_dropout_type, leat_layer_norm_type, leat_batch_norm_type, leat_embedding_type, leat_attention_type,
+    leat_residual_type, leat_made_type, leat_sequential_type;
+
 /* Of any kind: plain, masked, with weight norm. */
 bool leat_is_linear(const leat_module *m);
 
 /* f(x w^T + b), in the linear layer's scope. The model is sealed. */
 leat_var leat_linear_with(leat_module *linear, leat_var x, leat_activation f);
-
-/* A linear layer whose weight is multiplied by the buffer `mask` [out, in], which holds zeros and ones, at first zeros:
- * leat_linear_mask gives it to be filled in (data NULL if the layer could not be built). */
-leat_module *leat_masked_linear(leat_model *m, int64_t in, int64_t out);
-leat_tensor leat_linear_mask(const leat_module *linear);
 
 /* Whether the module is an activation layer; *f tells which. */
 bool leat_is_activation(const leat_module *m, leat_activation *f);

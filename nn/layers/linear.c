@@ -103,28 +103,57 @@ static void linear_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_int(w, "out", l->out);
 }
 
-static const leat_module_type linear_type = {
+typedef leat_module *linear_fn(leat_model *m, int64_t in, int64_t out);
+
+static leat_module *read_sizes(leat_part_reader *r, const leat_json *v, linear_fn *build)
+{
+    int64_t in = leat_part_size(r, v, "in", 0), out = leat_part_size(r, v, "out", 0);
+    return in < 0 || out < 0 ? NULL : build(r->model, in, out);
+}
+
+static leat_module *linear_read(leat_part_reader *r, const leat_json *v)
+{
+    return read_sizes(r, v, leat_linear_layer);
+}
+
+/* The mask is memory at once. */
+static leat_module *masked_read(leat_part_reader *r, const leat_json *v)
+{
+    int64_t in = leat_part_size(r, v, "in", 0), out = leat_part_size(r, v, "out", 0);
+    return in < 0 || out < 0 || !leat_part_holds(r, LEAT_SHAPE(out, in)) ? NULL : leat_masked_linear(r->model, in, out);
+}
+
+static leat_module *weight_norm_read(leat_part_reader *r, const leat_json *v)
+{
+    return read_sizes(r, v, leat_weight_norm_linear);
+}
+
+const leat_module_type leat_linear_type = {
     .name = "linear",
     .write = linear_write,
+    .read = linear_read,
     .forward = linear_forward,
     .visit = linear_visit,
     .describe = linear_describe,
 };
 
-static const leat_module_type masked_type = {
+const leat_module_type leat_masked_linear_type = {
     .name = "masked_linear",
+    .write = linear_write,
+    .read = masked_read,
     .forward = linear_forward,
     .visit = linear_visit,
     .loaded = linear_loaded,
     .describe = linear_describe,
 };
 
-static const leat_module_type weight_norm_type = {
+const leat_module_type leat_weight_norm_linear_type = {
     .name = "weight_norm_linear",
     .forward = linear_forward,
     .visit = linear_visit,
     .describe = linear_describe,
     .write = linear_write,
+    .read = weight_norm_read,
 };
 
 bool leat_is_linear(const leat_module *m)
@@ -140,7 +169,7 @@ static linear *linear_new(leat_model *m, const leat_module_type *type, const cha
         return NULL;
     l->in = in;
     l->out = out;
-    if (in < 0 || out < 0 || (in == 0 && type == &weight_norm_type)) {
+    if (in < 0 || out < 0 || (in == 0 && type == &leat_weight_norm_linear_type)) {
         leat_model_fail(m, LEAT_EARG, "%s: %lld -> %lld features", type->name, (long long)in, (long long)out);
         return NULL;
     }
@@ -153,7 +182,7 @@ static linear *linear_new(leat_model *m, const leat_module_type *type, const cha
 
 leat_module *leat_linear_layer(leat_model *m, int64_t in, int64_t out)
 {
-    linear *l = linear_new(m, &linear_type, "weight", in, out);
+    linear *l = linear_new(m, &leat_linear_type, "weight", in, out);
     return l ? &l->module : NULL;
 }
 
@@ -161,7 +190,7 @@ leat_module *leat_linear_layer(leat_model *m, int64_t in, int64_t out)
 
 leat_module *leat_masked_linear(leat_model *m, int64_t in, int64_t out)
 {
-    linear *l = linear_new(m, &masked_type, "weight", in, out);
+    linear *l = linear_new(m, &leat_masked_linear_type, "weight", in, out);
     if (!l)
         return NULL;
     l->mask = leat_buffer_new(&l->module, "mask", LEAT_SHAPE(out, in));
@@ -192,7 +221,7 @@ static void fill_lengths(leat_rng *rng, leat_tensor t, double distance, double c
 
 leat_module *leat_weight_norm_linear(leat_model *m, int64_t in, int64_t out)
 {
-    linear *l = linear_new(m, &weight_norm_type, "weight_v", in, out);
+    linear *l = linear_new(m, &leat_weight_norm_linear_type, "weight_v", in, out);
     if (!l)
         return NULL;
     l->lengths = leat_param_new(&l->module, "weight_g", LEAT_SHAPE(out, 1), leat_init_zeros());

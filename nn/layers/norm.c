@@ -143,21 +143,33 @@ static void norm_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_bool(w, "no_affine", !n->weight);
 }
 
-static const leat_module_type layer_norm_type = {
+static leat_module *norm_read(leat_part_reader *r, const leat_json *v)
+{
+    leat_norm_opts o = { .no_affine = leat_part_flag(v, "no_affine") };
+    int64_t features = leat_part_size(r, v, "features", 0);
+    if (features < 0 || !leat_part_number(r, v, "eps", &o.eps) || !leat_part_number(r, v, "momentum", &o.momentum))
+        return NULL;
+    bool batch = leat_part_type(r, v)[0] == 'b';
+    return (batch ? leat_batch_norm : leat_layer_norm)(r->model, features, &o);
+}
+
+const leat_module_type leat_layer_norm_type = {
     .name = "layer_norm",
     .forward = layer_norm_forward,
     .visit = norm_visit,
     .describe = norm_describe,
     .write = norm_write,
+    .read = norm_read,
 };
 
-static const leat_module_type batch_norm_type = {
+const leat_module_type leat_batch_norm_type = {
     .name = "batch_norm",
     .forward = batch_norm_forward,
     .visit = norm_visit,
     .loaded = batch_norm_loaded,
     .describe = norm_describe,
     .write = norm_write,
+    .read = norm_read,
 };
 
 static norm *norm_new(leat_model *m, const leat_module_type *type, int64_t features, const leat_norm_opts *o)
@@ -188,13 +200,13 @@ static norm *norm_new(leat_model *m, const leat_module_type *type, int64_t featu
 
 leat_module *leat_layer_norm(leat_model *m, int64_t features, const leat_norm_opts *o)
 {
-    norm *n = norm_new(m, &layer_norm_type, features, o);
+    norm *n = norm_new(m, &leat_layer_norm_type, features, o);
     return n ? &n->module : NULL;
 }
 
 leat_module *leat_batch_norm(leat_model *m, int64_t features, const leat_norm_opts *o)
 {
-    norm *n = norm_new(m, &batch_norm_type, features, o);
+    norm *n = norm_new(m, &leat_batch_norm_type, features, o);
     if (!n)
         return NULL;
     n->mean = leat_buffer_new(&n->module, "running_mean", LEAT_SHAPE(features));

@@ -123,12 +123,31 @@ static void residual_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_bool(w, "batch_norm", o->batch_norm);
 }
 
-static const leat_module_type residual_type = {
+static leat_module *residual_read(leat_part_reader *r, const leat_json *v)
+{
+    leat_residual_opts o = { .in = leat_part_size(r, v, "in", 0),
+                             .hidden = leat_part_size(r, v, "hidden", 0),
+                             .out = leat_part_size(r, v, "out", 0),
+                             .context = leat_part_size(r, v, "context", 0),
+                             .batch_norm = leat_part_flag(v, "batch_norm") };
+    int64_t blocks = leat_part_size(r, v, "blocks", 1);
+    if (r->status->code || !leat_part_number(r, v, "dropout", &o.dropout) ||
+        !leat_part_activation(r, v, "activation", &o.activation))
+        return NULL;
+    if (blocks > r->file->count) /* each has tensors */
+        return leat_part_fail(r, LEAT_EFORMAT, "%lld blocks of a residual network have more tensors than the file",
+                              (long long)blocks);
+    o.blocks = (int)blocks;
+    return leat_residual_mlp(r->model, &o);
+}
+
+const leat_module_type leat_residual_type = {
     .name = "residual_mlp",
     .forward = residual_forward,
     .visit = residual_visit,
     .describe = residual_describe,
     .write = residual_write,
+    .read = residual_read,
 };
 
 /* Fills in the defaults. */
@@ -151,7 +170,7 @@ static leat_code check(leat_model *m, leat_residual_opts *o)
 
 leat_module *leat_residual_mlp(leat_model *m, const leat_residual_opts *o)
 {
-    residual *r = leat_module_new(m, &residual_type, sizeof *r);
+    residual *r = leat_module_new(m, &leat_residual_type, sizeof *r);
     if (!r)
         return NULL;
     r->o = *o;

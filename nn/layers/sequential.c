@@ -43,16 +43,29 @@ static void sequential_write(const leat_module *m, leat_part_writer *w)
     leat_json_close(&w->json, ']');
 }
 
-static const leat_module_type sequential_type = {
+static leat_module *sequential_read(leat_part_reader *r, const leat_json *v)
+{
+    leat_module *net = leat_sequential(r->model);
+    for (const leat_json *child = v->first; child; child = child->next) {
+        leat_module *part = leat_part_read(r, child);
+        if (!part)
+            return NULL;
+        leat_sequential_add(net, part);
+    }
+    return net;
+}
+
+const leat_module_type leat_sequential_type = {
     .name = "sequential",
     .write = sequential_write,
+    .read = sequential_read,
     .forward = sequential_forward,
     .visit = sequential_visit,
 };
 
 leat_module *leat_sequential(leat_model *m)
 {
-    return leat_module_new(m, &sequential_type, sizeof(sequential));
+    return leat_module_new(m, &leat_sequential_type, sizeof(sequential));
 }
 
 static bool grow(sequential *s)
@@ -74,7 +87,7 @@ static bool grow(sequential *s)
 void leat_sequential_add(leat_module *m, leat_module *child)
 {
     sequential *s = (sequential *)m;
-    if (m && m->type != &sequential_type) {
+    if (m && m->type != &leat_sequential_type) {
         leat_model_fail(m->model, LEAT_EARG, "%s is not a sequential", m->type->name);
         return;
     }

@@ -120,7 +120,7 @@ leat_optim *leat_optim_new(leat_model *m, const leat_optim_type *type, const lea
         return NULL;
     leat_optim *o = leat_arena_zalloc(&m->arena, sizeof *o);
     leat_optim_param *params = leat_arena_zalloc(&m->arena, (size_t)m->param_count * sizeof *params);
-    bool whole = o && params;
+    bool whole = o && params && leat_model_watch(m, &o->status);
     if (whole)
         *o = (leat_optim){ .type = type, .model = m, .options = *options, .factor = 1, .params = params };
     for (; whole && o->slots < LEAT_STEP_STATES && type->slots[o->slots]; o->slots++) {

@@ -26,7 +26,7 @@ static leat_flow *realnvp(leat_model *m)
 
 static leat_flow *nice_784(leat_model *m)
 {
-    leat_nice_opts paper = leat_nice_paper(784);
+    leat_nice_opts paper = leat_nice_paper(m, 784);
     return leat_nice_new(m, &paper);
 }
 

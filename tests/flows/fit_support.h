@@ -65,7 +65,7 @@ static inline leat_flow *fit_flow(leat_model *m, int64_t context, bool noise)
         if (noise)
             leat_sequential_add(net, noisy_new(m));
         leat_sequential_add(net, leat_linear_layer(m, 7, 2));
-        leat_flow_add(flow, leat_coupling(m, mask, test_affine, net));
+        leat_flow_add(flow, leat_coupling(m, mask, &test_affine, net));
     }
     assert_model(m);
     return flow;

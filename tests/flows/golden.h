@@ -19,7 +19,7 @@ static inline leat_flow *golden_realnvp(leat_model *m)
                                                      .hidden = { 50, 61 },
                                                      .hidden_t = { 37 },
                                                      .scale = LEAT_SCALE_LEARNED,
-                                                     .base = LEAT_LOGISTIC });
+                                                     .base = leat_logistic(m, 2) });
 }
 
 /* [batch, 1] -> [batch, 2], with norms, noise and an activation that needs erf. */
@@ -40,7 +40,7 @@ static inline leat_flow *golden_chain(leat_model *m)
     leat_flow_add(flow, leat_actnorm(m, 2));
     for (int i = 0; i < 2; i++) {
         leat_flow_add(flow, leat_lu_linear(m, 2));
-        leat_flow_add(flow, leat_coupling(m, leat_mask_alternating(m, 2, i), leat_affine, golden_net(m)));
+        leat_flow_add(flow, leat_coupling(m, leat_mask_alternating(m, 2, i), &leat_affine, golden_net(m)));
         leat_flow_add(flow, leat_batch_norm_transform(m, 2, NULL));
     }
     return flow;

@@ -34,10 +34,12 @@ static inline leat_flow *nice(leat_model *m)
 
 static inline leat_flow *nice_reversed(leat_model *m)
 {
-    return leat_nice_new(
-        m,
-        &(leat_nice_opts){
-            .dim = 4, .couplings = 3, .hidden = { 16 }, .masks = LEAT_HALVES, .base = LEAT_LOGISTIC, .reverse = true });
+    return leat_nice_new(m, &(leat_nice_opts){ .dim = 4,
+                                               .couplings = 3,
+                                               .hidden = { 16 },
+                                               .masks = LEAT_HALVES,
+                                               .base = leat_logistic(m, 4),
+                                               .reverse = true });
 }
 
 static inline leat_flow *realnvp(leat_model *m)
@@ -117,13 +119,13 @@ static inline leat_flow *mixed(leat_model *m)
     leat_sequential_add(net, leat_activation_layer(m, LEAT_TANH));
     leat_sequential_add(net, leat_dropout_layer(m, 0.25));
     leat_sequential_add(net, leat_linear_layer(m, 12, 2 * mask.moved));
-    leat_flow_add(f, leat_coupling(m, mask, leat_affine, net));
+    leat_flow_add(f, leat_coupling(m, mask, &leat_affine, net));
     leat_flow_add(f, leat_batch_norm_transform(m, DIM, NULL));
     leat_flow_add(f, leat_permutation(m, DIM, NULL));
     custom *c = custom_new(m, DIM), *sharing = leat_module_new(m, &sharing_type.module, sizeof *sharing);
     sharing->a = c->a;
     leat_flow_add(f, &c->transform);
-    leat_flow_add(f, leat_coupling(m, other, searched, test_net(m, &other, 0, 1)));
+    leat_flow_add(f, leat_coupling(m, other, &searched, test_net(m, &other, 0, 1)));
     leat_flow_add(f, &sharing->transform);
     leat_flow_add(f, leat_diagonal_scale(m, DIM));
     leat_flow_add(f, leat_actnorm(m, DIM));

@@ -26,7 +26,7 @@ static void accept(leat_flow *flow, leat_tensor context, const char *what)
 
 static const leat_nice_opts nices[] = {
     { .couplings = 6 },
-    { .couplings = 4, .hidden = { 20, 10 }, .masks = LEAT_HALVES, .base = LEAT_LOGISTIC },
+    { .couplings = 4, .hidden = { 20, 10 }, .masks = LEAT_HALVES },
     { .couplings = 2, .hidden = { 20 }, .reverse = true },
     { .couplings = 3, .hidden = { 20 }, .masks = LEAT_HALVES, .reverse = true, .scale = true, .small_init = true },
 };
@@ -38,6 +38,7 @@ Test(check, accepts_nice)
             leat_nice_opts o = nices[i];
             leat_model *m = test_model(i);
             o.dim = dims[d];
+            o.base = i == 1 ? leat_logistic(m, o.dim) : NULL;
             accept(leat_nice_new(m, &o), (leat_tensor){ 0 }, "nice");
             leat_model_free(m);
         }
@@ -49,7 +50,7 @@ Test(check, accepts_the_paper)
 {
     for (int d = 0; d < 5; d++) {
         leat_model *m = test_model(0);
-        leat_nice_opts o = leat_nice_paper(dims[d]);
+        leat_nice_opts o = leat_nice_paper(m, dims[d]);
         for (int i = 0; i < 5; i++) {
             cr_assert_eq(o.hidden[i], 1000);
             o.hidden[i] = 30;
@@ -96,11 +97,11 @@ static leat_flow *mixed_chain(leat_model *m, int64_t dim)
         leat_mask mask = leat_mask_alternating(m, dim, i), half = leat_mask_halves(m, dim, i);
         leat_module *nets[2] = { test_net(m, &mask, 0, 1), test_net(m, &mask, 0, 1) };
         leat_flow_add(flow, leat_permutation(m, dim, NULL));
-        leat_flow_add(flow, leat_coupling_nets(m, mask, test_affine, nets));
-        leat_flow_add(flow, leat_coupling(m, half, leat_additive, test_net(m, &half, 0, 1)));
+        leat_flow_add(flow, leat_coupling_nets(m, mask, &test_affine, nets));
+        leat_flow_add(flow, leat_coupling(m, half, &leat_additive, test_net(m, &half, 0, 1)));
         leat_flow_add(flow, leat_diagonal_scale(m, dim));
         leat_flow_add(flow, leat_reverse(m, dim));
-        leat_flow_add(flow, leat_coupling(m, half, test_affine, test_net(m, &half, 0, 2)));
+        leat_flow_add(flow, leat_coupling(m, half, &test_affine, test_net(m, &half, 0, 2)));
     }
     randomize(m, 0.3);
     return flow;
@@ -200,15 +201,13 @@ Test(check, refuses_wrong_bijectors)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         leat_model *m = test_model(0);
         leat_flow *flow = leat_flow_new(m, leat_normal(m, 3));
+        leat_elementwise e = test_affine;
+        e.forward = wrong[i].forward;
+        e.inverse = wrong[i].inverse;
+        e.number[0] = MISTAKE;
         for (int k = 0; k < 4; k++) {
-            leat_elementwise e = test_affine;
             leat_mask mask = leat_mask_alternating(m, 3, k);
-            if (k == 2) {
-                e.forward = wrong[i].forward;
-                e.inverse = wrong[i].inverse;
-                e.number[0] = MISTAKE;
-            }
-            leat_flow_add(flow, leat_coupling(m, mask, e, test_net(m, &mask, 0, 2)));
+            leat_flow_add(flow, leat_coupling(m, mask, k == 2 ? &e : &test_affine, test_net(m, &mask, 0, 2)));
         }
         randomize(m, 0.5);
         leat_flow_report r;
@@ -269,7 +268,7 @@ static leat_flow *sheared(leat_model *m, int from, int to)
 {
     leat_flow *flow = leat_flow_new(m, leat_normal(m, 4));
     leat_mask mask = leat_mask_halves(m, 4, 0);
-    leat_flow_add(flow, leat_coupling(m, mask, leat_additive, test_net(m, &mask, 0, 1)));
+    leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, test_net(m, &mask, 0, 1)));
     shear *s = leat_module_new(m, &shear_type.module, sizeof *s);
     s->mask = mask;
     s->from = from;
@@ -323,7 +322,7 @@ static void add_additive(leat_flow *flow, int parity)
 {
     leat_model *m = leat_flow_model(flow);
     leat_mask mask = leat_mask_alternating(m, leat_flow_dim(flow), parity);
-    leat_flow_add(flow, leat_coupling(m, mask, leat_additive, test_net(m, &mask, 0, 1)));
+    leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, test_net(m, &mask, 0, 1)));
 }
 
 static leat_flow *plain_flow(int64_t dim)
@@ -382,13 +381,13 @@ Test(check, a_tolerance_of_ones_own)
 {
     leat_flow *flow = plain_flow(3);
     leat_model *m = leat_flow_model(flow);
+    leat_elementwise e = test_affine;
+    e.forward = wrong_logdet_forward;
+    e.inverse = wrong_logdet_inverse;
+    e.number[0] = 0.01;
     for (int k = 0; k < 2; k++) {
-        leat_elementwise e = test_affine;
         leat_mask mask = leat_mask_alternating(m, 3, k);
-        e.forward = wrong_logdet_forward;
-        e.inverse = wrong_logdet_inverse;
-        e.number[0] = 0.01;
-        leat_flow_add(flow, leat_coupling(m, mask, e, test_net(m, &mask, 0, 2)));
+        leat_flow_add(flow, leat_coupling(m, mask, &e, test_net(m, &mask, 0, 2)));
     }
     leat_flow_report r;
     cr_assert_not(leat_flow_check(flow, test_normal(7, 6, 3, 1), NULL, &r));

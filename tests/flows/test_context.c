@@ -90,7 +90,7 @@ Test(context, carries_gradient)
     for (int i = 0; i < 2; i++) {
         leat_mask mask = leat_mask_alternating(m, 3, i);
         leat_module *nets[2] = { test_net(m, &mask, 2, 1), test_net(m, &mask, 2, 1) };
-        leat_flow_add(flow, leat_coupling_nets(m, mask, test_affine, nets));
+        leat_flow_add(flow, leat_coupling_nets(m, mask, &test_affine, nets));
     }
     randomize(m, 0.5);
     leat_tensor in[2] = { test_normal(1, 4, 3, 1), test_normal(2, 4, 2, 1) };

@@ -90,7 +90,7 @@ Test(coupling, groups_come_one_after_the_other)
 {
     leat_model *m = test_model(0);
     leat_mask mask = leat_mask_of(m, 3, (leat_real[]){ 0, 1, 0 });
-    leat_transform *t = leat_coupling(m, mask, probe, leat_linear_layer(m, 1, 8));
+    leat_transform *t = leat_coupling(m, mask, &probe, leat_linear_layer(m, 1, 8));
     make_constant(m, "net", 1);
     expect_probed(m, t);
     leat_model_free(m);
@@ -101,7 +101,7 @@ Test(coupling, one_net_for_each_group)
     leat_model *m = test_model(0);
     leat_mask mask = leat_mask_of(m, 3, (leat_real[]){ 0, 1, 0 });
     leat_module *nets[3] = { leat_linear_layer(m, 1, 2), leat_linear_layer(m, 1, 4), leat_linear_layer(m, 1, 2) };
-    leat_transform *t = leat_coupling_nets(m, mask, probe, nets);
+    leat_transform *t = leat_coupling_nets(m, mask, &probe, nets);
     make_constant(m, "pnet", 1);
     make_constant(m, "qnet", 3);
     make_constant(m, "rnet", 7);
@@ -115,7 +115,7 @@ Test(coupling, affine_by_hand)
     leat_model *m = test_model(3);
     leat_mask mask = leat_mask_halves(m, 4, 1);
     leat_module *nets[2] = { test_net(m, &mask, 0, 1), test_net(m, &mask, 0, 1) };
-    leat_transform *layer = leat_coupling_nets(m, mask, test_affine, nets);
+    leat_transform *layer = leat_coupling_nets(m, mask, &test_affine, nets);
     assert_model(m);
     leat_tape *tape = test_tape(m);
     leat_tensor x = test_normal(1, 5, 4, 1);
@@ -159,8 +159,8 @@ Test(coupling, names_in_the_state_dict)
     leat_mask mask = leat_mask_alternating(m, 2, 0);
     leat_module *nets[2] = { leat_mlp(m, 1, (int64_t[]){ 3, 0 }, 1, LEAT_RELU), leat_linear_layer(m, 1, 1) };
     leat_flow_add(flow, leat_reverse(m, 2));
-    leat_flow_add(flow, leat_coupling_nets(m, mask, test_affine, nets));
-    leat_flow_add(flow, leat_coupling(m, mask, leat_additive, leat_linear_layer(m, 1, 1)));
+    leat_flow_add(flow, leat_coupling_nets(m, mask, &test_affine, nets));
+    leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, leat_linear_layer(m, 1, 1)));
     assert_model(m);
     listing l = { .visitor = { .param = list_param } };
     leat_visit_model(&l.visitor, m);
@@ -178,8 +178,8 @@ static leat_flow *mixed_flow(leat_model *m)
     for (int i = 0; i < 2; i++) {
         leat_mask mask = leat_mask_alternating(m, 3, i);
         leat_module *nets[2] = { test_net(m, &mask, 0, 1), test_net(m, &mask, 0, 1) };
-        leat_flow_add(flow, leat_coupling_nets(m, mask, test_affine, nets));
-        leat_flow_add(flow, leat_coupling(m, mask, toy, test_net(m, &mask, 0, 4)));
+        leat_flow_add(flow, leat_coupling_nets(m, mask, &test_affine, nets));
+        leat_flow_add(flow, leat_coupling(m, mask, &toy, test_net(m, &mask, 0, 4)));
         leat_flow_add(flow, leat_reverse(m, 3));
     }
     leat_flow_add(flow, leat_diagonal_scale(m, 3));
@@ -291,7 +291,7 @@ Test(coupling, message_says_where_and_both_shapes)
         leat_sequential_add(net, leat_linear_layer(m, 2, 6));
         leat_sequential_add(net, leat_activation_layer(m, LEAT_RELU));
         leat_sequential_add(net, leat_linear_layer(m, i == 3 ? 5 : 6, 2));
-        leat_flow_add(flow, leat_coupling(m, mask, leat_additive, net));
+        leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, net));
     }
     assert_model(m);
     const char *message = log_prob_fails(flow, 7);
@@ -307,7 +307,7 @@ Test(coupling, conditioner_of_the_wrong_width)
     leat_flow *flow = leat_flow_new(m, leat_normal(m, 4));
     leat_mask mask = leat_mask_halves(m, 4, 0);
     leat_flow_add(flow, leat_reverse(m, 4));
-    leat_flow_add(flow, leat_coupling(m, mask, toy, leat_linear_layer(m, 2, 2)));
+    leat_flow_add(flow, leat_coupling(m, mask, &toy, leat_linear_layer(m, 2, 2)));
     assert_model(m);
     const char *message = log_prob_fails(flow, 7);
     assert_contains(message, "layers.1");
@@ -322,7 +322,7 @@ Test(coupling, net_of_another_width_for_a_group)
     leat_flow *flow = leat_flow_new(m, leat_normal(m, 4));
     leat_mask mask = leat_mask_halves(m, 4, 0);
     leat_module *nets[2] = { leat_linear_layer(m, 2, 2), leat_linear_layer(m, 2, 3) };
-    leat_flow_add(flow, leat_coupling_nets(m, mask, test_affine, nets));
+    leat_flow_add(flow, leat_coupling_nets(m, mask, &test_affine, nets));
     assert_model(m);
     const char *message = log_prob_fails(flow, 7);
     assert_contains(message, "layers.0");
@@ -335,7 +335,7 @@ Test(coupling, missing_net)
 {
     leat_model *m = test_model(0);
     leat_mask mask = leat_mask_halves(m, 4, 0);
-    leat_coupling(m, mask, leat_additive, NULL);
+    leat_coupling(m, mask, &leat_additive, NULL);
     cr_assert_neq(leat_model_code(m), LEAT_OK);
     leat_model_free(m);
 }

@@ -24,7 +24,7 @@ TestSuite(files, .init = make_folder, .fini = drop_folder);
 
 static leat_flow *paper(leat_model *m)
 {
-    leat_nice_opts o = leat_nice_paper(4);
+    leat_nice_opts o = leat_nice_paper(m, 4);
     memset(o.hidden, 0, sizeof o.hidden);
     o.hidden[0] = 9;
     return leat_nice_new(m, &o);
@@ -38,7 +38,7 @@ static leat_flow *conditional_realnvp(leat_model *m)
                                                      .hidden_t = { 3 },
                                                      .context = 2,
                                                      .scale = LEAT_SCALE_LEARNED,
-                                                     .base = LEAT_LOGISTIC });
+                                                     .base = leat_logistic(m, 4) });
 }
 
 static leat_flow *one_net_realnvp(leat_model *m)
@@ -62,7 +62,7 @@ static leat_flow *mixed(leat_model *m)
         leat_module *net = leat_sequential(m);
         leat_sequential_add(net, leat_mlp(m, mask.kept, (int64_t[]){ 6, 0 }, 5, (leat_activation)f));
         leat_sequential_add(net, leat_linear_layer(m, 5, mask.moved));
-        leat_flow_add(flow, leat_coupling(m, mask, leat_additive, net));
+        leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, net));
         leat_flow_add(flow, leat_permutation(m, 4, NULL));
     }
     leat_flow_add(flow, leat_reverse(m, 4));
@@ -83,9 +83,9 @@ static leat_flow *many_layers(leat_model *m)
     leat_sequential_add(net, leat_dropout_layer(m, 0.125));
     leat_sequential_add(net, leat_batch_norm(m, 6, &(leat_norm_opts){ .momentum = 0.3 }));
     leat_sequential_add(net, leat_linear_layer(m, 6, 2));
-    leat_flow_add(flow, leat_coupling(m, mask, leat_additive, net));
+    leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, net));
     leat_residual_opts o = { .in = 2, .hidden = 7, .out = 4, .context = 3, .blocks = 3, .activation = LEAT_TANH };
-    leat_flow_add(flow, leat_coupling(m, leat_mask_halves(m, 4, 0), leat_affine, leat_residual_mlp(m, &o)));
+    leat_flow_add(flow, leat_coupling(m, leat_mask_halves(m, 4, 0), &leat_affine, leat_residual_mlp(m, &o)));
     return flow;
 }
 
@@ -162,13 +162,14 @@ Test(files, description_of_a_small_flow)
     leat_model *m = test_model(0);
     leat_flow *flow = leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 2, .couplings = 1, .hidden = { 3 } });
     leat_status s = { 0 };
-    cr_assert_str_eq(leat_flow_describe(flow, test_arena(), &s),
-                     "{\"format\":1,\"dim\":2,\"context\":0,\"base\":\"normal\",\"layers\":[{\"type\":\"coupling\","
-                     "\"elementwise\":\"affine\","
-                     "\"snet\":[{\"type\":\"linear\",\"in\":1,\"out\":3},\"relu\","
-                     "{\"type\":\"linear\",\"in\":3,\"out\":1},\"tanh\"],"
-                     "\"tnet\":[{\"type\":\"linear\",\"in\":1,\"out\":3},\"relu\","
-                     "{\"type\":\"linear\",\"in\":3,\"out\":1}]}]}");
+    cr_assert_str_eq(
+        leat_flow_describe(flow, test_arena(), &s),
+        "{\"format\":2,\"dim\":2,\"context\":0,\"base\":\"normal\",\"layers\":[{\"type\":\"coupling\",\"dim\":2,"
+        "\"elementwise\":\"affine\","
+        "\"snet\":[{\"type\":\"linear\",\"in\":1,\"out\":3},\"relu\","
+        "{\"type\":\"linear\",\"in\":3,\"out\":1},\"tanh\"],"
+        "\"tnet\":[{\"type\":\"linear\",\"in\":1,\"out\":3},\"relu\","
+        "{\"type\":\"linear\",\"in\":3,\"out\":1}]}]}");
     leat_model_free(m);
 }
 
@@ -235,13 +236,13 @@ Test(files, parts_of_ones_own_are_refused)
 
     flow = bare(m = test_model(0));
     leat_mask mask = leat_mask_halves(m, 4, 0);
-    leat_flow_add(flow, leat_coupling(m, mask, test_affine, test_net(m, &mask, 0, 2)));
+    leat_flow_add(flow, leat_coupling(m, mask, &test_affine, test_net(m, &mask, 0, 2)));
     expect_unsaved(flow, "layers.0", "'affine'"); /* of the name of the library's, and another */
 
     flow = bare(m = test_model(0));
     leat_module *net = leat_mlp(m, 2, (int64_t[]){ 3, 0 }, 2, LEAT_RELU);
     leat_sequential_add(net, leat_module_new(m, &own_layer_type, sizeof(leat_module)));
-    leat_flow_add(flow, leat_coupling(m, leat_mask_halves(m, 4, 0), leat_additive, net));
+    leat_flow_add(flow, leat_coupling(m, leat_mask_halves(m, 4, 0), &leat_additive, net));
     expect_unsaved(flow, "layers.0.net.3", "'my layer'");
 
     flow = bare(m = test_model(0));
@@ -275,7 +276,7 @@ static const struct {
     { "[]", "does not describe" },
     { "{}", "does not describe" },
     { "{\"format\":\"1\"}", "does not describe" },
-    { "{\"format\":2,\"dim\":2}", "format 2, of a later version" },
+    { "{\"format\":3,\"dim\":2}", "format 3, of a later version" },
     { "{\"format\":1}", "'dim'" },
     { "{\"format\":1,\"dim\":0,\"context\":0}", "'dim'" },
     { "{\"format\":1,\"dim\":2000000000,\"context\":0,\"base\":\"normal\",\"layers\":[\"reverse\"]}", "2000000000" },
@@ -288,7 +289,7 @@ static const struct {
     { TOP "{\"type\":\"coupling\"}]}", "layers.0: a part without a type" },
     { TOP "{\"type\":\"coupling\",\"elementwise\":\"odd\"}]}", "bijector 'odd'" },
     { TOP "{\"type\":\"coupling\",\"elementwise\":{\"type\":\"affine\"},\"net\":[]}]}", "constants of 'affine'" },
-    { TOP "{\"type\":\"coupling\",\"elementwise\":\"affine\",\"snet\":[]}]}", "layers.0: a part without a type" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"affine\",\"snet\":[]}]}", "layers.0: there is no 'tnet'" },
     { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[\"lstm\"]}]}", "the part 'lstm'" },
     { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"linear\",\"in\":1}}]}", "'out'" },
     { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"linear\",\"in\":1,\"out\":-1}}]}",
@@ -303,7 +304,7 @@ static const struct {
           "\"hidden\":1,\"out\":1,\"context\":0,\"blocks\":1000000,\"dropout\":0,\"activation\":\"relu\"}}]}",
       "1000000 blocks" },
     { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"dropout\"}]}]}", "'p' is not" },
-    { TOP "{\"type\":\"batch norm\"}]}", "'eps' and 'momentum'" },
+    { TOP "{\"type\":\"batch norm\"}]}", "'eps' is not a number" },
     { TOP "]}", "'layers.0.mask' is not in the model" },
     { TOP "\"permutation\"]}", "no tensor 'layers.0.order'" },
     { TOP LAYER "," LAYER "]}", "no tensor 'layers.1.mask'" },

@@ -8,7 +8,7 @@ static leat_flow *affine_flow(leat_model *m, leat_base *base, int couplings)
     leat_flow *flow = leat_flow_new(m, base);
     for (int i = 0; i < couplings; i++) {
         leat_mask mask = leat_mask_alternating(m, base->dim, i);
-        leat_flow_add(flow, leat_coupling(m, mask, test_affine, test_net(m, &mask, 0, 2)));
+        leat_flow_add(flow, leat_coupling(m, mask, &test_affine, test_net(m, &mask, 0, 2)));
     }
     leat_flow_add(flow, leat_diagonal_scale(m, base->dim));
     assert_model(m);
@@ -25,7 +25,7 @@ Test(flow, parts)
     cr_assert_eq(leat_flow_model(flow), m);
     cr_assert_str_eq(leat_flow_layer(flow, 0)->module.type->name, "coupling");
     cr_assert_str_eq(leat_flow_layer(flow, 5)->module.type->name, "reverse");
-    cr_assert_str_eq(leat_flow_layer(flow, 6)->module.type->name, "diagonal scale");
+    cr_assert_str_eq(leat_flow_layer(flow, 6)->module.type->name, "diagonal_scale");
     leat_model_free(m);
 }
 
@@ -341,7 +341,7 @@ Test(flow, reverse_kl_trains)
     leat_model *m = test_model(0);
     leat_flow *flow = leat_flow_new(m, leat_diagonal_normal(m, 2));
     leat_mask mask = leat_mask_alternating(m, 2, 0);
-    leat_flow_add(flow, leat_coupling(m, mask, test_affine, test_net(m, &mask, 0, 2)));
+    leat_flow_add(flow, leat_coupling(m, mask, &test_affine, test_net(m, &mask, 0, 2)));
     leat_optim *adam = leat_adam_new(m, &(leat_adam_opts){ .lr = 3e-2 });
     leat_tape *tape = test_tape(m);
     double last = 0;

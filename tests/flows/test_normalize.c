@@ -14,7 +14,7 @@ static leat_transform *batch_norm(leat_model *m, int64_t dim)
 }
 
 static leat_transform *(*const makers[])(leat_model *, int64_t) = { leat_actnorm, batch_norm, leat_lu_linear };
-static const char *const names[] = { "actnorm", "batch norm", "lu linear" };
+static const char *const names[] = { "actnorm", "batch_norm", "lu_linear" };
 enum { MAKERS = sizeof makers / sizeof *makers };
 
 /* Running statistics that are not 0 and 1. */
@@ -147,7 +147,7 @@ static leat_flow *glow_like(leat_model *m)
         leat_mask mask = leat_mask_alternating(m, 3, i);
         leat_flow_add(flow, leat_actnorm(m, 3));
         leat_flow_add(flow, leat_lu_linear(m, 3));
-        leat_flow_add(flow, leat_coupling(m, mask, leat_affine, test_net(m, &mask, 0, 2)));
+        leat_flow_add(flow, leat_coupling(m, mask, &leat_affine, test_net(m, &mask, 0, 2)));
         leat_flow_add(flow, leat_batch_norm_transform(m, 3, &(leat_norm_opts){ .eps = 1e-3, .momentum = 0.2 }));
     }
     return flow;

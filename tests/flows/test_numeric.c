@@ -19,7 +19,7 @@ static const leat_elementwise cubic = { .name = "cubic",
                                         .theta = { { "s", 1 }, { "a", 1 }, { "t", 1 } },
                                         .forward = cubic_forward };
 
-static leat_flow *flow_of(leat_model *m, leat_elementwise e, int64_t dim, int64_t groups)
+static leat_flow *flow_of(leat_model *m, const leat_elementwise *e, int64_t dim, int64_t groups)
 {
     leat_flow *flow = leat_flow_new(m, leat_normal(m, dim));
     for (int i = 0; i < 2; i++) {
@@ -38,7 +38,7 @@ Test(numeric, passes_the_checker)
     static const int64_t dims[] = { 2, 3, 7, 64 };
     for (size_t d = 0; d < sizeof dims / sizeof *dims; d++) {
         leat_model *m = test_model(0);
-        leat_flow *flow = flow_of(m, cubic, dims[d], 3);
+        leat_flow *flow = flow_of(m, &cubic, dims[d], 3);
         for (int s = 0; s < 3; s++) {
             leat_flow_report r;
             cr_assert(leat_flow_check(flow, test_normal(7, 6, dims[d], scales[s]), NULL, &r),
@@ -57,7 +57,7 @@ Test(numeric, is_the_closed_inverse)
         leat_elementwise e = leat_affine;
         e.inverse = k ? NULL : e.inverse;
         e.forward = test_affine_forward;
-        leat_flow *flow = flow_of(m, e, 3, 2);
+        leat_flow *flow = flow_of(m, &e, 3, 2);
         for (int recording = 0; recording < 2; recording++) {
             leat_tape *tape = leat_model_tape(m, &(leat_tape_opts){ .values_only = !recording });
             leat_pair x = leat_flow_inverse(flow, leat_const(tape, z));
@@ -82,7 +82,7 @@ Test(numeric, is_the_closed_inverse)
 Test(numeric, rows_are_independent)
 {
     leat_model *m = test_model(4);
-    leat_flow *flow = flow_of(m, cubic, 3, 3);
+    leat_flow *flow = flow_of(m, &cubic, 3, 3);
     leat_tape *tape = test_tape(m);
     leat_tensor z = test_normal(3, 50, 3, 10), x = test_tensor(50, 3), none = { 0 };
     z.data[0] = (leat_real)1e6;
@@ -107,7 +107,7 @@ static leat_var inverse_of(leat_tape *t, int n, const leat_var *in, void *user)
 Test(numeric, gradient_of_the_input)
 {
     leat_model *m = test_model(0);
-    leat_flow *flow = flow_of(m, cubic, 3, 3);
+    leat_flow *flow = flow_of(m, &cubic, 3, 3);
     leat_tensor z = test_normal(1, 4, 3, 1);
     leat_gradcheck_report r;
     cr_assert(leat_gradcheck(inverse_of, flow, 1, &z, NULL, &r), "%s %s: element %lld, %g and %g", r.reason,
@@ -124,7 +124,7 @@ Test(numeric, gradient_of_the_parameters)
         leat_elementwise e = leat_affine;
         e.inverse = k ? NULL : e.inverse;
         e.forward = test_affine_forward;
-        leat_flow *flow = flow_of(m, e, 3, 2);
+        leat_flow *flow = flow_of(m, &e, 3, 2);
         leat_tape *tape = test_tape(m);
         leat_var z = leat_const(tape, test_normal(3, 20, 3, 1));
         cr_assert_eq(leat_backward(leat_mean(inverse_of(tape, 1, &z, flow))), LEAT_OK, "%s", leat_tape_errmsg(tape));
@@ -164,7 +164,7 @@ static leat_pair summed_forward(const leat_elementwise *self, leat_var x, const 
 
 static const leat_elementwise summed = { .name = "summed", .theta = { { "t", 1 } }, .forward = summed_forward };
 
-static void expect_refusal(leat_elementwise e, leat_real value, leat_code code, const char *says)
+static void expect_refusal(const leat_elementwise *e, leat_real value, leat_code code, const char *says)
 {
     for (int recording = 0; recording < 2; recording++) {
         leat_model *m = test_model(0);
@@ -183,12 +183,12 @@ static void expect_refusal(leat_elementwise e, leat_real value, leat_code code, 
 
 Test(numeric, refusals)
 {
-    expect_refusal(bounded, (leat_real)1.5, LEAT_ENONFINITE, "bounded: row 1, column 1: no x reaches y = 1.5");
-    expect_refusal(bounded, (leat_real)-1.5, LEAT_ENONFINITE, "no x reaches y = -1.5");
-    expect_refusal(half_line, 1, LEAT_ENONFINITE, "not a number");
-    expect_refusal(bounded, (leat_real)NAN, LEAT_ENONFINITE, "nothing gives y = nan");
-    expect_refusal(bounded, (leat_real)INFINITY, LEAT_ENONFINITE, "nothing gives y = inf");
-    expect_refusal(summed, 1, LEAT_ESTATE, "summed has no inverse");
+    expect_refusal(&bounded, (leat_real)1.5, LEAT_ENONFINITE, "bounded: row 1, column 1: no x reaches y = 1.5");
+    expect_refusal(&bounded, (leat_real)-1.5, LEAT_ENONFINITE, "no x reaches y = -1.5");
+    expect_refusal(&half_line, 1, LEAT_ENONFINITE, "not a number");
+    expect_refusal(&bounded, (leat_real)NAN, LEAT_ENONFINITE, "nothing gives y = nan");
+    expect_refusal(&bounded, (leat_real)INFINITY, LEAT_ENONFINITE, "nothing gives y = inf");
+    expect_refusal(&summed, 1, LEAT_ESTATE, "summed has no inverse");
 }
 
 /* Near the ends of what it reaches the map is flat, and still inverted. */
@@ -196,7 +196,7 @@ Test(numeric, flat_ends)
 {
     leat_model *m = test_model(0);
     leat_mask mask = leat_mask_of(m, 2, (leat_real[]){ 0, 0 });
-    leat_transform *t = leat_coupling(m, mask, bounded, leat_linear_layer(m, 0, 2));
+    leat_transform *t = leat_coupling(m, mask, &bounded, leat_linear_layer(m, 0, 2));
     leat_tape *tape = test_tape(m);
     leat_tensor z = { (leat_real[]){ (leat_real)0.999, (leat_real)-0.999, 0, (leat_real)1e-6 }, LEAT_SHAPE(2, 2) };
     leat_pair x = leat_transform_inverse(t, leat_const(tape, z), &no_context);

@@ -41,7 +41,7 @@ Test(parity, one_coupling)
     leat_model *m = test_model(0);
     leat_mask mask = leat_mask_of(m, 5, fixture_get(&f, "mask").data);
     leat_module *net = leat_mlp(m, mask.kept, (int64_t[]){ 7, 0 }, mask.moved, LEAT_RELU);
-    leat_transform *t = leat_coupling(m, mask, leat_additive, net);
+    leat_transform *t = leat_coupling(m, mask, &leat_additive, net);
     assert_model(m);
     load_coupling(m, &f);
     compare_direction(m, t, &f, "forward");

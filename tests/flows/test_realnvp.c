@@ -22,7 +22,7 @@ enum { MANY = sizeof(leat_real) == 8 ? 6 : 2, SOME = sizeof(leat_real) == 8 ? 3 
 
 static const leat_realnvp_opts variants[] = {
     { .couplings = MANY },
-    { .couplings = SOME, .hidden = { 20, 10 }, .hidden_t = { 5 }, .masks = LEAT_HALVES, .base = LEAT_LOGISTIC },
+    { .couplings = SOME, .hidden = { 20, 10 }, .hidden_t = { 5 }, .masks = LEAT_HALVES },
     { .couplings = SOME, .hidden = { 20 }, .scale = LEAT_SCALE_LEARNED },
     { .couplings = SOME, .hidden = { 20 }, .scale = LEAT_SCALE_FREE },
     { .couplings = SOME, .hidden = { 20, 9 }, .one_net = true },
@@ -40,6 +40,7 @@ Test(realnvp, passes_the_checker)
             o.dim = dims[d];
             snprintf(what, sizeof what, "variant %zu", i);
             leat_model *m = test_model(i);
+            o.base = i == 1 ? leat_logistic(m, o.dim) : NULL;
             expect_checked(leat_realnvp_new(m, &o), (leat_tensor){ 0 }, o.scale == LEAT_SCALE_FREE ? 2 : 3, what);
             leat_model_free(m);
         }
@@ -109,7 +110,7 @@ Test(realnvp, log_derivatives_may_be_summed_already)
         leat_model *m = test_model(3);
         leat_flow *flow = leat_flow_new(m, leat_normal(m, 5));
         leat_mask mask = leat_mask_halves(m, 5, 0);
-        leat_flow_add(flow, leat_coupling(m, mask, k ? leat_affine : test_affine, test_net(m, &mask, 0, 2)));
+        leat_flow_add(flow, leat_coupling(m, mask, k ? &leat_affine : &test_affine, test_net(m, &mask, 0, 2)));
         leat_tape *tape = test_tape(m);
         logdet[k] = test_tensor(4, 1);
         logdet[k].shape = LEAT_SHAPE(4);
@@ -255,7 +256,7 @@ static leat_flow *fixture_flow(leat_model *m, bool affine)
         for (int i = 0; i < COUPLINGS; i++) {
             leat_mask mask = leat_mask_of(m, DIM, masks[i]);
             leat_module *net = leat_mlp(m, mask.kept, (int64_t[]){ 7, 4, 6, 0 }, mask.moved, LEAT_RELU);
-            leat_flow_add(flow, leat_coupling(m, mask, leat_additive, net));
+            leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, net));
         }
     }
     leat_status s = { 0 };

@@ -284,11 +284,11 @@ Test(recompute, errors_name_the_place)
     leat_flow *f = leat_flow_new(m, leat_normal(m, 3));
     leat_mask mask = leat_mask_alternating(m, 3, 0);
     leat_flow_add(f, leat_diagonal_scale(m, 3));
-    leat_flow_add(f, leat_coupling(m, mask, leat_additive, leat_mlp(m, mask.kept, NULL, mask.moved + 1, LEAT_RELU)));
+    leat_flow_add(f, leat_coupling(m, mask, &leat_additive, leat_mlp(m, mask.kept, NULL, mask.moved + 1, LEAT_RELU)));
     leat_flow_set_recompute(f, LEAT_RECOMPUTE_FORWARD);
     leat_tape *t = test_tape(m);
     cr_assert_eq(step_once(f, t, 3), LEAT_ESHAPE);
-    assert_contains(leat_tape_errmsg(t), "layers.1: additive coupling moves 2 features");
+    assert_contains(leat_tape_errmsg(t), "layers.1: additive moves 2 features");
     leat_model_free(m);
 }
 

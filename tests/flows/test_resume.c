@@ -385,7 +385,7 @@ Test(resume, another_model_of_the_same_shapes)
     fit_data(1, ROWS, &x, &c);
     for (int k = 0; k < 2; k++) {
         leat_model *m = test_model(1);
-        leat_nice_opts nice = { .dim = 2, .couplings = 2, .hidden = { 5 }, .base = k ? LEAT_LOGISTIC : LEAT_NORMAL };
+        leat_nice_opts nice = { .dim = 2, .couplings = 2, .hidden = { 5 }, .base = k ? leat_logistic(m, 2) : NULL };
         leat_fit *f = leat_fit_new(leat_nice_new(m, &nice), &(leat_fit_opts){ .data = x });
         if (k)
             refused(f, m, path_of("checkpoint"), LEAT_EARG, "made with another model, of the same shapes");

@@ -107,7 +107,7 @@ Test(standardize, does_not_count_as_moving)
     leat_model *m = test_model(0);
     leat_flow *flow = leat_flow_new(m, leat_normal(m, 3));
     leat_mask mask = leat_mask_alternating(m, 3, 0);
-    leat_flow_add(flow, leat_coupling(m, mask, leat_additive, test_net(m, &mask, 0, 1)));
+    leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, test_net(m, &mask, 0, 1)));
     leat_flow_standardize_by(flow, centre, spread, NULL, NULL);
     leat_flow_report r;
     cr_assert_not(leat_flow_check(flow, data_rows(5), NULL, &r));
@@ -132,7 +132,7 @@ Test(standardize, context)
             cr_assert_eq(leat_flow_standardize_by(flow[k], NULL, NULL, mean, sd), LEAT_OK);
         leat_tape *tape = test_tape(m);
         cr_assert_eq(leat_flow_score_given(flow[k], tape, x, c[k], scores[k]), LEAT_OK, "%s", leat_tape_errmsg(tape));
-        cr_assert_eq(leat_flow_draw_given(flow[k], tape, 0, 20, 1, c[k], draws[k]), LEAT_OK);
+        cr_assert_eq(leat_flow_draw_rows(flow[k], tape, 0, 20, 1, c[k], draws[k]), LEAT_OK);
     }
     for (int i = 0; i < 20; i++)
         cr_assert(fabs(scores[1][i] - scores[0][i]) < 1e2 * CLOSE, "row %d", i);

@@ -169,7 +169,7 @@ Test(transforms, shapes_refused)
     leat_flow_add(flow, leat_permutation(m, 3, NULL));
     leat_flow_add(flow, leat_reverse(m, 3));
     leat_flow_add(flow, leat_diagonal_scale(m, 3));
-    leat_flow_add(flow, leat_coupling(m, mask, leat_additive, test_net(m, &mask, 0, 1)));
+    leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, test_net(m, &mask, 0, 1)));
     assert_model(m);
     static const char *const layers[] = { "layers.0", "layers.1", "layers.2", "layers.3" };
     for (int i = 0; i < leat_flow_length(flow); i++) {

@@ -6,7 +6,7 @@
 int main()
 {
     leat_model *model = leat_model_new(nullptr);
-    leat_nice_opts options = leat_nice_paper(2);
+    leat_nice_opts options = leat_nice_paper(model, 2);
     options.couplings = 2;
     options.hidden[0] = 8;
     options.hidden[1] = 0;

@@ -10,10 +10,15 @@ static const struct {
     leat_made_opts o;
 } cases[] = {
     { "made",
-      { .features = 4, .outputs = 2, .context = 3, .hidden = { 9, 8 }, .order = order4, .activation = LEAT_TANH } },
+      { .features = 4,
+        .widths = { 1, 1 },
+        .context = 3,
+        .hidden = { 9, 8 },
+        .order = order4,
+        .activation = LEAT_TANH } },
     { "made_plain", { .features = 3, .hidden = { 7 } } },
-    { "made_shallow", { .features = 3, .outputs = 3, .order = order3 } },
-    { "made_single", { .features = 1, .outputs = 2, .context = 2, .hidden = { 4 } } },
+    { "made_shallow", { .features = 3, .widths = { 1, 1, 1 }, .order = order3 } },
+    { "made_single", { .features = 1, .widths = { 1, 1 }, .context = 2, .hidden = { 4 } } },
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -72,17 +77,38 @@ static const leat_made_opts nets[] = {
     { .features = 1 },
     { .features = 1, .hidden = { 3, 3 } },
     { .features = 1, .context = 1 },
-    { .features = 1, .outputs = 3, .context = 2, .hidden = { 3, 3 } },
+    { .features = 1, .widths = { 1, 1, 1 }, .context = 2, .hidden = { 3, 3 } },
     { .features = 2, .hidden = { 1 } },
     { .features = 2, .hidden = { 2 }, .context = 1 },
-    { .features = 4, .outputs = 2, .order = order4 },
-    { .features = 4, .outputs = 2, .order = order4, .context = 2 },
-    { .features = 4, .outputs = 3, .hidden = { 3 }, .order = order4 },
-    { .features = 4, .outputs = 3, .hidden = { 4 }, .order = order4, .context = 3 },
-    { .features = 7, .outputs = 2, .hidden = { 6, 11, 20 }, .order = order7 },
-    { .features = 7, .outputs = 2, .hidden = { 7, 9, 8 }, .order = order7, .context = 1 },
+    { .features = 4, .widths = { 1, 1 }, .order = order4 },
+    { .features = 4, .widths = { 1, 1 }, .order = order4, .context = 2 },
+    { .features = 4, .widths = { 1, 1, 1 }, .hidden = { 3 }, .order = order4 },
+    { .features = 4, .widths = { 1, 1, 1 }, .hidden = { 4 }, .order = order4, .context = 3 },
+    { .features = 7, .widths = { 1, 1 }, .hidden = { 6, 11, 20 }, .order = order7 },
+    { .features = 7, .widths = { 1, 1 }, .hidden = { 7, 9, 8 }, .order = order7, .context = 1 },
     { .features = 7, .hidden = { 16 } },
+    { .features = 4, .widths = { 3 }, .hidden = { 6 }, .order = order4 },
+    { .features = 3, .widths = { 2, 1, 4 }, .hidden = { 5, 6 }, .order = order3, .context = 1 },
 };
+
+/* The groups stand one after the other; in a group of width w, w columns for each feature. */
+static int64_t feature_of(const leat_made_opts *o, int64_t column)
+{
+    for (int g = 0; g < LEAT_MAX_GROUPS && o->widths[g]; g++) {
+        if (column < o->features * o->widths[g])
+            return column / o->widths[g];
+        column -= o->features * o->widths[g];
+    }
+    return column;
+}
+
+static int64_t columns_of(const leat_made_opts *o)
+{
+    int64_t each = 0;
+    for (int g = 0; g < LEAT_MAX_GROUPS; g++)
+        each += o->widths[g];
+    return o->features * (each ? each : 1);
+}
 
 /* Row by row of the Jacobian, summed over the batch: zero exactly where the order forbids, and nowhere else. */
 Test(made, the_jacobian_is_zero_exactly_where_the_order_forbids)
@@ -98,14 +124,14 @@ Test(made, the_jacobian_is_zero_exactly_where_the_order_forbids)
         if (o->context)
             c = leat_input(t, make_data(&arena, LEAT_SHAPE(2, o->context), 2));
         leat_var y = leat_forward_with(net, x, c);
-        int64_t columns = (o->outputs ? o->outputs : 1) * o->features;
+        int64_t columns = leat_var_size(y, 1);
         cr_assert(leat_ok(y), "%s", leat_tape_errmsg(t));
-        cr_assert_eq(leat_var_size(y, 1), columns);
+        cr_assert_eq(columns, columns_of(o));
         for (int64_t i = 0; i < columns; i++) {
             leat_real ones[2] = { 1, 1 };
             leat_clear_grads(t);
             cr_assert_eq(leat_vjp(leat_slice(y, 1, i, 1), (leat_tensor){ ones, LEAT_SHAPE(2, 1) }), LEAT_OK);
-            int64_t feature = i % o->features;
+            int64_t feature = feature_of(o, i);
             for (int64_t j = 0; j < 2 * o->features; j++) {
                 int64_t of = j % o->features;
                 bool before = o->order ? o->order[of] < o->order[feature] : of < feature;
@@ -123,7 +149,7 @@ Test(made, the_jacobian_is_zero_exactly_where_the_order_forbids)
 /* Changing a feature leaves every output at its place and before the same to the last bit. */
 Test(made, earlier_outputs_keep_their_bits)
 {
-    leat_made_opts o = { .features = 7, .outputs = 2, .hidden = { 16, 16 }, .order = order7 };
+    leat_made_opts o = { .features = 7, .widths = { 1, 1 }, .hidden = { 16, 16 }, .order = order7 };
     leat_module *net = leat_made(model, &o);
     leat_tensor x = make_data(&arena, LEAT_SHAPE(1, 7), 1);
     leat_var before = leat_forward(net, leat_const(tape, x));
@@ -143,7 +169,7 @@ Test(made, earlier_outputs_keep_their_bits)
 
 Test(made, round_trip_and_summary)
 {
-    leat_made_opts o = { .features = 3, .outputs = 2, .context = 1, .hidden = { 5 } };
+    leat_made_opts o = { .features = 3, .widths = { 1, 1 }, .context = 1, .hidden = { 5 } };
     leat_model *other = leat_model_new(&(leat_model_opts){ .seed = 5 });
     check_round_trip(leat_made(model, &o), leat_made(other, &o), make_data(&arena, LEAT_SHAPE(4, 3), 1),
                      make_data(&arena, LEAT_SHAPE(4, 1), 2));
@@ -229,8 +255,8 @@ static const struct {
     leat_made_opts o;
     const char *text;
 } refused[] = {
-    { { .features = 0 }, "made: 0 features, 0 outputs for each, and 0 of a context" },
-    { { .features = 3, .outputs = -1 }, "made: 3 features, -1 outputs for each" },
+    { { .features = 0 }, "made: 0 features, and 0 of a context" },
+    { { .features = 3, .widths = { -1 } }, "made: a group of -1 numbers for each feature" },
     { { .features = 3, .context = -1 }, "and -1 of a context" },
     { { .features = 3, .hidden = { 4, -5 } }, "made: -5 hidden units" },
     { { .features = 3, .activation = (leat_activation)99 }, "made: there is no activation number 99" },
@@ -275,7 +301,8 @@ Test(made, inputs_that_do_not_fit)
 
 static leat_module *build_large(leat_model *m)
 {
-    return leat_made(m, &(leat_made_opts){ .features = 300, .outputs = 3, .context = 50, .hidden = { 400, 500 } });
+    return leat_made(
+        m, &(leat_made_opts){ .features = 300, .widths = { 1, 1, 1 }, .context = 50, .hidden = { 400, 500 } });
 }
 
 Test(made, out_of_memory_is_a_status)

@@ -1,39 +1,34 @@
 /*
- * Transforms that look at a batch: actnorm, which does so once, and batch norm, which does so at every step of
- * training. What they have seen are buffers, saved with the model, so that a model that was loaded goes on as if it had
- * never stopped.
+ * Transforms that scale and shift every feature: actnorm, which looks at a batch once, batch norm, which does so at every
+ * step of training, and the diagonal scale, which looks at none. What has been seen are buffers, saved with the model, so
+ * that a model that was loaded goes on as if it had never stopped. Of tensors of a higher rank every position is a row.
  */
 #include "../flow_impl.h"
-#include "../../nn/module_json.h"
 #include "../../tensor/kernels/elementary.h"
 
 #include <math.h>
 
-/* [batch, dim] scaled and shifted feature by feature: x exp(log_scale) + bias, or back. */
+/* [.., dim] scaled and shifted feature by feature: x exp(log_scale) + bias, or back; without a bias (absent) scaled. */
 static leat_pair scale_and_shift(leat_var x, leat_var log_scale, leat_var bias, bool inverse)
 {
-    leat_var sum = leat_sum(log_scale);
-    leat_var logdet = leat_broadcast_to(inverse ? leat_neg(sum) : sum, LEAT_SHAPE(leat_var_size(x, 0)));
+    leat_var logdet = leat_logdet_of_features(leat_sum(log_scale), x, inverse);
+    bool shifts = !leat_is_absent(bias);
     if (inverse)
-        return (leat_pair){ leat_mul(leat_sub(x, bias), leat_exp(leat_neg(log_scale))), logdet };
-    return (leat_pair){ leat_add(leat_mul(x, leat_exp(log_scale)), bias), logdet };
+        return (leat_pair){ leat_mul(shifts ? leat_sub(x, bias) : x, leat_exp(leat_neg(log_scale))), logdet };
+    leat_var y = leat_mul(x, leat_exp(log_scale));
+    return (leat_pair){ shifts ? leat_add(y, bias) : y, logdet };
 }
 
-static leat_pair failed_pair(leat_var x)
+/* Mean and variance (with n in the denominator) of column j of `dim`, in two passes, in double. */
+static void measure(leat_tensor x, int64_t dim, int64_t j, double *mean, double *variance)
 {
-    return (leat_pair){ { .tape = x.tape }, { .tape = x.tape } };
-}
-
-/* Mean and variance (with n in the denominator) of column j, in two passes, in double. */
-static void measure(leat_tensor x, int64_t j, double *mean, double *variance)
-{
-    int64_t n = x.shape.size[0], dim = x.shape.size[1];
+    int64_t count = leat_shape_count(&x.shape), n = count / dim;
     double sum = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)x.data[i * dim + j];
+    for (int64_t i = j; i < count; i += dim)
+        sum += (double)x.data[i];
     *mean = sum / (double)n;
-    for (int64_t i = 0; i < n; i++) {
-        double from_mean = (double)x.data[i * dim + j] - *mean;
+    for (int64_t i = j; i < count; i += dim) {
+        double from_mean = (double)x.data[i] - *mean;
         squares = fma(from_mean, from_mean, squares);
     }
     *variance = squares / (double)n;
@@ -53,7 +48,7 @@ typedef struct actnorm {
 static bool actnorm_start(actnorm *a, leat_var x)
 {
     leat_tensor batch = leat_value(x);
-    if (!batch.data || batch.shape.size[0] < 2)
+    if (!batch.data || leat_shape_count(&batch.shape) < 2 * a->dim)
         return leat_ok(x); /* nothing to be learned from one row: the next batch will do it */
     for (int64_t i = 0; i < leat_shape_count(&batch.shape); i++) {
         if (!isfinite((double)batch.data[i])) {
@@ -64,7 +59,7 @@ static bool actnorm_start(actnorm *a, leat_var x)
     }
     for (int64_t j = 0; j < a->dim; j++) {
         double mean, variance;
-        measure(batch, j, &mean, &variance);
+        measure(batch, a->dim, j, &mean, &variance);
         double scale = 1 / (sqrt(variance) + 1e-6);
         a->log_scale->leaf.value[j] = (leat_real)leat_log64(scale);
         a->bias->leaf.value[j] = (leat_real)(-mean * scale);
@@ -73,28 +68,17 @@ static bool actnorm_start(actnorm *a, leat_var x)
     return true;
 }
 
-static leat_pair actnorm_run(leat_transform *t, leat_var x, bool inverse)
+static leat_pair actnorm_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
+    (void)call;
     actnorm *a = (actnorm *)t;
     if (!leat_check_features(x, a->dim, "an actnorm"))
-        return failed_pair(x);
+        return leat_failed_pair(x);
     leat_use(x.tape, a->log_scale); /* seals the model, so that there are values to set */
-    if (leat_tape_code(x.tape) ||
-        (!inverse && leat_tape_training(x.tape) && a->initialized->value.data[0] == 0 && !actnorm_start(a, x)))
-        return failed_pair(x);
+    if (leat_tape_code(x.tape) || (!inverse && leat_tape_training(x.tape) && !leat_tape_recomputing(x.tape) &&
+                                   a->initialized->value.data[0] == 0 && !actnorm_start(a, x)))
+        return leat_failed_pair(x);
     return scale_and_shift(x, leat_use(x.tape, a->log_scale), leat_use(x.tape, a->bias), inverse);
-}
-
-static leat_pair actnorm_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
-{
-    (void)call;
-    return actnorm_run(t, x, false);
-}
-
-static leat_pair actnorm_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
-{
-    (void)call;
-    return actnorm_run(t, z, true);
 }
 
 static void actnorm_visit(leat_module *m, leat_visitor *v)
@@ -111,22 +95,32 @@ static leat_code actnorm_loaded(leat_module *m, leat_status *s)
     return flag == 0 || flag == 1 ? LEAT_OK : leat_fail(s, LEAT_EFORMAT, "'initialized' is %g, neither 0 nor 1", flag);
 }
 
-static const leat_transform_type actnorm_type = {
-    .module = { .name = "actnorm", .visit = actnorm_visit, .loaded = actnorm_loaded, .write = leat_part_write_nothing },
-    .forward = actnorm_forward,
-    .inverse = actnorm_inverse,
+static void actnorm_write(const leat_module *m, leat_part_writer *w)
+{
+    leat_part_put_int(w, "dim", ((const actnorm *)m)->dim);
+}
+
+static leat_module *actnorm_read(leat_part_reader *r, const leat_json *v)
+{
+    int64_t dim = leat_read_dim(r, v);
+    return dim > 0 ? (leat_module *)leat_actnorm(r->model, dim) : NULL;
+}
+
+const leat_transform_type leat_actnorm_type = {
+    .module = { .name = "actnorm",
+                .visit = actnorm_visit,
+                .loaded = actnorm_loaded,
+                .write = actnorm_write,
+                .read = actnorm_read },
+    .run = actnorm_run,
     .inverse_kind = leat_inverse_closed,
 };
 
 leat_transform *leat_actnorm(leat_model *m, int64_t dim)
 {
-    actnorm *a = leat_module_new(m, &actnorm_type.module, sizeof *a);
-    if (!a)
+    actnorm *a = leat_module_new(m, &leat_actnorm_type.module, sizeof *a);
+    if (!leat_check_dim(a, m, dim, "an actnorm"))
         return NULL;
-    if (dim < 1) {
-        leat_model_fail(m, LEAT_EARG, "an actnorm of %lld features", (long long)dim);
-        return NULL;
-    }
     a->dim = dim;
     a->log_scale = leat_param_new(&a->transform.module, "log_scale", LEAT_SHAPE(dim), leat_init_zeros());
     a->bias = leat_param_new(&a->transform.module, "bias", LEAT_SHAPE(dim), leat_init_zeros());
@@ -148,10 +142,10 @@ typedef struct batch_norm {
 static void move_running(batch_norm *b, leat_var x)
 {
     leat_tensor batch = leat_value(x);
-    double n = (double)batch.shape.size[0];
+    double n = (double)(leat_shape_count(&batch.shape) / b->dim);
     for (int64_t j = 0; j < b->dim; j++) {
         double mean, variance;
-        measure(batch, j, &mean, &variance);
+        measure(batch, b->dim, j, &mean, &variance);
         double was_mean = (double)b->mean->value.data[j], was_variance = (double)b->variance->value.data[j];
         if (!isfinite(mean) || !isfinite(variance))
             continue; /* the loss will tell */
@@ -172,37 +166,28 @@ static leat_pair normalize(batch_norm *b, leat_var x, leat_var mean, leat_var va
     return scale_and_shift(leat_sub(x, mean), log_scale, beta, false);
 }
 
-static leat_pair batch_norm_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
+static leat_pair batch_norm_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     (void)call;
     batch_norm *b = (batch_norm *)t;
     if (!leat_check_features(x, b->dim, "a batch norm"))
-        return failed_pair(x);
+        return leat_failed_pair(x);
     if (!leat_tape_training(x.tape)) /* copies: a later pass of the step may move them */
-        return normalize(b, x, leat_const(x.tape, b->mean->value), leat_const(x.tape, b->variance->value), false);
-    if (leat_var_size(x, 0) < 2) {
+        return normalize(b, x, leat_const(x.tape, b->mean->value), leat_const(x.tape, b->variance->value), inverse);
+    leat_shape shape = leat_var_shape(x);
+    if (inverse)
+        leat_tape_fail(x.tape, LEAT_ESTATE, "a batch norm has no inverse in training mode: the batch is not known yet");
+    else if (leat_shape_count(&shape) < 2 * b->dim)
         leat_tape_fail(x.tape, LEAT_ESHAPE, "a batch norm needs more than one row to train on");
-        return failed_pair(x);
-    }
-    leat_var mean = leat_mean_axes(x, 1, (int[]){ 0 }, false);
-    leat_var variance = leat_mean_axes(leat_square(leat_sub(x, mean)), 1, (int[]){ 0 }, false);
+    if (leat_tape_code(x.tape))
+        return leat_failed_pair(x);
+    static const int but_last[] = { 0, 1, 2, 3, 4 };
+    leat_var mean = leat_mean_axes(x, shape.rank - 1, but_last, false);
+    leat_var variance = leat_mean_axes(leat_square(leat_sub(x, mean)), shape.rank - 1, but_last, false);
     leat_pair out = normalize(b, x, mean, variance, false);
     if (!leat_tape_code(x.tape) && !leat_tape_recomputing(x.tape))
         move_running(b, x);
     return out;
-}
-
-static leat_pair batch_norm_inverse(leat_transform *t, leat_var z, const leat_flow_call *call)
-{
-    (void)call;
-    batch_norm *b = (batch_norm *)t;
-    if (!leat_check_features(z, b->dim, "a batch norm"))
-        return failed_pair(z);
-    if (leat_tape_training(z.tape)) {
-        leat_tape_fail(z.tape, LEAT_ESTATE, "a batch norm has no inverse in training mode: the batch is not known yet");
-        return failed_pair(z);
-    }
-    return normalize(b, z, leat_const(z.tape, b->mean->value), leat_const(z.tape, b->variance->value), true);
 }
 
 static void batch_norm_visit(leat_module *m, leat_visitor *v)
@@ -229,22 +214,33 @@ static leat_code batch_norm_loaded(leat_module *m, leat_status *s)
 static void batch_norm_write(const leat_module *m, leat_part_writer *w)
 {
     const batch_norm *b = (const batch_norm *)m;
+    leat_part_put_int(w, "dim", b->dim);
     leat_part_put_number(w, "eps", b->eps);
     leat_part_put_number(w, "momentum", b->momentum);
 }
 
-static const leat_transform_type batch_norm_type = {
-    .module = { .name = "batch norm",
+static leat_module *batch_norm_read(leat_part_reader *r, const leat_json *v)
+{
+    leat_norm_opts o = { 0 };
+    int64_t dim = leat_read_dim(r, v);
+    if (dim < 0 || !leat_part_number(r, v, "eps", &o.eps) || !leat_part_number(r, v, "momentum", &o.momentum) ||
+        !leat_read_tensor(r, "running_mean", dim))
+        return NULL;
+    return (leat_module *)leat_batch_norm_transform(r->model, dim, &o);
+}
+
+const leat_transform_type leat_batch_norm_transform_type = {
+    .module = { .name = "batch_norm",
                 .visit = batch_norm_visit,
                 .loaded = batch_norm_loaded,
-                .write = batch_norm_write },
-    .forward = batch_norm_forward,
-    .inverse = batch_norm_inverse,
+                .write = batch_norm_write,
+                .read = batch_norm_read },
+    .run = batch_norm_run,
 };
 
 leat_transform *leat_batch_norm_transform(leat_model *m, int64_t dim, const leat_norm_opts *o)
 {
-    batch_norm *b = leat_module_new(m, &batch_norm_type.module, sizeof *b);
+    batch_norm *b = leat_module_new(m, &leat_batch_norm_transform_type.module, sizeof *b);
     if (!b)
         return NULL;
     b->dim = dim;
@@ -264,4 +260,53 @@ leat_transform *leat_batch_norm_transform(leat_model *m, int64_t dim, const leat
     for (int64_t j = 0; j < dim; j++)
         b->variance->value.data[j] = 1;
     return &b->transform;
+}
+
+/* ---- diagonal scale ---------------------------------------------------------------------------------------------- */
+
+typedef struct diagonal_scale {
+    leat_transform transform;
+    leat_param *log_scale;
+    int64_t dim;
+} diagonal_scale;
+
+static leat_pair scale_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
+{
+    (void)call;
+    const diagonal_scale *d = (const diagonal_scale *)t;
+    if (!leat_check_features(x, d->dim, "a diagonal scale"))
+        return leat_failed_pair(x);
+    return scale_and_shift(x, leat_use(x.tape, d->log_scale), (leat_var){ 0 }, inverse);
+}
+
+static void scale_visit(leat_module *m, leat_visitor *v)
+{
+    leat_visit_param(v, m, ((diagonal_scale *)m)->log_scale);
+}
+
+static void scale_write(const leat_module *m, leat_part_writer *w)
+{
+    leat_part_put_int(w, "dim", ((const diagonal_scale *)m)->dim);
+}
+
+static leat_module *scale_read(leat_part_reader *r, const leat_json *v)
+{
+    int64_t dim = leat_read_dim(r, v);
+    return dim > 0 ? (leat_module *)leat_diagonal_scale(r->model, dim) : NULL;
+}
+
+const leat_transform_type leat_diagonal_scale_type = {
+    .module = { .name = "diagonal_scale", .visit = scale_visit, .write = scale_write, .read = scale_read },
+    .run = scale_run,
+    .inverse_kind = leat_inverse_closed,
+};
+
+leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim)
+{
+    diagonal_scale *d = leat_module_new(m, &leat_diagonal_scale_type.module, sizeof *d);
+    if (!leat_check_dim(d, m, dim, "a diagonal scale"))
+        return NULL;
+    d->dim = dim;
+    d->log_scale = leat_param_new(&d->transform.module, "log_scale", LEAT_SHAPE(dim), leat_init_zeros());
+    return &d->transform;
 }
