@@ -6,6 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Puts an item at the end of a list that knows its first and its last. */
+#define APPEND(owner, first, last, next, item)                                                                         \
+    do {                                                                                                               \
+        if ((owner)->last)                                                                                             \
+            (owner)->last->next = (item);                                                                              \
+        else                                                                                                           \
+            (owner)->first = (item);                                                                                   \
+        (owner)->last = (item);                                                                                        \
+    } while (0)
+
 void *leat_module_new(leat_model *m, const leat_module_type *type, size_t size)
 {
     if (!m)
@@ -17,11 +27,7 @@ void *leat_module_new(leat_model *m, const leat_module_type *type, size_t size)
     }
     module->type = type;
     module->model = m;
-    if (m->last_module)
-        m->last_module->next = module;
-    else
-        m->modules = module;
-    m->last_module = module;
+    APPEND(m, modules, last_module, next, module);
     return module;
 }
 
@@ -79,6 +85,7 @@ void leat_attach(leat_module *parent, leat_module *child, const char *format, ..
     }
     child->scope.parent = &parent->scope;
     child->parent = parent;
+    APPEND(parent, children, last_child, next_sibling, child);
 }
 
 /* ---- parameters and buffers -------------------------------------------------------------------------------------- */
@@ -125,11 +132,8 @@ leat_param *leat_param_new(leat_module *owner, const char *name, leat_shape shap
     p->offset = m->flat;
     m->flat += leat_flat_round(leat_shape_count(&shape));
     p->index = m->param_count++;
-    if (m->last_param)
-        m->last_param->next = p;
-    else
-        m->params = p;
-    m->last_param = p;
+    APPEND(m, params, last_param, next, p);
+    APPEND(owner, params, last_param, next_own, p);
     return p;
 }
 
@@ -144,7 +148,10 @@ leat_buffer *leat_buffer_new(leat_module *owner, const char *name, leat_shape sh
     b->name = leat_arena_format(a, "%s", name);
     b->value.shape = shape;
     b->value.data = leat_arena_zalloc(a, (size_t)leat_shape_count(&shape) * sizeof(leat_real));
-    return b->name && b->value.data ? b : no_memory(owner, name);
+    if (!b->name || !b->value.data)
+        return no_memory(owner, name);
+    APPEND(owner, buffers, last_buffer, next_own, b);
+    return b;
 }
 
 const char *leat_param_path(const leat_param *p, char *text, size_t size)
@@ -160,14 +167,23 @@ const char *leat_buffer_path(const leat_module *owner, const leat_buffer *b, cha
 
 /* ---- traversal --------------------------------------------------------------------------------------------------- */
 
+static void visit_own(leat_module *m, leat_visitor *v)
+{
+    for (leat_param *p = m->params; p; p = p->next_own)
+        leat_visit_param(v, m, p);
+    for (leat_buffer *b = m->buffers; b; b = b->next_own)
+        leat_visit_buffer(v, m, b);
+    for (leat_module *child = m->children; child; child = child->next_sibling)
+        leat_visit(v, child);
+}
+
 void leat_visit(leat_visitor *v, leat_module *m)
 {
     if (!m)
         return; /* a part that could not be built */
     if (v->enter)
         v->enter(v, m);
-    if (m->type->visit)
-        m->type->visit(m, v);
+    (m->type->visit ? m->type->visit : visit_own)(m, v);
     if (v->leave)
         v->leave(v, m);
 }

@@ -119,8 +119,8 @@ typedef struct leat_param {
     leat_leaf leaf; /* name, shape; values and gradients once the model is sealed */
     leat_init init;
     leat_model *model;
-    struct leat_param *next; /* in order of creation */
-    int64_t offset;          /* in the model's flat arrays */
+    struct leat_param *next, *next_own; /* in order of creation: of the model's, and of its owner's */
+    int64_t offset;                     /* in the model's flat arrays */
     int index;
 } leat_param;
 
@@ -128,6 +128,7 @@ typedef struct leat_param {
 typedef struct leat_buffer {
     const char *name;
     leat_tensor value;
+    struct leat_buffer *next_own;
 } leat_buffer;
 
 /* ---- modules ----------------------------------------------------------------------------------------------------- */
@@ -150,7 +151,8 @@ typedef struct leat_module_type {
     const char *name;
     /* x and an optional context, absent ({0}) for most; NULL for modules that are no functions */
     leat_var (*forward)(leat_module *m, leat_var x, leat_var context);
-    /* reports parameters, buffers and children by leat_visit_param, leat_visit_buffer, leat_visit; NULL: has none */
+    /* reports parameters, buffers and children by leat_visit_param, leat_visit_buffer, leat_visit; NULL: those that were
+     * made for it and attached to it, in that order */
     void (*visit)(leat_module *m, leat_visitor *v);
     /* after new values were loaded: rebuilds what derives from buffers, refuses what makes no sense; may be NULL */
     leat_code (*loaded)(leat_module *m, leat_status *s);
@@ -168,6 +170,10 @@ struct leat_module {
     const leat_module_type *type;
     leat_model *model;
     leat_module *parent, *next; /* next: of all the model's modules, in order of creation */
+    /* what it has, first and last */
+    leat_param *params, *last_param;
+    leat_buffer *buffers, *last_buffer;
+    leat_module *children, *last_child, *next_sibling;
 };
 
 /* size bytes for a struct that begins with a leat_module, initialised; NULL (and a failed model) when out of memory. */

@@ -101,13 +101,6 @@ static leat_var diagonal_sample(leat_base *b, leat_tape *t, int64_t n, double te
     return leat_add(leat_mul(eps, leat_exp(leat_use(t, d->log_scale))), leat_use(t, d->loc));
 }
 
-static void diagonal_visit(leat_module *m, leat_visitor *v)
-{
-    diagonal_normal *d = (diagonal_normal *)m;
-    leat_visit_param(v, m, d->loc);
-    leat_visit_param(v, m, d->log_scale);
-}
-
 static leat_module *diagonal_normal_read(leat_part_reader *r, const leat_json *v)
 {
     (void)v;
@@ -115,10 +108,7 @@ static leat_module *diagonal_normal_read(leat_part_reader *r, const leat_json *v
 }
 
 const leat_base_type leat_diagonal_normal_type = {
-    .module = { .name = "diagonal_normal",
-                .visit = diagonal_visit,
-                .write = leat_part_write_nothing,
-                .read = diagonal_normal_read },
+    .module = { .name = "diagonal_normal", .write = leat_part_write_nothing, .read = diagonal_normal_read },
     .log_prob = diagonal_log_prob,
     .sample = diagonal_sample,
 };

@@ -31,11 +31,6 @@ static leat_var bounded_forward(leat_module *m, leat_var x, leat_var context)
     return leat_concat(2, (leat_var[]){ s, rest }, -1);
 }
 
-static void bounded_visit(leat_module *m, leat_visitor *v)
-{
-    leat_visit_param(v, m, ((bounded *)m)->scale);
-}
-
 static void bounded_describe(const leat_module *m, char *text, size_t size)
 {
     const bounded *b = (const bounded *)m;
@@ -60,7 +55,6 @@ const leat_module_type leat_bounded_scale_type = {
     .write = bounded_write,
     .read = bounded_read,
     .forward = bounded_forward,
-    .visit = bounded_visit,
     .describe = bounded_describe,
 };
 

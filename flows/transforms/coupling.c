@@ -75,14 +75,6 @@ static leat_pair coupling_rebuild(leat_transform *t, leat_var x, const leat_flow
     return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), out.logdet };
 }
 
-static void coupling_visit(leat_module *m, leat_visitor *v)
-{
-    coupling *c = (coupling *)m;
-    leat_visit_buffer(v, m, c->mask_buffer);
-    for (int g = 0; g < (c->one_net ? 1 : c->groups); g++)
-        leat_visit(v, c->nets[g]);
-}
-
 static leat_code coupling_loaded(leat_module *m, leat_status *s)
 {
     coupling *c = (coupling *)m;
@@ -146,7 +138,6 @@ static const leat_mask *coupling_mask(const leat_transform *t)
 
 const leat_transform_type leat_coupling_type = {
     .module = { .name = "coupling",
-                .visit = coupling_visit,
                 .loaded = coupling_loaded,
                 .describe = coupling_describe,
                 .write = coupling_write,
@@ -218,13 +209,6 @@ static leat_pair conditional_run(leat_transform *t, leat_var x, const leat_flow_
     return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), out.logdet };
 }
 
-static void conditional_visit(leat_module *m, leat_visitor *v)
-{
-    conditional *c = (conditional *)m;
-    leat_visit_buffer(v, m, c->mask_buffer);
-    leat_visit(v, &c->inner->module);
-}
-
 static leat_code conditional_loaded(leat_module *m, leat_status *s)
 {
     conditional *c = (conditional *)m;
@@ -269,7 +253,6 @@ static bool conditional_is_bound(const leat_transform *t)
 
 const leat_transform_type leat_conditional_type = {
     .module = { .name = "conditional",
-                .visit = conditional_visit,
                 .loaded = conditional_loaded,
                 .write = conditional_write,
                 .read = conditional_read },

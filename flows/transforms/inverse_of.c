@@ -11,11 +11,6 @@ static leat_pair inverse_of_run(leat_transform *t, leat_var x, const leat_flow_c
     return leat_transform_run(((const inverse_of *)t)->of, x, call, !inverse);
 }
 
-static void inverse_of_visit(leat_module *m, leat_visitor *v)
-{
-    leat_visit(v, &((const inverse_of *)m)->of->module);
-}
-
 static leat_inverse_kind inverse_of_kind(const leat_transform *t)
 {
     return leat_kind_of(((const inverse_of *)t)->of);
@@ -44,7 +39,7 @@ static leat_module *inverse_of_read(leat_part_reader *r, const leat_json *v)
 }
 
 const leat_transform_type leat_inverse_of_type = {
-    .module = { .name = "inverse_of", .visit = inverse_of_visit, .write = inverse_of_write, .read = inverse_of_read },
+    .module = { .name = "inverse_of", .write = inverse_of_write, .read = inverse_of_read },
     .run = inverse_of_run,
     .inverse_kind = inverse_of_kind,
     .numbers_per_row = inverse_of_numbers,

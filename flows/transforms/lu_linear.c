@@ -57,16 +57,6 @@ static leat_pair lu_run(leat_transform *t, leat_var x, const leat_flow_call *cal
     return (leat_pair){ h, leat_logdet_of_features(leat_sum(leat_use(x.tape, l->log_diagonal)), x, inverse) };
 }
 
-static void lu_visit(leat_module *m, leat_visitor *v)
-{
-    lu *l = (lu *)m;
-    leat_visit_param(v, m, l->lower);
-    leat_visit_param(v, m, l->upper);
-    leat_visit_param(v, m, l->log_diagonal);
-    leat_visit_param(v, m, l->bias);
-    leat_visit(v, l->permutation ? &l->permutation->module : NULL);
-}
-
 static void lu_write(const leat_module *m, leat_part_writer *w)
 {
     leat_part_put_int(w, "dim", ((const lu *)m)->dim);
@@ -79,7 +69,7 @@ static leat_module *lu_read(leat_part_reader *r, const leat_json *v)
 }
 
 const leat_transform_type leat_lu_linear_type = {
-    .module = { .name = "lu_linear", .visit = lu_visit, .write = lu_write, .read = lu_read },
+    .module = { .name = "lu_linear", .write = lu_write, .read = lu_read },
     .run = lu_run,
     .inverse_kind = leat_inverse_closed,
 };

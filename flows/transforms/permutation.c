@@ -19,11 +19,6 @@ static leat_pair permutation_run(leat_transform *t, leat_var x, const leat_flow_
     return (leat_pair){ .y = leat_index_select(x, -1, (leat_index){ inverse ? p->inverse : p->order, p->dim }) };
 }
 
-static void permutation_visit(leat_module *m, leat_visitor *v)
-{
-    leat_visit_buffer(v, m, ((permutation *)m)->order_buffer);
-}
-
 /* The order's inverse, and so the proof that it is a permutation; `inverse` is written only if it is one. */
 static bool invert_order(const int64_t *order, int64_t *inverse, int64_t dim, leat_arena *scratch)
 {
@@ -96,7 +91,6 @@ static leat_module *permutation_read(leat_part_reader *r, const leat_json *v)
 
 const leat_transform_type leat_permutation_type = {
     .module = { .name = "permutation",
-                .visit = permutation_visit,
                 .loaded = permutation_loaded,
                 .write = permutation_write,
                 .read = permutation_read },

@@ -81,14 +81,6 @@ static leat_pair actnorm_run(leat_transform *t, leat_var x, const leat_flow_call
     return scale_and_shift(x, leat_use(x.tape, a->log_scale), leat_use(x.tape, a->bias), inverse);
 }
 
-static void actnorm_visit(leat_module *m, leat_visitor *v)
-{
-    actnorm *a = (actnorm *)m;
-    leat_visit_param(v, m, a->log_scale);
-    leat_visit_param(v, m, a->bias);
-    leat_visit_buffer(v, m, a->initialized);
-}
-
 static leat_code actnorm_loaded(leat_module *m, leat_status *s)
 {
     double flag = (double)((actnorm *)m)->initialized->value.data[0];
@@ -107,11 +99,7 @@ static leat_module *actnorm_read(leat_part_reader *r, const leat_json *v)
 }
 
 const leat_transform_type leat_actnorm_type = {
-    .module = { .name = "actnorm",
-                .visit = actnorm_visit,
-                .loaded = actnorm_loaded,
-                .write = actnorm_write,
-                .read = actnorm_read },
+    .module = { .name = "actnorm", .loaded = actnorm_loaded, .write = actnorm_write, .read = actnorm_read },
     .run = actnorm_run,
     .inverse_kind = leat_inverse_closed,
 };
@@ -190,15 +178,6 @@ static leat_pair batch_norm_run(leat_transform *t, leat_var x, const leat_flow_c
     return out;
 }
 
-static void batch_norm_visit(leat_module *m, leat_visitor *v)
-{
-    batch_norm *b = (batch_norm *)m;
-    leat_visit_param(v, m, b->log_gamma);
-    leat_visit_param(v, m, b->beta);
-    leat_visit_buffer(v, m, b->mean);
-    leat_visit_buffer(v, m, b->variance);
-}
-
 static leat_code batch_norm_loaded(leat_module *m, leat_status *s)
 {
     const batch_norm *b = (const batch_norm *)m;
@@ -230,11 +209,7 @@ static leat_module *batch_norm_read(leat_part_reader *r, const leat_json *v)
 }
 
 const leat_transform_type leat_batch_norm_transform_type = {
-    .module = { .name = "batch_norm",
-                .visit = batch_norm_visit,
-                .loaded = batch_norm_loaded,
-                .write = batch_norm_write,
-                .read = batch_norm_read },
+    .module = { .name = "batch_norm", .loaded = batch_norm_loaded, .write = batch_norm_write, .read = batch_norm_read },
     .run = batch_norm_run,
 };
 
@@ -279,11 +254,6 @@ static leat_pair scale_run(leat_transform *t, leat_var x, const leat_flow_call *
     return scale_and_shift(x, leat_use(x.tape, d->log_scale), (leat_var){ 0 }, inverse);
 }
 
-static void scale_visit(leat_module *m, leat_visitor *v)
-{
-    leat_visit_param(v, m, ((diagonal_scale *)m)->log_scale);
-}
-
 static void scale_write(const leat_module *m, leat_part_writer *w)
 {
     leat_part_put_int(w, "dim", ((const diagonal_scale *)m)->dim);
@@ -296,7 +266,7 @@ static leat_module *scale_read(leat_part_reader *r, const leat_json *v)
 }
 
 const leat_transform_type leat_diagonal_scale_type = {
-    .module = { .name = "diagonal_scale", .visit = scale_visit, .write = scale_write, .read = scale_read },
+    .module = { .name = "diagonal_scale", .write = scale_write, .read = scale_read },
     .run = scale_run,
     .inverse_kind = leat_inverse_closed,
 };

@@ -21,13 +21,6 @@ static leat_pair standardizer_run(leat_transform *t, leat_var x, const leat_flow
     return (leat_pair){ inverse ? leat_add(leat_mul(x, sd), mean) : leat_div(leat_sub(x, mean), sd), logdet };
 }
 
-static void standardizer_visit(leat_module *m, leat_visitor *v)
-{
-    standardizer *s = (standardizer *)m;
-    leat_visit_buffer(v, m, s->mean);
-    leat_visit_buffer(v, m, s->sd);
-}
-
 static leat_code standardizer_loaded(leat_module *m, leat_status *status)
 {
     standardizer *s = (standardizer *)m;
@@ -64,7 +57,6 @@ static leat_module *standardizer_read(leat_part_reader *r, const leat_json *v)
 
 const leat_transform_type leat_standardizer_type = {
     .module = { .name = "standardize",
-                .visit = standardizer_visit,
                 .loaded = standardizer_loaded,
                 .write = standardizer_write,
                 .read = standardizer_read },

@@ -178,11 +178,6 @@ static void split_trace_moved(const leat_transform *t, int64_t numbers, bool *mo
     leat_arena_free(&scratch);
 }
 
-static void split_visit(leat_module *m, leat_visitor *v)
-{
-    leat_visit(v, &((const split *)m)->inner->module);
-}
-
 static leat_inverse_kind split_inverse_kind(const leat_transform *t)
 {
     return leat_kind_of(((const split *)t)->inner);
@@ -232,11 +227,7 @@ static leat_module *split_read(leat_part_reader *r, const leat_json *v)
 }
 
 const leat_transform_type leat_split_type = {
-    .module = { .name = "split",
-                .visit = split_visit,
-                .describe = split_describe,
-                .write = split_write,
-                .read = split_read },
+    .module = { .name = "split", .describe = split_describe, .write = split_write, .read = split_read },
     .forward = split_forward,
     .inverse = split_inverse,
     .trace_moved = split_trace_moved,

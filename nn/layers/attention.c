@@ -63,14 +63,6 @@ static leat_var attention_forward(leat_module *m, leat_var x, leat_var context)
     return leat_forward(a->out, leat_reshape(y, shape));
 }
 
-static void attention_visit(leat_module *m, leat_visitor *v)
-{
-    const attention *a = (const attention *)m;
-    leat_visit_param(v, m, a->weight);
-    leat_visit_param(v, m, a->bias);
-    leat_visit(v, a->out);
-}
-
 static void attention_describe(const leat_module *m, char *text, size_t size)
 {
     const leat_attention_opts *o = &((const attention *)m)->o;
@@ -99,7 +91,6 @@ static leat_module *attention_read(leat_part_reader *r, const leat_json *v)
 const leat_module_type leat_attention_type = {
     .name = "attention",
     .forward = attention_forward,
-    .visit = attention_visit,
     .describe = attention_describe,
     .write = attention_write,
     .read = attention_read,

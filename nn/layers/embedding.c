@@ -47,11 +47,6 @@ static leat_var embedding_forward(leat_module *m, leat_var x, leat_var context)
     return leat_reshape(leat_index_select(leat_use(x.tape, e->weight), 0, index), shape);
 }
 
-static void embedding_visit(leat_module *m, leat_visitor *v)
-{
-    leat_visit_param(v, m, ((const embedding *)m)->weight);
-}
-
 static void embedding_describe(const leat_module *m, char *text, size_t size)
 {
     const embedding *e = (const embedding *)m;
@@ -74,7 +69,6 @@ static leat_module *embedding_read(leat_part_reader *r, const leat_json *v)
 const leat_module_type leat_embedding_type = {
     .name = "embedding",
     .forward = embedding_forward,
-    .visit = embedding_visit,
     .describe = embedding_describe,
     .write = embedding_write,
     .read = embedding_read,

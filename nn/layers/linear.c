@@ -70,15 +70,6 @@ leat_var leat_linear_with(leat_module *m, leat_var x, leat_activation f)
     return y;
 }
 
-static void linear_visit(leat_module *m, leat_visitor *v)
-{
-    const linear *l = (const linear *)m;
-    leat_visit_param(v, m, l->lengths);
-    leat_visit_param(v, m, l->weight);
-    leat_visit_param(v, m, l->bias);
-    leat_visit_buffer(v, m, l->mask);
-}
-
 static leat_code linear_loaded(leat_module *m, leat_status *s)
 {
     leat_tensor mask = leat_linear_mask(m);
@@ -133,7 +124,6 @@ const leat_module_type leat_linear_type = {
     .write = linear_write,
     .read = linear_read,
     .forward = linear_forward,
-    .visit = linear_visit,
     .describe = linear_describe,
 };
 
@@ -142,7 +132,6 @@ const leat_module_type leat_masked_linear_type = {
     .write = linear_write,
     .read = masked_read,
     .forward = linear_forward,
-    .visit = linear_visit,
     .loaded = linear_loaded,
     .describe = linear_describe,
 };
@@ -150,7 +139,6 @@ const leat_module_type leat_masked_linear_type = {
 const leat_module_type leat_weight_norm_linear_type = {
     .name = "weight_norm_linear",
     .forward = linear_forward,
-    .visit = linear_visit,
     .describe = linear_describe,
     .write = linear_write,
     .read = weight_norm_read,

@@ -60,11 +60,6 @@ static leat_var made_forward(leat_module *m, leat_var x, leat_var context)
     return leat_forward_with(d->net, x, context);
 }
 
-static void made_visit(leat_module *m, leat_visitor *v)
-{
-    leat_visit(v, ((const made *)m)->net);
-}
-
 static void made_describe(const leat_module *m, char *text, size_t size)
 {
     const made *d = (const made *)m;
@@ -187,7 +182,6 @@ static leat_module *made_read(leat_part_reader *r, const leat_json *v)
 const leat_module_type leat_made_type = {
     .name = "made",
     .forward = made_forward,
-    .visit = made_visit,
     .loaded = made_loaded,
     .describe = made_describe,
     .write = made_write,

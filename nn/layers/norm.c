@@ -119,16 +119,6 @@ static leat_code batch_norm_loaded(leat_module *m, leat_status *s)
 
 /* ---- both -------------------------------------------------------------------------------------------------------- */
 
-static void norm_visit(leat_module *m, leat_visitor *v)
-{
-    const norm *n = (const norm *)m;
-    leat_visit_param(v, m, n->weight);
-    leat_visit_param(v, m, n->bias);
-    leat_visit_buffer(v, m, n->mean);
-    leat_visit_buffer(v, m, n->variance);
-    leat_visit_buffer(v, m, n->count);
-}
-
 static void norm_describe(const leat_module *m, char *text, size_t size)
 {
     snprintf(text, size, "%lld", (long long)((const norm *)m)->features);
@@ -156,7 +146,6 @@ static leat_module *norm_read(leat_part_reader *r, const leat_json *v)
 const leat_module_type leat_layer_norm_type = {
     .name = "layer_norm",
     .forward = layer_norm_forward,
-    .visit = norm_visit,
     .describe = norm_describe,
     .write = norm_write,
     .read = norm_read,
@@ -165,7 +154,6 @@ const leat_module_type leat_layer_norm_type = {
 const leat_module_type leat_batch_norm_type = {
     .name = "batch_norm",
     .forward = batch_norm_forward,
-    .visit = norm_visit,
     .loaded = batch_norm_loaded,
     .describe = norm_describe,
     .write = norm_write,

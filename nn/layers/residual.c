@@ -94,15 +94,6 @@ static leat_var residual_forward(leat_module *m, leat_var x, leat_var context)
     return leat_forward(r->last, x);
 }
 
-static void residual_visit(leat_module *m, leat_visitor *v)
-{
-    const residual *r = (const residual *)m;
-    leat_visit(v, r->first);
-    for (int i = 0; r->blocks && i < r->o.blocks; i++)
-        leat_visit(v, r->blocks[i]);
-    leat_visit(v, r->last);
-}
-
 static void residual_describe(const leat_module *m, char *text, size_t size)
 {
     const leat_residual_opts *o = &((const residual *)m)->o;
@@ -144,7 +135,6 @@ static leat_module *residual_read(leat_part_reader *r, const leat_json *v)
 const leat_module_type leat_residual_type = {
     .name = "residual_mlp",
     .forward = residual_forward,
-    .visit = residual_visit,
     .describe = residual_describe,
     .write = residual_write,
     .read = residual_read,

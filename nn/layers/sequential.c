@@ -27,13 +27,6 @@ static leat_var sequential_forward(leat_module *m, leat_var x, leat_var context)
     return x;
 }
 
-static void sequential_visit(leat_module *m, leat_visitor *v)
-{
-    const sequential *s = (const sequential *)m;
-    for (int i = 0; i < s->count; i++)
-        leat_visit(v, s->children[i]);
-}
-
 static void sequential_write(const leat_module *m, leat_part_writer *w)
 {
     const sequential *s = (const sequential *)m;
@@ -60,7 +53,6 @@ const leat_module_type leat_sequential_type = {
     .write = sequential_write,
     .read = sequential_read,
     .forward = sequential_forward,
-    .visit = sequential_visit,
 };
 
 leat_module *leat_sequential(leat_model *m)
