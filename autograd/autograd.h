@@ -25,7 +25,6 @@
 #ifndef LEAT_AUTOGRAD_H
 #define LEAT_AUTOGRAD_H
 
-#include "../tensor/elementwise.h"
 #include "../tensor/tensor.h"
 
 #ifdef __cplusplus
@@ -194,150 +193,185 @@ LEAT_API bool leat_tape_recomputing(const leat_tape *t);
  * result. All fail with LEAT_ESHAPE when shapes do not fit, and LEAT_ENOMEM.
  */
 
-/* The elementwise ops are those of tensor/elementwise.h, where a line says what each does. */
-#define LEAT_DECLARE_OP(name, draws, parameters, ...) LEAT_API leat_var leat_##name parameters;
-LEAT_UNARY_LIST(LEAT_DECLARE_OP)
-#undef LEAT_DECLARE_OP
-#define LEAT_DECLARE_OP(name, ...) LEAT_API leat_var leat_##name(leat_var a, leat_var b);
-LEAT_BINARY_LIST(LEAT_DECLARE_OP)
-LEAT_COMPARISON_LIST(LEAT_DECLARE_OP)
-#undef LEAT_DECLARE_OP
+/* ---- elementwise: NaN stays NaN, unless said ---- */
+LEAT_API leat_var leat_neg(leat_var x);
+LEAT_API leat_var leat_abs(leat_var x); /* gradient 0 at 0 */
+LEAT_API leat_var leat_square(leat_var x);
+LEAT_API leat_var leat_sqrt(leat_var x);
+LEAT_API leat_var leat_rsqrt(leat_var x);      /* 1 / sqrt(x) */
+LEAT_API leat_var leat_reciprocal(leat_var x); /* 1 / x */
+LEAT_API leat_var leat_exp(leat_var x);
+LEAT_API leat_var leat_expm1(leat_var x); /* exp(x) - 1, exact near x = 0 */
+LEAT_API leat_var leat_log(leat_var x);   /* the natural logarithm; log 0 = -inf, of a negative number NaN */
+LEAT_API leat_var leat_log1p(leat_var x); /* log(1 + x), exact near x = 0 */
+LEAT_API leat_var leat_sin(leat_var x);   /* for any argument, however large */
+LEAT_API leat_var leat_cos(leat_var x);   /* likewise */
+LEAT_API leat_var leat_erf(leat_var x);   /* 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x */
+LEAT_API leat_var leat_tanh(leat_var x);
 
+LEAT_API leat_var leat_relu(leat_var x);                     /* max(x, 0); gradient 0 at 0 */
+LEAT_API leat_var leat_leaky_relu(leat_var x, double slope); /* x where x > 0, else slope x; gradient `slope` at 0 */
+LEAT_API leat_var leat_elu(leat_var x, double alpha);        /* x where x > 0, else alpha (exp(x) - 1) */
+LEAT_API leat_var leat_sigmoid(leat_var x);                  /* 1 / (1 + exp(-x)) */
+LEAT_API leat_var leat_log_sigmoid(leat_var x);              /* log sigmoid(x) = -softplus(-x), without overflow */
+LEAT_API leat_var leat_softplus(leat_var x);                 /* log(1 + exp(x)), without overflow */
+LEAT_API leat_var leat_silu(leat_var x);                     /* x sigmoid(x); NaN at -inf, as in PyTorch */
+LEAT_API leat_var leat_gelu(leat_var x);                     /* x Phi(x), Phi the distribution function of N(0, 1) */
+LEAT_API leat_var leat_gelu_tanh(leat_var x); /* approximately: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+LEAT_API leat_var leat_softsign(leat_var x);  /* x / (1 + |x|); it and its gradient are NaN at infinities */
 LEAT_API leat_var leat_activate(leat_var x, leat_activation f); /* one of them, by name */
 
-/* All other ops: each a line with its parameters, LEAT_API leat_var leat_<name>(<parameters>), under the comment that
- * says what it does. The declarations, the table of leat_ops and the gradient checks follow from the list; the names are
- * PyTorch's. More forms of some of them stand below it. */
+LEAT_API leat_var leat_add_scalar(leat_var x, double c);
+LEAT_API leat_var leat_sub_scalar(leat_var x, double c);
+LEAT_API leat_var leat_rsub_scalar(double c, leat_var x); /* c - x */
+LEAT_API leat_var leat_mul_scalar(leat_var x, double c);
+LEAT_API leat_var leat_div_scalar(leat_var x, double c);
+LEAT_API leat_var leat_rdiv_scalar(double c, leat_var x); /* c / x */
+LEAT_API leat_var leat_pow_scalar(leat_var x, double c);  /* x^c; as C's pow; gradient 0 for c = 0 */
+/* min(max(x, low), high), so high where low > high; gradient 1 where low <= x <= high, 0 elsewhere */
+LEAT_API leat_var leat_clamp(leat_var x, double low, double high);
+
+/* Of two inputs, which broadcast. */
+LEAT_API leat_var leat_add(leat_var a, leat_var b);
+LEAT_API leat_var leat_sub(leat_var a, leat_var b);
+LEAT_API leat_var leat_mul(leat_var a, leat_var b);
+LEAT_API leat_var leat_div(leat_var a, leat_var b);
+/* a^b; special values as in C's pow. The gradient towards a is 0 where b = 0, that towards b where a = 0 <= b; for
+ * negative a it is NaN. */
+LEAT_API leat_var leat_pow(leat_var a, leat_var b);
+/* The greater, the lesser; where equal, each gets half of the gradient; where one is NaN, both get all of it. */
+LEAT_API leat_var leat_maximum(leat_var a, leat_var b);
+LEAT_API leat_var leat_minimum(leat_var a, leat_var b);
+/* 1 where it holds, else 0; no gradient. */
+LEAT_API leat_var leat_eq(leat_var a, leat_var b);
+LEAT_API leat_var leat_ne(leat_var a, leat_var b);
+LEAT_API leat_var leat_lt(leat_var a, leat_var b);
+LEAT_API leat_var leat_le(leat_var a, leat_var b);
+LEAT_API leat_var leat_gt(leat_var a, leat_var b);
+LEAT_API leat_var leat_ge(leat_var a, leat_var b);
+/* Where cond is not 0, a, else b; broadcasting, all three. cond gets no gradient; the branch not taken gets 0 and
+ * may hold anything, NaN included. */
+LEAT_API leat_var leat_where(leat_var cond, leat_var a, leat_var b);
+
+/* ---- matrices ----
+ * Matrix product, torch.matmul: [m, k] x [k, n] -> [m, n]. A matrix b takes any a [.., k] -> [.., n], with a of rank
+ * 1 -> [n]; a vector b [k] any a [.., k] -> [..]; of higher rank it is bmm. The order of summation is leat_gemm's. */
+LEAT_API leat_var leat_matmul(leat_var a, leat_var b);
+/* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast; the
+ * gradient of a matrix that serves several products is summed over them in row-major order, as one long product. */
+LEAT_API leat_var leat_bmm(leat_var a, leat_var b);
+/* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */
+LEAT_API leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act);
+/* x [.., m, n] with zeros above (tril) or below (triu) the given diagonal; 0 is the main one, 1 the one above. */
+LEAT_API leat_var leat_tril(leat_var x, int diagonal);
+LEAT_API leat_var leat_triu(leat_var x, int diagonal);
+/* The X of A X = B for triangular A [.., n, n] and B [.., n, k], one after the other; equal leading axes. Only the
+ * triangle is read, and with `unit` not its diagonal, taken as ones. `transpose` solves A^T X = B. A zero on the
+ * diagonal gives infinities. In double, rounded once. Gradients dB = A^-T g and dA = -dB X^T (Giles 2008, 2.3.1),
+ * of which what was not read gets 0. */
+LEAT_API leat_var leat_solve_triangular(leat_var a, leat_var b, bool upper, bool transpose, bool unit);
+/* log|det a| of square matrices [.., n, n] -> [..], by LU with partial pivoting in double; a singular one has -inf.
+ * `sign` (-1, 0 or 1, no gradient) may be NULL. Of [0, 0] the determinant is 1. Gradient g a^-T. Meant for n up to
+ * some hundreds. */
+LEAT_API leat_var leat_slogdet(leat_var a, leat_var *sign);
+/* a^-1 of square matrices [.., n, n], likewise; of a singular one, infinities or NaN. Gradient -a^-T g a^-T. */
+LEAT_API leat_var leat_inverse(leat_var a);
+
+/* ---- reductions ----
+ * Accumulated in double and rounded once. sum and mean of all elements -> []; see below for axes. The mean of
+ * nothing is NaN. */
+LEAT_API leat_var leat_sum(leat_var x);
+LEAT_API leat_var leat_mean(leat_var x);
+/* Over n axes, none twice; n = 0: over all. keep: sizes of 1 stay in place.
+ * log sum exp, without overflow. Rows of -inf give -inf, and gradient 0 (where PyTorch gives NaN); over no elements
+ * -inf. */
+LEAT_API leat_var leat_logsumexp(leat_var x, int n, const int *axes, bool keep);
+/* Greatest and least; equal ones share the gradient evenly; NaN wins, and makes the gradient of all NaN. Over no
+ * elements: LEAT_ESHAPE. */
+LEAT_API leat_var leat_amax(leat_var x, int n, const int *axes, bool keep);
+LEAT_API leat_var leat_amin(leat_var x, int n, const int *axes, bool keep);
+/* Product, in double, one factor after the other. The gradient of each is the product of the others, zeros or not.
+ * Over no elements 1. */
+LEAT_API leat_var leat_prod(leat_var x, int n, const int *axes, bool keep);
+/* sum (x - mean)^2 / max(count - correction, 0), both sums in double; PyTorch's default correction is 1. A divisor
+ * of 0 gives NaN where all are equal, else inf, and in the gradient NaN where x is the mean, else an infinity of the
+ * sign of x - mean (PyTorch's sign varies). Over no elements NaN. */
+LEAT_API leat_var leat_variance(leat_var x, int n, const int *axes, bool keep, double correction);
+/* (x - mean) / sqrt(variance + eps) along the last axis: layer norm without its weight. variance =
+ * sum (x - mean)^2 / count. */
+LEAT_API leat_var leat_standardize_rows(leat_var x, double eps);
+
+/* ---- along one axis ----
+ * A scalar has no axis (PyTorch takes 0 and -1).
+ * exp(x) / sum exp(x), and its logarithm, without overflow. Rows of -inf, and such that hold inf or NaN, give NaN,
+ * as in PyTorch. */
+LEAT_API leat_var leat_softmax(leat_var x, int axis);
+LEAT_API leat_var leat_log_softmax(leat_var x, int axis);
+/* y[.., j, ..] = x[.., 0, ..] + ... + x[.., j, ..], accumulated in double in that order. */
+LEAT_API leat_var leat_cumsum(leat_var x, int axis);
+/* The order along each of n axes reversed, none twice; n = 0 gives a copy. */
+LEAT_API leat_var leat_flip(leat_var x, int n, const int *axes);
+/* For each value [.., m] how many of the sorted numbers [.., k] of the same leading axes (or of one list [k]) are
+ * less, or with `right` not greater: the place to insert it. With one list `values` may have any shape. No gradient.
+ * Results are whole numbers in leat_real. A NaN belongs behind all; with NaN in a list the bisection steps over it
+ * to what is behind, as PyTorch's does. */
+LEAT_API leat_var leat_searchsorted(leat_var sorted, leat_var values, bool right);
+
+/* ---- shape ----
+ * reshape shares the numbers; one size may be -1, worked out from the rest. */
+LEAT_API leat_var leat_reshape(leat_var x, leat_shape shape);
+LEAT_API leat_var leat_broadcast_to(leat_var x, leat_shape shape);
+/* Axis i of the result is axis order[i] of x; `order` has as many entries as x has axes, none twice. */
+LEAT_API leat_var leat_permute(leat_var x, const int *order);
+LEAT_API leat_var leat_slice(leat_var x, int axis, int64_t start, int64_t length);
+LEAT_API leat_var leat_concat(int n, const leat_var *x, int axis);
+/* `before` and `after` elements of `value` around an axis; negative counts cut off, at most what is there. */
+LEAT_API leat_var leat_pad(leat_var x, int axis, int64_t before, int64_t after, double value);
+/* As many copies along each axis as `times` says, one number for each axis of x; [.., a, b] -> [.., a b a b]. */
+LEAT_API leat_var leat_repeat(leat_var x, const int64_t *times);
+/* The same numbers, without gradient. */
+LEAT_API leat_var leat_detach(leat_var x);
+
+/* ---- indices ---- */
 typedef struct leat_index {
     const int64_t *at;
     int64_t count;
 } leat_index;
 
-/* clang-format off */
-#define LEAT_OPS(OP) \
-    /* Where cond is not 0, a, else b; broadcasting, all three. cond gets no gradient; the branch not taken gets 0 and \
-     * may hold anything, NaN included. */ \
-    OP(where, (leat_var cond, leat_var a, leat_var b)) \
-    \
-    /* ---- matrices ---- \
-     * Matrix product, torch.matmul: [m, k] x [k, n] -> [m, n]. A matrix b takes any a [.., k] -> [.., n], with a of rank \
-     * 1 -> [n]; a vector b [k] any a [.., k] -> [..]; of higher rank it is bmm. The order of summation is leat_gemm's. */ \
-    OP(matmul, (leat_var a, leat_var b)) \
-    /* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast; the \
-     * gradient of a matrix that serves several products is summed over them in row-major order, as one long product. */ \
-    OP(bmm, (leat_var a, leat_var b)) \
-    /* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */ \
-    OP(linear, (leat_var x, leat_var w, leat_var bias, leat_activation act)) \
-    /* x [.., m, n] with zeros above (tril) or below (triu) the given diagonal; 0 is the main one, 1 the one above. */ \
-    OP(tril, (leat_var x, int diagonal)) \
-    OP(triu, (leat_var x, int diagonal)) \
-    /* The X of A X = B for triangular A [.., n, n] and B [.., n, k], one after the other; equal leading axes. Only the \
-     * triangle is read, and with `unit` not its diagonal, taken as ones. `transpose` solves A^T X = B. A zero on the \
-     * diagonal gives infinities. In double, rounded once. Gradients dB = A^-T g and dA = -dB X^T (Giles 2008, 2.3.1), \
-     * of which what was not read gets 0. */ \
-    OP(solve_triangular, (leat_var a, leat_var b, bool upper, bool transpose, bool unit)) \
-    /* log|det a| of square matrices [.., n, n] -> [..], by LU with partial pivoting in double; a singular one has -inf. \
-     * `sign` (-1, 0 or 1, no gradient) may be NULL. Of [0, 0] the determinant is 1. Gradient g a^-T. Meant for n up to \
-     * some hundreds. */ \
-    OP(slogdet, (leat_var a, leat_var *sign)) \
-    /* a^-1 of square matrices [.., n, n], likewise; of a singular one, infinities or NaN. Gradient -a^-T g a^-T. */ \
-    OP(inverse, (leat_var a)) \
-    \
-    /* ---- reductions ---- \
-     * Accumulated in double and rounded once. sum and mean of all elements -> []; see below for axes. The mean of \
-     * nothing is NaN. */ \
-    OP(sum, (leat_var x)) \
-    OP(mean, (leat_var x)) \
-    /* Over n axes, none twice; n = 0: over all. keep: sizes of 1 stay in place. \
-     * log sum exp, without overflow. Rows of -inf give -inf, and gradient 0 (where PyTorch gives NaN); over no elements \
-     * -inf. */ \
-    OP(logsumexp, (leat_var x, int n, const int *axes, bool keep)) \
-    /* Greatest and least; equal ones share the gradient evenly; NaN wins, and makes the gradient of all NaN. Over no \
-     * elements: LEAT_ESHAPE. */ \
-    OP(amax, (leat_var x, int n, const int *axes, bool keep)) \
-    OP(amin, (leat_var x, int n, const int *axes, bool keep)) \
-    /* Product, in double, one factor after the other. The gradient of each is the product of the others, zeros or not. \
-     * Over no elements 1. */ \
-    OP(prod, (leat_var x, int n, const int *axes, bool keep)) \
-    /* sum (x - mean)^2 / max(count - correction, 0), both sums in double; PyTorch's default correction is 1. A divisor \
-     * of 0 gives NaN where all are equal, else inf, and in the gradient NaN where x is the mean, else an infinity of the \
-     * sign of x - mean (PyTorch's sign varies). Over no elements NaN. */ \
-    OP(variance, (leat_var x, int n, const int *axes, bool keep, double correction)) \
-    /* (x - mean) / sqrt(variance + eps) along the last axis: layer norm without its weight. variance = \
-     * sum (x - mean)^2 / count. */ \
-    OP(standardize_rows, (leat_var x, double eps)) \
-    \
-    /* ---- along one axis ---- \
-     * A scalar has no axis (PyTorch takes 0 and -1). \
-     * exp(x) / sum exp(x), and its logarithm, without overflow. Rows of -inf, and such that hold inf or NaN, give NaN, \
-     * as in PyTorch. */ \
-    OP(softmax, (leat_var x, int axis)) \
-    OP(log_softmax, (leat_var x, int axis)) \
-    /* y[.., j, ..] = x[.., 0, ..] + ... + x[.., j, ..], accumulated in double in that order. */ \
-    OP(cumsum, (leat_var x, int axis)) \
-    /* The order along each of n axes reversed, none twice; n = 0 gives a copy. */ \
-    OP(flip, (leat_var x, int n, const int *axes)) \
-    /* For each value [.., m] how many of the sorted numbers [.., k] of the same leading axes (or of one list [k]) are \
-     * less, or with `right` not greater: the place to insert it. With one list `values` may have any shape. No gradient. \
-     * Results are whole numbers in leat_real. A NaN belongs behind all; with NaN in a list the bisection steps over it \
-     * to what is behind, as PyTorch's does. */ \
-    OP(searchsorted, (leat_var sorted, leat_var values, bool right)) \
-    \
-    /* ---- shape ---- \
-     * reshape shares the numbers; one size may be -1, worked out from the rest. */ \
-    OP(reshape, (leat_var x, leat_shape shape)) \
-    OP(broadcast_to, (leat_var x, leat_shape shape)) \
-    /* Axis i of the result is axis order[i] of x; `order` has as many entries as x has axes, none twice. */ \
-    OP(permute, (leat_var x, const int *order)) \
-    OP(slice, (leat_var x, int axis, int64_t start, int64_t length)) \
-    OP(concat, (int n, const leat_var *x, int axis)) \
-    /* `before` and `after` elements of `value` around an axis; negative counts cut off, at most what is there. */ \
-    OP(pad, (leat_var x, int axis, int64_t before, int64_t after, double value)) \
-    /* As many copies along each axis as `times` says, one number for each axis of x; [.., a, b] -> [.., a b a b]. */ \
-    OP(repeat, (leat_var x, const int64_t *times)) \
-    /* The same numbers, without gradient. */ \
-    OP(detach, (leat_var x)) \
-    \
-    /* ---- indices ---- \
-     * A list of slices along an axis, each index in 0 .. size-1 (LEAT_EARG otherwise); it is copied. \
-     * index_select  y[.., j, ..] = x[.., at[j], ..]; an index may occur often \
-     * index_copy    a copy of x in which slice at[j] is y's slice j; no index twice, LEAT_EARG otherwise \
-     * index_add     a copy of x to whose slice at[j] y's slice j is added, j ascending */ \
-    OP(index_select, (leat_var x, int axis, leat_index index)) \
-    OP(index_copy, (leat_var x, int axis, leat_index index, leat_var y)) \
-    OP(index_add, (leat_var x, int axis, leat_index index, leat_var y)) \
-    /* An index of its own for every element: `index` holds whole numbers in 0 .. size-1 (LEAT_EARG otherwise), has as \
-     * many axes as x, and is no larger than it on the others; no gradient. y has the shape of index (PyTorch also takes \
-     * a larger one). A float holds whole numbers up to 2^24. \
-     * gather       y[.., j, ..] = x[.., index[.., j, ..], ..], shaped like index    (NumPy: take_along_axis) \
-     * scatter      a copy of x in which place index[.., j, ..] is y[.., j, ..]; of several the last, in row-major \
-     *              order, which alone gets the gradient (PyTorch gives it to all of them) \
-     * scatter_add  a copy of x to which they are added, in row-major order */ \
-    OP(gather, (leat_var x, int axis, leat_var index)) \
-    OP(scatter, (leat_var x, int axis, leat_var index, leat_var y)) \
-    OP(scatter_add, (leat_var x, int axis, leat_var index, leat_var y)) \
-    \
-    /* ---- chance ---- \
-     * In training mode each element is 0 with probability p, else x / (1 - p), by as many of the tape's random numbers \
-     * as x has elements; p = 0, and evaluation mode, give x itself and take none. What is dropped is 0 whatever it was, \
-     * NaN too. LEAT_EARG unless 0 <= p <= 1. */ \
-    OP(dropout, (leat_var x, double p)) \
-    \
-    /* ---- densities ---- \
-     * y = x exp(s) + t, all [batch, ..] of one shape; *logdet = sum of s over all axes but the first, [batch] (RealNVP, \
-     * equations 7 and 8), in double. The multiplication and the addition are one fma. `logdet` may be NULL. */ \
-    OP(affine_forward, (leat_var x, leat_var s, leat_var t, leat_var *logdet)) \
-    /* Its inverse, x = (y - t) exp(-s); *logdet = -sum of s. */ \
-    OP(affine_inverse, (leat_var y, leat_var s, leat_var t, leat_var *logdet)) \
-    /* The log-density of each row, [batch, ..] -> [batch], summed in double: of independent N(0, 1), \
-     * -sum x^2 / 2 - count log(2 pi) / 2, and standard logistics, -sum softplus(x) + softplus(-x). */ \
-    OP(normal_log_density, (leat_var x)) \
-    OP(logistic_log_density, (leat_var x))
-/* clang-format on */
+/* A list of slices along an axis, each index in 0 .. size-1 (LEAT_EARG otherwise); it is copied.
+ * index_select  y[.., j, ..] = x[.., at[j], ..]; an index may occur often
+ * index_copy    a copy of x in which slice at[j] is y's slice j; no index twice, LEAT_EARG otherwise
+ * index_add     a copy of x to whose slice at[j] y's slice j is added, j ascending */
+LEAT_API leat_var leat_index_select(leat_var x, int axis, leat_index index);
+LEAT_API leat_var leat_index_copy(leat_var x, int axis, leat_index index, leat_var y);
+LEAT_API leat_var leat_index_add(leat_var x, int axis, leat_index index, leat_var y);
+/* An index of its own for every element: `index` holds whole numbers in 0 .. size-1 (LEAT_EARG otherwise), has as
+ * many axes as x, and is no larger than it on the others; no gradient. y has the shape of index (PyTorch also takes
+ * a larger one). A float holds whole numbers up to 2^24.
+ * gather       y[.., j, ..] = x[.., index[.., j, ..], ..], shaped like index    (NumPy: take_along_axis)
+ * scatter      a copy of x in which place index[.., j, ..] is y[.., j, ..]; of several the last, in row-major
+ *              order, which alone gets the gradient (PyTorch gives it to all of them)
+ * scatter_add  a copy of x to which they are added, in row-major order */
+LEAT_API leat_var leat_gather(leat_var x, int axis, leat_var index);
+LEAT_API leat_var leat_scatter(leat_var x, int axis, leat_var index, leat_var y);
+LEAT_API leat_var leat_scatter_add(leat_var x, int axis, leat_var index, leat_var y);
 
-#define LEAT_DECLARE_OP(name, parameters) LEAT_API leat_var leat_##name parameters;
-LEAT_OPS(LEAT_DECLARE_OP)
-#undef LEAT_DECLARE_OP
+/* ---- chance ----
+ * In training mode each element is 0 with probability p, else x / (1 - p), by as many of the tape's random numbers
+ * as x has elements; p = 0, and evaluation mode, give x itself and take none. What is dropped is 0 whatever it was,
+ * NaN too. LEAT_EARG unless 0 <= p <= 1. */
+LEAT_API leat_var leat_dropout(leat_var x, double p);
+
+/* ---- densities ----
+ * y = x exp(s) + t, all [batch, ..] of one shape; *logdet = sum of s over all axes but the first, [batch] (RealNVP,
+ * equations 7 and 8), in double. The multiplication and the addition are one fma. `logdet` may be NULL. */
+LEAT_API leat_var leat_affine_forward(leat_var x, leat_var s, leat_var t, leat_var *logdet);
+/* Its inverse, x = (y - t) exp(-s); *logdet = -sum of s. */
+LEAT_API leat_var leat_affine_inverse(leat_var y, leat_var s, leat_var t, leat_var *logdet);
+/* The log-density of each row, [batch, ..] -> [batch], summed in double: of independent N(0, 1),
+ * -sum x^2 / 2 - count log(2 pi) / 2, and standard logistics, -sum softplus(x) + softplus(-x). */
+LEAT_API leat_var leat_normal_log_density(leat_var x);
+LEAT_API leat_var leat_logistic_log_density(leat_var x);
 
 /* a [.., k, m] or b [.., n, k] instead, without a copy: q k^T is leat_bmm_t(q, k, false, true). */
 LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b);
@@ -448,6 +482,7 @@ LEAT_API bool leat_gradcheck(leat_differentiable *f, void *user, int n, const le
 
 /* Inputs for an op, drawn by its `sample`: fill in n, in[] and attributes, with memory from the arena. */
 typedef struct leat_case {
+    const leat_op *op;
     leat_arena *arena;
     leat_rng *rng;
     int n;

@@ -25,7 +25,6 @@ leat_tensor leat_case_away(leat_case *k, leat_shape shape, double low, double hi
 
 /* The inputs of a case, told apart: those that are varied, and constants. */
 typedef struct op_case {
-    const leat_op *op;
     leat_case k;
     int n, place[LEAT_MAX_INPUTS]; /* of the varied: where among the op's inputs */
     leat_tensor varied[LEAT_MAX_INPUTS];
@@ -36,7 +35,7 @@ static bool split_inputs(op_case *o)
 {
     for (int i = 0; i < o->k.n; i++) {
         leat_tensor x = o->k.in[i];
-        if (x.data && !(o->op->no_grad >> i & 1)) {
+        if (x.data && !(o->k.op->no_grad >> i & 1)) {
             o->place[o->n] = i;
             o->varied[o->n++] = x;
         } else if (x.data) {
@@ -59,12 +58,12 @@ static leat_var apply_case(leat_tape *t, int n, const leat_var *varied, void *us
         if (o->copies[i].data)
             in[i] = leat_borrow(t, o->k.in[i]);
     }
-    leat_apply(o->op, o->k.attributes, o->k.attributes_size, o->k.n, in, out);
-    if (o->op->outputs <= 1)
+    leat_apply(o->k.op, o->k.attributes, o->k.attributes_size, o->k.n, in, out);
+    if (o->k.op->outputs <= 1)
         return out[0];
-    for (int i = 0; i < o->op->outputs; i++)
+    for (int i = 0; i < o->k.op->outputs; i++)
         out[i] = leat_reshape(out[i], LEAT_SHAPE(-1));
-    return leat_concat(o->op->outputs, out, 0);
+    return leat_concat(o->k.op->outputs, out, 0);
 }
 
 static bool constants_untouched(const op_case *o)
@@ -109,7 +108,7 @@ bool leat_gradcheck_op(const leat_op *op, int i, bool *exists, const leat_gradch
     leat_arena arena;
     leat_arena_init(&arena, NULL);
     leat_rng rng = leat_rng_new(o->seed, 3 + (uint64_t)i);
-    op_case c = { .op = op, .k = { .arena = &arena, .rng = &rng } };
+    op_case c = { .k = { .op = op, .arena = &arena, .rng = &rng } };
     *exists = op->sample && op->sample(&c.k, i);
     bool ok = *exists && check_case(&c, o, report);
     leat_arena_free(&arena);

@@ -197,7 +197,7 @@ typedef struct leat_cpu {
 
 LEAT_API leat_cpu leat_cpu_info(void);
 
-/* The activations: LEAT_<NAME> is the elementwise op of that name (elementwise.h), with the constant given where it has
+/* The activations: LEAT_<NAME> is the elementwise op of that name, with the constant given where it has
  * one, and the layer. */
 #define LEAT_ACTIVATIONS(ACTIVATION)                                                                                   \
     ACTIVATION(RELU, relu, 0)                                                                                          \

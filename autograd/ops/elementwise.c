@@ -1,8 +1,7 @@
 /*
- * The elementwise ops: those of tensor/elementwise.h, and where.
+ * The elementwise ops: those of tensor/kernels/elementwise.h, and where.
  *
- * The lists give value, derivative and what gradient checks draw; the macros here make the op and the public function
- * of each line. Everything is cut into runs for the kernels. Two inputs broadcast; their gradients are written at the
+ * An op's place in its table is its kernel's number. Everything is cut into runs for the kernels. Two inputs broadcast; their gradients are written at the
  * output's shape, and leat sums them down.
  */
 #include "ops.h"
@@ -71,11 +70,12 @@ static void forward_range(void *arg, int64_t begin, int64_t end)
     j->kernel->forward(j->x + begin, j->out + begin, end - begin, j->k);
 }
 
-static void unary_forward(leat_call *c, int kernel)
+static void unary_forward(leat_call *c)
 {
-    unary_job j = {
-        .kernel = &leat_kernels_get()->unary[kernel], .k = constants_of(c), .x = c->in[0].data, .out = c->out[0].data
-    };
+    unary_job j = { .kernel = &leat_kernels_get()->unary[c->op - leat_unary_ops],
+                    .k = constants_of(c),
+                    .x = c->in[0].data,
+                    .out = c->out[0].data };
     leat_parallel_for(leat_tape_pool(c->tape), leat_shape_count(&c->out[0].shape), LEAT_GRAIN, forward_range, &j);
 }
 
@@ -92,10 +92,10 @@ void leat_unary_backward(leat_pool *pool, int kernel, leat_constants k, const le
     leat_parallel_for(pool, n, LEAT_GRAIN, backward_range, &j);
 }
 
-static void unary_backward(leat_call *c, int kernel)
+static void unary_backward(leat_call *c)
 {
-    leat_unary_backward(leat_tape_pool(c->tape), kernel, constants_of(c), c->in[0].data, c->out[0].data,
-                        c->dout[0].data, c->din[0].data, leat_shape_count(&c->out[0].shape));
+    leat_unary_backward(leat_tape_pool(c->tape), (int)(c->op - leat_unary_ops), constants_of(c), c->in[0].data,
+                        c->out[0].data, c->dout[0].data, c->din[0].data, leat_shape_count(&c->out[0].shape));
 }
 
 static const leat_shape unary_shapes[] = { { 0, { 0 } },         { 1, { 1 } },     { 1, { 7 } },     { 1, { 8 } },
@@ -103,94 +103,73 @@ static const leat_shape unary_shapes[] = { { 0, { 0 } },         { 1, { 1 } },  
                                            { 2, { 0, 3 } },      { 2, { 2, 0 } },  { 2, { 5, 3 } },  { 3, { 3, 1, 5 } },
                                            { 4, { 2, 2, 3, 3 } } };
 
-static bool unary_sample(leat_case *k, int i, draw_fn *draw, int constants)
+static bool unary_sample(leat_case *k, int i)
 {
     if (i >= (int)(sizeof unary_shapes / sizeof *unary_shapes))
         return false;
     static const leat_constants one[] = { { (leat_real)1.25, 0 }, { (leat_real)-0.75, 0 }, { 3, 0 } },
                                 ascending[] = { { -1, 1 }, { 0, 2 }, { (leat_real)-1.5, 1 } };
+#define DRAW_ROW(name, draws, ...) draw_##draws,
+    static draw_fn *const draws[] = { LEAT_UNARY_LIST(DRAW_ROW) };
+    draw_fn *draw = draws[k->op - leat_unary_ops];
     k->n = 1;
     k->in[0] = draw(k, unary_shapes[i], 0);
-    k->attributes = constants == 2 ? &ascending[i % 3] : &one[i % 3];
+    k->attributes = draw == draw_apart ? &ascending[i % 3] : &one[i % 3];
     k->attributes_size = sizeof one[0];
     return true;
 }
 
-/* The parameters of a public function, given in whatever order: GIVEN((double c, leat_var x)) is { .c0 = c, .x = x }.
- * CONSTANTS is how many of them are numbers. */
-typedef struct given {
-    leat_var x;
-    double c0, c1;
-} given;
+#define UNARY_ROW(name_, ...)                                                                                          \
+    { .name = #name_,                                                                                                  \
+      .inputs = 1,                                                                                                     \
+      .shape = unary_shape,                                                                                            \
+      .forward = unary_forward,                                                                                        \
+      .backward = unary_backward,                                                                                      \
+      .sample = unary_sample },
+const leat_op leat_unary_ops[] = { LEAT_UNARY_LIST(UNARY_ROW) };
 
-#define FIRST_leat_var               .x =
-#define FIRST_double                 .c0 =
-#define SECOND_double                .c1 =
-#define GIVEN_1(a)                   FIRST_##a
-#define GIVEN_2(a, b)                FIRST_##a, FIRST_##b
-#define GIVEN_3(a, b, c)             FIRST_##a, FIRST_##b, SECOND_##c
-#define FOURTH(a, b, c, fourth, ...) fourth
-#define GIVEN_OF(...)                FOURTH(__VA_ARGS__, GIVEN_3, GIVEN_2, GIVEN_1, )(__VA_ARGS__)
-#define GIVEN(parameters)            ((given){ GIVEN_OF parameters })
-#define CONSTANTS_OF(...)            FOURTH(__VA_ARGS__, 2, 1, 0, )
-#define CONSTANTS(parameters)        CONSTANTS_OF parameters
-
-/* Zeros without storage stay what they are. */
-static bool keeps_zeros(int kernel, given in)
+static leat_var unary(int kernel, leat_var x, double c0, double c1)
 {
-    return leat_is_zeros(in.x) && (kernel == LEAT_UNARY_neg || (kernel == LEAT_UNARY_mul_scalar && isfinite(in.c0)));
+    leat_constants k = { (leat_real)c0, (leat_real)c1 };
+    /* Zeros without storage stay what they are. */
+    if ((kernel == LEAT_UNARY_neg || (kernel == LEAT_UNARY_mul_scalar && isfinite(c0))) && leat_is_zeros(x))
+        return x;
+    return leat_apply(&leat_unary_ops[kernel], &k, sizeof k, 1, &x, NULL);
 }
 
-static leat_var unary_apply(const leat_op *op, int kernel, given in)
-{
-    leat_constants k = { (leat_real)in.c0, (leat_real)in.c1 };
-    return keeps_zeros(kernel, in) ? in.x : leat_apply(op, &k, sizeof k, 1, &in.x, NULL);
-}
-
-#define UNARY(name_, draws, parameters, ...)                                                                           \
-    static void name_##_forward(leat_call *c)                                                                          \
+#define UNARY(name, parameters, c0, c1)                                                                                \
+    leat_var leat_##name parameters                                                                                    \
     {                                                                                                                  \
-        unary_forward(c, LEAT_UNARY_##name_);                                                                          \
-    }                                                                                                                  \
-    static void name_##_backward(leat_call *c)                                                                         \
-    {                                                                                                                  \
-        unary_backward(c, LEAT_UNARY_##name_);                                                                         \
-    }                                                                                                                  \
-    static bool name_##_sample(leat_case *k, int i)                                                                    \
-    {                                                                                                                  \
-        return unary_sample(k, i, draw_##draws, CONSTANTS(parameters));                                                \
-    }                                                                                                                  \
-    const leat_op leat_op_##name_ = { .name = #name_,                                                                  \
-                                      .inputs = 1,                                                                     \
-                                      .shape = unary_shape,                                                            \
-                                      .forward = name_##_forward,                                                      \
-                                      .backward = name_##_backward,                                                    \
-                                      .sample = name_##_sample };                                                      \
-    leat_var leat_##name_ parameters                                                                                   \
-    {                                                                                                                  \
-        return unary_apply(&leat_op_##name_, LEAT_UNARY_##name_, GIVEN(parameters));                                   \
+        return unary(LEAT_UNARY_##name, x, c0, c1);                                                                    \
     }
-LEAT_UNARY_LIST(UNARY)
+#define PLAIN(name, ...) UNARY(name, (leat_var x), 0, 0)
+LEAT_PLAIN_LIST(PLAIN)
+UNARY(leaky_relu, (leat_var x, double slope), slope, 0)
+UNARY(elu, (leat_var x, double alpha), alpha, 0)
+UNARY(add_scalar, (leat_var x, double c), c, 0)
+UNARY(sub_scalar, (leat_var x, double c), c, 0)
+UNARY(rsub_scalar, (double c, leat_var x), c, 0)
+UNARY(mul_scalar, (leat_var x, double c), c, 0)
+UNARY(div_scalar, (leat_var x, double c), c, 0)
+UNARY(rdiv_scalar, (double c, leat_var x), c, 0)
+UNARY(pow_scalar, (leat_var x, double c), c, 0)
+UNARY(clamp, (leat_var x, double low, double high), low, high)
 
 /* ---- activations ------------------------------------------------------------------------------------------------- */
 
 bool leat_unary_from_value(int kernel)
 {
     enum { NONE, Y, X, XY };
-#define READS_ROW(op, draws, parameters, value, dx, reads) [LEAT_UNARY_##op] = reads,
+#define READS_ROW(op, draws, value, dx, reads) reads,
     static const int reads[] = { LEAT_UNARY_LIST(READS_ROW) };
-#undef READS_ROW
     return reads[kernel] <= Y;
 }
 
 leat_var leat_activate(leat_var x, leat_activation f)
 {
-#define OP_ROW(op, ...) [LEAT_UNARY_##op] = &leat_op_##op,
-    static const leat_op *const ops[] = { LEAT_UNARY_LIST(OP_ROW) };
-#undef OP_ROW
     leat_activation_op op = leat_activation_op_of(f);
     if (op.unary >= 0)
-        return leat_apply(ops[op.unary], &op.k, sizeof op.k, 1, &x, NULL);
+        return leat_apply(&leat_unary_ops[op.unary], &op.k, sizeof op.k, 1, &x, NULL);
     return f == LEAT_IDENTITY ? x : leat_tape_fail(x.tape, LEAT_EARG, "activate: there is no activation %d", (int)f);
 }
 
@@ -230,6 +209,16 @@ static void walk_inputs(const leat_call *c, leat_run_fn *fn, void *arg)
     leat_broadcast_walk(leat_tape_pool(c->tape), &c->out[0].shape, c->inputs, c->in, fn, arg);
 }
 
+static void binary_forward(leat_call *c)
+{
+    walk_inputs(c, binary_forward_run, &(binary_job){ c, &leat_kernels_get()->binary[c->op - leat_binary_ops] });
+}
+
+static void binary_backward(leat_call *c)
+{
+    walk_inputs(c, binary_backward_run, &(binary_job){ c, &leat_kernels_get()->binary[c->op - leat_binary_ops] });
+}
+
 static const leat_shape binary_shapes[][2] = {
     { { 0, { 0 } }, { 0, { 0 } } },
     { { 1, { 7 } }, { 1, { 7 } } },
@@ -247,7 +236,7 @@ static const leat_shape binary_shapes[][2] = {
     { { 2, { 2, 1 } }, { 2, { 2, 0 } } },
 };
 
-static bool binary_sample(leat_case *k, int i, draw_fn *draw)
+static bool two_samples(leat_case *k, int i, draw_fn *draw)
 {
     if (i >= (int)(sizeof binary_shapes / sizeof *binary_shapes))
         return false;
@@ -256,6 +245,22 @@ static bool binary_sample(leat_case *k, int i, draw_fn *draw)
     k->in[1] = draw(k, binary_shapes[i][1], 1);
     return true;
 }
+
+static bool binary_sample(leat_case *k, int i)
+{
+    static draw_fn *const draws[] = { LEAT_BINARY_LIST(DRAW_ROW) };
+    return two_samples(k, i, draws[k->op - leat_binary_ops]);
+}
+
+#define BINARY_ROW(name_, ...)                                                                                         \
+    { .name = #name_,                                                                                                  \
+      .inputs = 2,                                                                                                     \
+      .flags = LEAT_OP_BROADCAST,                                                                                      \
+      .shape = binary_shape,                                                                                           \
+      .forward = binary_forward,                                                                                       \
+      .backward = binary_backward,                                                                                     \
+      .sample = binary_sample },
+const leat_op leat_binary_ops[] = { LEAT_BINARY_LIST(BINARY_ROW) };
 
 /* Whether `zeros` holds zeros without storage that do not change the shape of x in a sum with it. */
 static bool steps_over(leat_var zeros, leat_var x)
@@ -266,39 +271,20 @@ static bool steps_over(leat_var zeros, leat_var x)
     return leat_shape_broadcast(&shape, &other, &sum) && leat_shape_equal(&shape, &sum);
 }
 
-static leat_var binary_apply(const leat_op *op, int kernel, leat_var a, leat_var b)
+static leat_var binary(int kernel, leat_var a, leat_var b)
 {
     bool sum = kernel == LEAT_BINARY_add, difference = kernel == LEAT_BINARY_sub;
     if ((sum || difference) && steps_over(b, a))
         return a;
     if ((sum || difference) && steps_over(a, b))
         return sum ? b : leat_neg(b);
-    return leat_apply(op, NULL, 0, 2, (leat_var[]){ a, b }, NULL);
+    return leat_apply(&leat_binary_ops[kernel], NULL, 0, 2, (leat_var[]){ a, b }, NULL);
 }
 
-#define BINARY(name_, draws, ...)                                                                                      \
-    static void name_##_forward(leat_call *c)                                                                          \
+#define BINARY(name, ...)                                                                                              \
+    leat_var leat_##name(leat_var a, leat_var b)                                                                       \
     {                                                                                                                  \
-        walk_inputs(c, binary_forward_run, &(binary_job){ c, &leat_kernels_get()->binary[LEAT_BINARY_##name_] });      \
-    }                                                                                                                  \
-    static void name_##_backward(leat_call *c)                                                                         \
-    {                                                                                                                  \
-        walk_inputs(c, binary_backward_run, &(binary_job){ c, &leat_kernels_get()->binary[LEAT_BINARY_##name_] });     \
-    }                                                                                                                  \
-    static bool name_##_sample(leat_case *k, int i)                                                                    \
-    {                                                                                                                  \
-        return binary_sample(k, i, draw_##draws);                                                                      \
-    }                                                                                                                  \
-    const leat_op leat_op_##name_ = { .name = #name_,                                                                  \
-                                      .inputs = 2,                                                                     \
-                                      .flags = LEAT_OP_BROADCAST,                                                      \
-                                      .shape = binary_shape,                                                           \
-                                      .forward = name_##_forward,                                                      \
-                                      .backward = name_##_backward,                                                    \
-                                      .sample = name_##_sample };                                                      \
-    leat_var leat_##name_(leat_var a, leat_var b)                                                                      \
-    {                                                                                                                  \
-        return binary_apply(&leat_op_##name_, LEAT_BINARY_##name_, a, b);                                              \
+        return binary(LEAT_BINARY_##name, a, b);                                                                       \
     }
 LEAT_BINARY_LIST(BINARY)
 
@@ -315,10 +301,16 @@ static void comparison_run(void *arg, const leat_run *r)
     j->kernel(r->in[0], r->step[0], r->in[1], r->step[1], j->out + r->out, r->n);
 }
 
+static void comparison_forward(leat_call *c)
+{
+    leat_binary_forward *kernel = leat_kernels_get()->comparison[c->op - leat_comparison_ops];
+    walk_inputs(c, comparison_run, &(comparison_job){ c->out[0].data, kernel });
+}
+
 /* Some pairs are equal: small whole numbers. */
 static bool comparison_sample(leat_case *k, int i)
 {
-    if (!binary_sample(k, i, draw_any))
+    if (!two_samples(k, i, draw_any))
         return false;
     for (int j = 0; j < 2; j++)
         for (int64_t at = 0; k->in[j].data && at < leat_shape_count(&k->in[j].shape); at++)
@@ -326,21 +318,19 @@ static bool comparison_sample(leat_case *k, int i)
     return true;
 }
 
-#define COMPARISON(name_, ...)                                                                                         \
-    static void name_##_forward(leat_call *c)                                                                          \
+#define COMPARISON_ROW(name_, ...)                                                                                     \
+    { .name = #name_,                                                                                                  \
+      .inputs = 2,                                                                                                     \
+      .no_grad = 3,                                                                                                    \
+      .shape = binary_shape,                                                                                           \
+      .forward = comparison_forward,                                                                                   \
+      .sample = comparison_sample },
+const leat_op leat_comparison_ops[] = { LEAT_COMPARISON_LIST(COMPARISON_ROW) };
+
+#define COMPARISON(name, ...)                                                                                          \
+    leat_var leat_##name(leat_var a, leat_var b)                                                                       \
     {                                                                                                                  \
-        walk_inputs(c, comparison_run,                                                                                 \
-                    &(comparison_job){ c->out[0].data, leat_kernels_get()->comparison[LEAT_COMPARISON_##name_] });     \
-    }                                                                                                                  \
-    const leat_op leat_op_##name_ = { .name = #name_,                                                                  \
-                                      .inputs = 2,                                                                     \
-                                      .no_grad = 3,                                                                    \
-                                      .shape = binary_shape,                                                           \
-                                      .forward = name_##_forward,                                                      \
-                                      .sample = comparison_sample };                                                   \
-    leat_var leat_##name_(leat_var a, leat_var b)                                                                      \
-    {                                                                                                                  \
-        return leat_apply(&leat_op_##name_, NULL, 0, 2, (leat_var[]){ a, b }, NULL);                                   \
+        return leat_apply(&leat_comparison_ops[LEAT_COMPARISON_##name], NULL, 0, 2, (leat_var[]){ a, b }, NULL);       \
     }
 LEAT_COMPARISON_LIST(COMPARISON)
 

@@ -4,11 +4,11 @@
  * An op is one const leat_op with its shape, forward, backward and sample functions side by side, and below them the
  * public function that applies it.
  *
- *     an elementwise op      a line in tensor/elementwise.h
- *     any other op           a file like matmul.c, and a line in LEAT_OPS (autograd.h)
+ *     an elementwise op      a line in tensor/kernels/elementwise.h
+ *     any other op           a file like matmul.c, and its name in LEAT_OPS
  *
- * The table, the declarations and the gradient checks follow from the list. Backward is called only if some input wants
- * a gradient, so an op with one input need not ask.
+ * and a prototype in autograd.h. The table of leat_ops and the gradient checks follow from the lists. Backward is called
+ * only if some input wants a gradient, so an op with one input need not ask.
  */
 #ifndef LEAT_OPS_H
 #define LEAT_OPS_H
@@ -17,11 +17,23 @@
 #include "../tape.h"
 #include "../../tensor/kernels/kernels.h"
 
-#define LEAT_ALL_OPS(OP) LEAT_UNARY_LIST(OP) LEAT_BINARY_LIST(OP) LEAT_COMPARISON_LIST(OP) LEAT_OPS(OP)
+/* The ops that are no line in elementwise.h. */
+/* clang-format off */
+#define LEAT_OPS(OP) \
+    OP(where) OP(matmul) OP(bmm) OP(linear) OP(tril) OP(triu) OP(solve_triangular) OP(slogdet) OP(inverse) \
+    OP(sum) OP(mean) OP(logsumexp) OP(amax) OP(amin) OP(prod) OP(variance) OP(standardize_rows) OP(softmax) \
+    OP(log_softmax) OP(cumsum) OP(flip) OP(searchsorted) OP(reshape) OP(broadcast_to) OP(permute) OP(slice) \
+    OP(concat) OP(pad) OP(repeat) OP(detach) OP(index_select) OP(index_copy) OP(index_add) OP(gather) \
+    OP(scatter) OP(scatter_add) OP(dropout) OP(affine_forward) OP(affine_inverse) OP(normal_log_density) \
+    OP(logistic_log_density)
+/* clang-format on */
 
-#define LEAT_DECLARE_OP(name, ...) extern const leat_op leat_op_##name;
-LEAT_ALL_OPS(LEAT_DECLARE_OP)
+#define LEAT_DECLARE_OP(name) extern const leat_op leat_op_##name;
+LEAT_OPS(LEAT_DECLARE_OP)
 #undef LEAT_DECLARE_OP
+
+extern const leat_op leat_unary_ops[LEAT_UNARY_COUNT], leat_binary_ops[LEAT_BINARY_COUNT],
+    leat_comparison_ops[LEAT_COMPARISON_COUNT];
 
 /* ---- axes -------------------------------------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 #ifndef LEAT_KERNELS_H
 #define LEAT_KERNELS_H
 
-#include "../elementwise.h"
+#include "elementwise.h"
 #include "../tensor.h"
 
 /* The numbers of the elementwise ops: LEAT_UNARY_exp, LEAT_BINARY_add, LEAT_COMPARISON_eq, ... */

@@ -5,7 +5,6 @@
  * Every loop runs over whole vectors and then once over the rest, with loads and stores of a part of a vector, so an
  * element's bits do not depend on where it stands. The elementwise kernels are made from the list in elementwise.h.
  */
-#include "../elementwise.h"
 #include "kernels.h"
 #include "elementary.h"
 #include "simd.h"
@@ -19,7 +18,7 @@
 /* ---- elementwise, one input -------------------------------------------------------------------------------------- */
 
 /* Expressions that do not use an argument leave it unread: a NULL stands for g, whose load the compiler then drops. */
-#define UNARY_KERNEL(name, draws, parameters, value, derivative, reads)                                                \
+#define UNARY_KERNEL(name, draws, value, derivative, reads)                                                            \
     SIMD_INLINE vec name##_value(vec x, vec c0, vec c1)                                                                \
     {                                                                                                                  \
         (void)c0, (void)c1;                                                                                            \
@@ -128,7 +127,7 @@ SIMD_INLINE vec operand_load_part(operand o, int64_t i, int64_t n)
         name##_forward_strided(a, sa, b, sb, y, y, y, n);                                                              \
     }
 
-#define BINARY_KERNEL(name, draws, value, da, db)                                                                      \
+#define BINARY_KERNEL(name, draws, value, da, db, reads)                                                               \
     BINARY_FORWARD(name, value)                                                                                        \
     BINARY_LOOP(name##_backward_a, da)                                                                                 \
     BINARY_LOOP(name##_backward_b, db)                                                                                 \

@@ -88,10 +88,10 @@ static const struct row {
     work_fn *forward, *backward;
     const char *value, *dx;
 } rows[] = {
-#define UNARY(name, draws, parameters, value, dx, reads)                                                               \
-    { #name, LEAT_UNARY_##name, unary_forward, unary_backward, #value, #dx },
+#define UNARY(name, draws, value, dx, reads) { #name, LEAT_UNARY_##name, unary_forward, unary_backward, #value, #dx },
     LEAT_UNARY_LIST(UNARY)
-#define BINARY(name, draws, value, da, db) { #name, LEAT_BINARY_##name, binary_forward, binary_backward, #value, #db },
+#define BINARY(name, draws, value, da, db, reads)                                                                      \
+    { #name, LEAT_BINARY_##name, binary_forward, binary_backward, #value, #db },
         LEAT_BINARY_LIST(BINARY)
 #define COMPARISON(name, holds) { #name, LEAT_COMPARISON_##name, comparison_forward, NULL, #holds, NULL },
             LEAT_COMPARISON_LIST(COMPARISON)

@@ -90,7 +90,7 @@ static const struct {
     const char *name;
     int reads;
 } unary[] = {
-#define ROW(name, draws, parameters, value, derivative, reads) { #name, READS_##reads },
+#define ROW(name, draws, value, derivative, reads) { #name, READS_##reads },
     LEAT_UNARY_LIST(ROW)
 #undef ROW
 };
