@@ -54,6 +54,20 @@ for module in leat leat64; do
     check "$module: the static library runs" "$temp/$module/static" "$temp/$module"
 done
 
+# Flows of a stranger's, each from its definition to a file and back; and the program of the guide.
+for module in leat leat64; do
+    for source in "$here"/trials/*.c; do
+        name=$(basename "$source" .c)
+        check "$module: trial $name compiles" with $module "$CC" -std=c11 -O1 -Wall -Wextra -Werror "$source" -lm \
+            -o "$temp/$module/$name"
+        check "$module: trial $name" bash -c "cd '$temp/$module' && timeout 120 ./$name"
+    done
+    awk '/^```c$/ { inside = 1; next } /^```/ { inside = 0 } inside' "$here/../../flows/README.md" >"$temp/$module/guide.c"
+    check "$module: the guide compiles" with $module "$CC" -std=c11 -O1 -Wall -Wextra -Werror "$temp/$module/guide.c" -lm \
+        -o "$temp/$module/guide"
+    check "$module: the guide" bash -c "cd '$temp/$module' && timeout 300 ./guide"
+done
+
 flags=$(pkg-config --cflags leat)
 refuse 'a float program does not link with leat64' 'undefined reference.*leat_model_new_f32' \
     "$CC" $flags "$here/consumer.c" -o "$temp/wrong" -L"${config%/pkgconfig}" -lleat64
