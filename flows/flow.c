@@ -30,23 +30,6 @@ void leat_flow_add(leat_flow *f, leat_transform *t)
         leat_chain_add(&f->chain->transform, t);
 }
 
-leat_code leat_flow_standardize_by(leat_flow *f, const double *mean, const double *sd, const double *context_mean,
-                                   const double *context_sd)
-{
-    leat_model *m = f ? f->module.model : NULL;
-    if (!f)
-        return LEAT_ESTATE; /* the model has failed already */
-    if (f->input)
-        return leat_model_fail(m, LEAT_ESTATE, "the flow has a standardizer already");
-    f->input = leat_standardizer(m, leat_flow_dim(f), mean, sd);
-    leat_chain_standardize(f->chain, f->input);
-    if (f->context) {
-        f->context_input = leat_standardizer(m, f->context, context_mean, context_sd);
-        leat_attach(&f->module, f->context_input ? &f->context_input->module : NULL, "context");
-    }
-    return leat_model_code(m);
-}
-
 void leat_flow_set_context(leat_flow *f, int64_t features)
 {
     if (f && features < 0)

@@ -27,8 +27,10 @@ bool leat_fits(const leat_module *m, leat_var x, int64_t features, leat_var cont
     const char *name = m->type->name;
     leat_shape shape = leat_var_shape(x);
     char text[LEAT_SHAPE_TEXT];
-    if (!leat_ok(x) || (!leat_is_absent(context) && !leat_ok(context)))
-        return true; /* the first op says why */
+    if (!leat_ok(x) || (!leat_is_absent(context) && !leat_ok(context))) {
+        leat_zeros_like(leat_ok(x) ? context : x); /* says why, if it was not said already */
+        return false;
+    }
     if (shape.rank < 1 || shape.size[shape.rank - 1] != features)
         leat_tape_fail(x.tape, LEAT_ESHAPE, "%s %s: the layer takes %lld features", name,
                        leat_shape_print(&shape, text), (long long)features);

@@ -106,7 +106,7 @@ ParameterizedTest(int *index, gradients, alone)
     leat_arena arena;
     leat_arena_init(&arena, NULL);
     leat_rng rng = leat_rng_new(6, 6);
-    leat_case k = { .arena = &arena, .rng = &rng };
+    leat_case k = { .op = op, .arena = &arena, .rng = &rng };
     for (int i = 0; op->sample(&k, i); i++) {
         for (int j = 0; j < k.n && k.n > 1; j++) {
             if (!k.in[j].data)
@@ -117,7 +117,7 @@ ParameterizedTest(int *index, gradients, alone)
             size_t bytes = (size_t)leat_shape_count(&k.in[j].shape) * sizeof(leat_real);
             cr_assert(!alone || memcmp(alone, together, bytes) == 0, "%s, case %d, input %d", op->name, i, j);
         }
-        k = (leat_case){ .arena = &arena, .rng = &rng };
+        k = (leat_case){ .op = op, .arena = &arena, .rng = &rng };
     }
     leat_arena_free(&arena);
 }

@@ -206,3 +206,15 @@ Test(residual, out_of_memory_is_a_status)
 {
     check_out_of_memory(build_large, LEAT_SHAPE(20, 900), 50);
 }
+
+/* A layer that fails in front of one that needs a context and is given none. */
+Test(residual, input_that_has_failed)
+{
+    leat_module *net = leat_sequential(model);
+    leat_sequential_add(net, leat_linear_layer(model, 5, 3));
+    leat_sequential_add(
+        net, leat_residual_mlp(model, &(leat_residual_opts){ .in = 3, .hidden = 4, .out = 2, .context = 1 }));
+    leat_var y = leat_forward(net, leat_full(tape, LEAT_SHAPE(2, 4), 1));
+    cr_assert_not(leat_ok(y));
+    cr_assert(starts_with(leat_tape_errmsg(tape), "0: linear [2,4] x [3,5]"), "%s", leat_tape_errmsg(tape));
+}

@@ -1,0 +1,77 @@
+/* leat/flows: flows in files. Part of flows.h, which includes it. */
+#ifndef LEAT_SAVING_H
+#define LEAT_SAVING_H
+
+#include "flows.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A flow's file is a safetensors of all its tensors whose metadata describes the flow, as JSON under the key
+ * `leat.flow`: so the file alone rebuilds model and flow. Every part of this library can be described, and any chain of
+ * them, and so can a part of your own whose type has `write` and `read` (nn.h, "parts in files"). Who reads the file lists
+ * it in leat_own_parts; who does not is told its name. A bijector of your own needs no more than to be listed: the file
+ * has its name, widths and numbers. A part without `write` is refused with its name; leat_save saves its tensors all the
+ * same, and leat_load loads them into a flow that you have built.
+ */
+
+/* Lists that end with NULL, or NULL; of transforms and bases the `module` of their types. */
+typedef struct leat_own_parts {
+    const leat_module_type *const *layers, *const *transforms, *const *bases;
+    const leat_elementwise *const *elementwises;
+} leat_own_parts;
+
+/* For `read` of your own transforms and bases: the features of the flow, and a transform under a key (named like the
+ * key); NULL and a status. */
+LEAT_API int64_t leat_part_features(const leat_part_reader *r);
+LEAT_API leat_transform *leat_part_inner(leat_part_reader *r, const leat_json *v, const char *key);
+
+/* And a bijector under the key "elementwise", of the library's or listed; `owner` is the part that is written. */
+LEAT_API void leat_elementwise_write(leat_part_writer *w, const leat_module *owner, const leat_elementwise *e);
+LEAT_API const leat_elementwise *leat_elementwise_read(leat_part_reader *r, const leat_json *v);
+
+/* `metadata` (pairs of key and text, may be NULL) goes into the file as well. The flow must be the whole of its model.
+ * All or nothing. */
+LEAT_API leat_code leat_flow_save(leat_flow *f, const char *path, int64_t metadata_count, const char *(*metadata)[2],
+                                  leat_status *s);
+
+/* The description alone, for files of your own; from the arena, NULL and a status if a part cannot be described. */
+LEAT_API char *leat_flow_describe(leat_flow *f, leat_arena *a, leat_status *s);
+
+/* For files without a description: a state_dict of a NICE or RealNVP that PyTorch has saved, told by its names and
+ * shapes: layers.N.mask, layers.N.net.K.weight or snet and tnet, any widths, depths, dimension and masks. What no
+ * tensor tells is taken from here. */
+typedef struct leat_flow_load_opts {
+    leat_model_opts model;
+    leat_activation activation;                     /* LEAT_IDENTITY (0): ReLU */
+    leat_base *(*base)(leat_model *m, int64_t dim); /* NULL: leat_normal */
+    leat_scale_map scale;                           /* a learned one is recognised by its tensor */
+    leat_own_parts own;                             /* for files that are described */
+} leat_flow_load_opts;
+
+typedef struct leat_flow_file {
+    bool described; /* by the file itself */
+    char note[200]; /* else what was taken for granted, in words; "" if nothing */
+    int64_t metadata_count;
+    const char *(*metadata)[2]; /* the file's other pairs; they live as long as the model */
+} leat_flow_file;
+
+/* The flow that a file holds, in a model of its own: leat_model_free(leat_flow_model(flow)) frees all. Options and
+ * `info` may be NULL. On failure NULL, with a status that names the file: not a safetensors (LEAT_EFORMAT), a
+ * description of a later version or with a part that this version does not know (LEAT_EFORMAT), tensors that are
+ * missing, too many, or of another shape than described (LEAT_EFORMAT, LEAT_ESHAPE). */
+LEAT_API leat_flow *leat_flow_load(const char *path, const leat_flow_load_opts *o, leat_flow_file *info,
+                                   leat_status *s);
+
+/* Whether the flow is a NICE or RealNVP as a PyTorch program of a few lines defines them, so that its tensors mean
+ * there what they mean here: additive couplings with a ReLU net each, or affine ones with s = tanh(snet) and tnet;
+ * standard normal base. If not, `reason` names the first tensor or part that is in the way, "layers.0.snet.5.scale". */
+LEAT_API bool leat_flow_is_plain(leat_flow *f, char *reason, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
