@@ -20,24 +20,32 @@ static const char *find(const leat_flow_file *f, const char *key)
     return NULL;
 }
 
-/* A list of texts in JSON, if there is one of that many. */
-static const char *const *read_names(const char *text, int64_t count, leat_arena *a)
+/* Names, if the file has any: a list of so many texts in JSON, or a status. */
+static leat_code read_names(app_trained *m, const char *key, const char *text, int64_t count, const char *const **out)
 {
     leat_json *list;
-    const char **names = leat_arena_alloc(a, (size_t)count * sizeof *names);
+    leat_status why = { 0 };
+    const char **names = leat_arena_alloc(&m->arena, (size_t)count * sizeof *names);
     int64_t i = 0;
 
-    if (!text || count == 0 || !names || leat_json_read(text, strlen(text), "columns", 0, a, &list, NULL) ||
-        list->kind != LEAT_JSON_ARRAY || list->count != count) {
-        return NULL;
+    if (!text || count == 0) {
+        return LEAT_OK;
     }
-    for (const leat_json *v = list->first; v; v = v->next) {
+    if (!names) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the names of columns");
+    }
+    if (leat_json_read(text, strlen(text), key, 0, &m->arena, &list, &why)) {
+        return leat_fail(&m->status, why.code, "%.200s: %s", m->path, why.message);
+    }
+    bool whole = list->kind == LEAT_JSON_ARRAY && list->count == count;
+    for (const leat_json *v = whole ? list->first : NULL; v && whole; v = v->next) {
         names[i] = leat_json_text(v);
-        if (!names[i++]) {
-            return NULL;
-        }
+        whole = names[i++] != NULL;
     }
-    return names;
+    *out = names;
+    return whole ? LEAT_OK
+                 : leat_fail(&m->status, LEAT_EFORMAT, "%.200s: '%s' is not a list of %lld names", m->path, key,
+                             (long long)count);
 }
 
 /* ---- PyTorch's own files ----------------------------------------------------------------------------------------- */
@@ -90,10 +98,11 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
     if (file.note[0]) {
         fprintf(stderr, "%s: %s: %s\n", program, path, file.note);
     }
-    m->columns = read_names(find(&file, "columns"), leat_flow_dim(m->flow), &m->arena);
-    m->conditions = read_names(find(&file, "context_columns"), leat_flow_context(m->flow), &m->arena);
     m->record = find(&file, "training");
-    return LEAT_OK;
+    if (read_names(m, "columns", find(&file, "columns"), leat_flow_dim(m->flow), &m->columns)) {
+        return m->status.code;
+    }
+    return read_names(m, "context_columns", find(&file, "context_columns"), leat_flow_context(m->flow), &m->conditions);
 }
 
 int app_trained_close(app_trained *m)

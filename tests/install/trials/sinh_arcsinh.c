@@ -25,7 +25,10 @@ static leat_pair inverse(const leat_elementwise *self, leat_var y, const leat_va
 }
 
 static const leat_elementwise sinh_arcsinh = {
-    .name = "sinh_arcsinh", .theta = { { "tail", 1 }, { "skew", 1 } }, .forward = forward, .inverse = inverse,
+    .name = "sinh_arcsinh",
+    .theta = { { "tail", 1 }, { "skew", 1 } },
+    .forward = forward,
+    .inverse = inverse,
 };
 
 static leat_flow *build(leat_model *m)

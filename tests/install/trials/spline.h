@@ -39,8 +39,8 @@ static inline leat_pair spline_forward(const leat_elementwise *self, leat_var x,
     leat_var y = leat_add(pick(begins(h), bin, x), leat_div(up, low));
     leat_var rise = leat_add(leat_add(leat_mul(d1, leat_square(t)), leat_mul_scalar(leat_mul(s, tu), 2)),
                              leat_mul(d0, leat_square(u)));
-    leat_var log_slope = leat_sub(leat_add(leat_mul_scalar(leat_log(s), 2), leat_log(rise)),
-                                  leat_mul_scalar(leat_log(low), 2));
+    leat_var log_slope =
+        leat_sub(leat_add(leat_mul_scalar(leat_log(s), 2), leat_log(rise)), leat_mul_scalar(leat_log(low), 2));
     leat_var out = leat_gt(leat_abs(x), leat_full(x.tape, leat_shape_of(0, NULL), bound));
     return (leat_pair){ leat_where(out, x, y), leat_where(out, leat_zeros_like(x), log_slope) };
 }
