@@ -207,6 +207,9 @@ LEAT_API leat_var leat_log1p(leat_var x); /* log(1 + x), exact near x = 0 */
 LEAT_API leat_var leat_sin(leat_var x);   /* for any argument, however large */
 LEAT_API leat_var leat_cos(leat_var x);   /* likewise */
 LEAT_API leat_var leat_erf(leat_var x);   /* 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x */
+LEAT_API leat_var leat_sinh(leat_var x);
+LEAT_API leat_var leat_cosh(leat_var x);
+LEAT_API leat_var leat_asinh(leat_var x); /* the inverse of sinh */
 LEAT_API leat_var leat_tanh(leat_var x);
 
 LEAT_API leat_var leat_relu(leat_var x);                     /* max(x, 0); gradient 0 at 0 */
@@ -239,6 +242,8 @@ LEAT_API leat_var leat_div(leat_var a, leat_var b);
 /* a^b; special values as in C's pow. The gradient towards a is 0 where b = 0, that towards b where a = 0 <= b; for
  * negative a it is NaN. */
 LEAT_API leat_var leat_pow(leat_var a, leat_var b);
+/* log(exp(a) + exp(b)), without overflow; of -inf and -inf it is -inf, with gradient 0. */
+LEAT_API leat_var leat_logaddexp(leat_var a, leat_var b);
 /* The greater, the lesser; where equal, each gets half of the gradient; where one is NaN, both get all of it. */
 LEAT_API leat_var leat_maximum(leat_var a, leat_var b);
 LEAT_API leat_var leat_minimum(leat_var a, leat_var b);
@@ -380,6 +385,8 @@ LEAT_API leat_var leat_sum_features(leat_var x); /* over all axes but the first:
 LEAT_API leat_var leat_sum_axes(leat_var x, int n, const int *axes, bool keep);
 LEAT_API leat_var leat_mean_axes(leat_var x, int n, const int *axes, bool keep);
 LEAT_API leat_var leat_transpose(leat_var x, int axis_a, int axis_b); /* the two change places */
+LEAT_API leat_var leat_unsqueeze(leat_var x, int axis);               /* a new axis of size 1 at that place */
+LEAT_API leat_var leat_squeeze(leat_var x, int axis);                 /* an axis of size 1 left out */
 LEAT_API leat_var leat_stack(int n, const leat_var *x, int axis);     /* joined along a new axis */
 /* Pieces of `size` along an axis, the last may be smaller; fails unless there are n of them. Of an empty axis there is
  * one, empty. */

@@ -1,4 +1,5 @@
-/* The ops that only arrange numbers: reshape, detach, broadcast_to, slice, concat; and stack and split, made of them. */
+/* The ops that only arrange numbers: reshape, detach, broadcast_to, slice, concat; and, made of them, unsqueeze, squeeze,
+ * stack and split. */
 #include "ops.h"
 
 #include <assert.h>
@@ -306,28 +307,57 @@ leat_var leat_concat(int n, const leat_var *x, int axis)
 }
 
 /* A variable that has failed, or is of another step, goes to an op, which says so. */
-leat_var leat_stack(int n, const leat_var *x, int axis)
+static leat_var unsqueeze(const char *op, leat_var x, int axis)
 {
-    assert(n > 0);
-    leat_shape shape = leat_var_shape(x[0]), with = { .rank = shape.rank + 1 };
-    leat_var with_axis[LEAT_MAX_INPUTS];
-    char text[2][LEAT_SHAPE_TEXT];
-    if (!leat_ok(x[0]))
-        return leat_reshape(x[0], shape);
-    if (n > LEAT_MAX_INPUTS)
-        return leat_tape_fail(x[0].tape, LEAT_EARG, "stack: %d inputs, at most %d", n, LEAT_MAX_INPUTS);
+    leat_shape shape = leat_var_shape(x), with = { .rank = shape.rank + 1 };
+    char text[LEAT_SHAPE_TEXT];
+    if (!leat_ok(x))
+        return leat_reshape(x, shape);
     if (axis < -with.rank || axis >= with.rank || with.rank > LEAT_MAX_RANK)
-        return leat_tape_fail(x[0].tape, LEAT_ESHAPE, "stack %s: axis %d of a result of rank %d, at most %d",
-                              leat_shape_print(&shape, text[0]), axis, with.rank, LEAT_MAX_RANK);
+        return leat_tape_fail(x.tape, LEAT_ESHAPE, "%s %s: axis %d of a result of rank %d, at most %d", op,
+                              leat_shape_print(&shape, text), axis, with.rank, LEAT_MAX_RANK);
     axis = leat_axis(axis, with.rank);
     for (int i = 0; i < with.rank; i++)
         with.size[i] = i == axis ? 1 : shape.size[i < axis ? i : i - 1];
-    for (int i = 0; i < n; i++) {
+    return leat_reshape(x, with);
+}
+
+leat_var leat_unsqueeze(leat_var x, int axis)
+{
+    return unsqueeze("unsqueeze", x, axis);
+}
+
+leat_var leat_squeeze(leat_var x, int axis)
+{
+    leat_shape shape = leat_var_shape(x), without = { .rank = shape.rank - 1 };
+    char text[LEAT_SHAPE_TEXT];
+    if (!leat_ok(x))
+        return leat_reshape(x, shape);
+    if (axis < -shape.rank || axis >= shape.rank || leat_var_size(x, axis) != 1)
+        return leat_tape_fail(x.tape, LEAT_ESHAPE, "squeeze %s: axis %d is not there, or its size not 1",
+                              leat_shape_print(&shape, text), axis);
+    axis = leat_axis(axis, shape.rank);
+    for (int i = 0; i < without.rank; i++)
+        without.size[i] = shape.size[i < axis ? i : i + 1];
+    return leat_reshape(x, without);
+}
+
+leat_var leat_stack(int n, const leat_var *x, int axis)
+{
+    assert(n > 0);
+    leat_shape shape = leat_var_shape(x[0]);
+    leat_var with_axis[LEAT_MAX_INPUTS];
+    char text[2][LEAT_SHAPE_TEXT];
+    if (leat_ok(x[0]) && n > LEAT_MAX_INPUTS)
+        return leat_tape_fail(x[0].tape, LEAT_EARG, "stack: %d inputs, at most %d", n, LEAT_MAX_INPUTS);
+    for (int i = 0; i < n && i < LEAT_MAX_INPUTS; i++) {
         leat_shape other = leat_var_shape(x[i]);
         if (leat_ok(x[i]) && !leat_shape_equal(&other, &shape))
             return leat_tape_fail(x[0].tape, LEAT_ESHAPE, "stack %s x %s: the shapes differ",
                                   leat_shape_print(&shape, text[0]), leat_shape_print(&other, text[1]));
-        with_axis[i] = leat_reshape(x[i], with);
+        with_axis[i] = unsqueeze("stack", x[i], axis);
+        if (!leat_ok(with_axis[i]))
+            return with_axis[i];
     }
     return leat_concat(n, with_axis, axis);
 }

@@ -31,6 +31,9 @@
     OP(sin, any, v_sin(x), v_mul(g, v_cos(x)), X) \
     OP(cos, any, v_cos(x), v_neg(v_mul(g, v_sin(x))), X) \
     OP(erf, any, v_erf(x), v_mul(g, v_mul(v_set((vreal)1.1283791670955126), v_bell(x))), X) \
+    OP(sinh, any, v_sinh(x), v_mul(g, v_cosh(x)), X) \
+    OP(cosh, any, v_cosh(x), v_mul(g, v_sinh(x)), X) \
+    OP(asinh, any, v_asinh(x), v_div(g, v_hypot1(x)), X) \
     OP(tanh, any, v_tanh(x), v_mul(g, v_fnma(y, y, v_set(1))), Y) \
     OP(relu, away, v_relu(x), v_select(v_le(y, v_set(0)), v_set(0), g), Y) \
     OP(sigmoid, any, v_sigmoid(x), v_mul(g, v_mul(y, v_sub(v_set(1), y))), Y) \
@@ -63,6 +66,7 @@
     OP(mul, any, v_mul(a, b), v_mul(g, b), v_mul(g, a), X) \
     OP(div, away, v_div(a, b), v_div(g, b), v_neg(v_mul(g, v_div(y, b))), XY) \
     OP(pow, positive, v_pow(a, b), v_mul(g, v_pow_slope(a, b)), v_mul(g, v_pow_slope_exponent(a, b, y)), XY) \
+    OP(logaddexp, any, v_logaddexp(a, b), v_mul(g, v_logaddexp_share(a, b)), v_mul(g, v_logaddexp_share(b, a)), X) \
     OP(maximum, apart, v_maximum(a, b), v_mul(g, v_share_of_less(b, a)), v_mul(g, v_share_of_less(a, b)), X) \
     OP(minimum, apart, v_minimum(a, b), v_mul(g, v_share_of_less(a, b)), v_mul(g, v_share_of_less(b, a)), X)
 

@@ -245,6 +245,46 @@ SIMD_INLINE vec v_tanh(vec x)
     return v_copysign(v_select(v_lt(t, v_set(1)), v_fnma(half, quotient, half), quotient), x);
 }
 
+/* e^|x| / 2 and e^-|x| / 2, by the square of e^(|x| / 2), which does not overflow before the first does. */
+SIMD_INLINE void v_half_exps(vec x, vec *up, vec *down)
+{
+    vec h = v_exp(v_mul(v_abs(x), v_set((vreal)0.5)));
+    *up = v_mul(v_mul(h, v_set((vreal)0.5)), h);
+    *down = v_div(v_set((vreal)0.25), *up);
+}
+
+SIMD_INLINE vec v_cosh(vec x)
+{
+    vec up, down;
+    v_half_exps(x, &up, &down);
+    return v_add(up, down);
+}
+
+/* Below 1 by e = e^|x| - 1, as (e + e / (e + 1)) / 2, which keeps its digits near 0. */
+SIMD_INLINE vec v_sinh(vec x)
+{
+    vec up, down, e = v_expm1(v_abs(x));
+    v_half_exps(x, &up, &down);
+    vec small = v_mul(v_add(e, v_div(e, v_add(e, v_set(1)))), v_set((vreal)0.5));
+    return v_copysign(v_select(v_lt(v_abs(x), v_set(1)), small, v_sub(up, down)), x);
+}
+
+/* sqrt(1 + x^2); from 2^28 on it is |x|. */
+SIMD_INLINE vec v_hypot1(vec x)
+{
+    vec a = v_abs(x);
+    return v_select(v_lt(a, v_set(0x1p28F)), v_sqrt(v_fma(a, a, v_set(1))), a);
+}
+
+/* log(a + sqrt(1 + a^2)) = log1p(a + a^2 / (1 + sqrt(1 + a^2))) for a = |x|; from 2^60 on it is log a + log 2. */
+SIMD_INLINE vec v_asinh(vec x)
+{
+    vec a = v_abs(x), more = v_div(v_mul(a, a), v_add(v_set(1), v_hypot1(a)));
+    vmask large = v_ge(a, v_set(0x1p60F));
+    vec y = v_log1p(v_select(large, a, v_add(a, more)));
+    return v_copysign(v_add(y, v_select(large, v_set((vreal)0.69314718055994531), v_set(0))), x);
+}
+
 /* With e = e^-|x|, and for x < -1 as e - e (e / (1 + e)), for the same reason as in tanh. */
 SIMD_INLINE vec v_sigmoid(vec x)
 {
@@ -256,6 +296,12 @@ SIMD_INLINE vec v_sigmoid(vec x)
 SIMD_INLINE vec v_softplus(vec x)
 {
     return v_add(v_max(x, v_set(0)), v_log1p_unit(v_exp(v_neg(v_abs(x)))));
+}
+
+/* a - b, but 0 where they are equal infinities. */
+SIMD_INLINE vec v_difference(vec a, vec b)
+{
+    return v_select(v_eq(a, b), v_set(0), v_sub(a, b));
 }
 
 /* -1, 0 or 1; of NaN 0, as PyTorch's sgn. */
@@ -272,6 +318,16 @@ SIMD_INLINE vec v_maximum(vec a, vec b)
 SIMD_INLINE vec v_minimum(vec a, vec b)
 {
     return v_select(v_eq(a, a), v_min(a, b), a);
+}
+
+/* log(e^a + e^b), and of its gradient what a gets: e^a / (e^a + e^b), 0 where a is -inf. */
+SIMD_INLINE vec v_logaddexp(vec a, vec b)
+{
+    return v_add(v_maximum(a, b), v_log1p_unit(v_exp(v_neg(v_abs(v_difference(a, b))))));
+}
+SIMD_INLINE vec v_logaddexp_share(vec a, vec b)
+{
+    return v_select(v_eq(a, v_set(-(vreal)INFINITY)), v_set(0), v_sigmoid(v_difference(a, b)));
 }
 
 /* Of the gradient of min(a, b), what a gets: 1 where a < b, 1/2 where they are equal, 1 where one is NaN, else 0. */

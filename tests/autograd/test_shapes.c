@@ -203,6 +203,8 @@ Test(shapes, refusals)
     assert_refused(leat_transpose(N(2, 3), -3, 0), LEAT_ESHAPE, "transpose [2,3]: axis -3 of a tensor of rank 2");
     assert_refused(leat_transpose(leat_inverse(N(2, 3)), 7, 0), LEAT_ESHAPE, "inverse [2,3]");
     assert_refused(leat_stack(2, V(N(2, 3), N(2, 4)), 0), LEAT_ESHAPE, "stack [2,3] x [2,4]: the shapes differ");
+    assert_refused(leat_unsqueeze(N(2), 2), LEAT_ESHAPE, "unsqueeze [2]: axis 2 of a result of rank 2");
+    assert_refused(leat_squeeze(N(2, 1), 0), LEAT_ESHAPE, "squeeze [2,1]: axis 0 is not there, or its size not 1");
     assert_refused(leat_stack(2, V(N(2), N(2)), 2), LEAT_ESHAPE, "stack [2]: axis 2 of a result of rank 2");
     assert_refused(leat_stack(1, V(N(1, 1, 1, 1, 1, 1)), 0), LEAT_ESHAPE,
                    "stack [1,1,1,1,1,1]: axis 0 of a result of rank 7, at most 6");

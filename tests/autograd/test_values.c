@@ -75,6 +75,24 @@ Test(values, activate_is_the_function_of_that_name)
     }
 }
 
+/* Infinities are no trouble, and equal ones share the gradient, but for -inf, which gets none. */
+Test(values, logaddexp)
+{
+    leat_shape s = LEAT_SHAPE(6);
+    leat_var a = input(s, NUMBERS(-INF, -INF, INF, 1000, 0, -1000)),
+             b = input(s, NUMBERS(-INF, 2, INF, 1000, -INF, -1001));
+    leat_var y = leat_logaddexp(a, b);
+    assert_numbers(leat_slice(y, 0, 0, 3), LEAT_SHAPE(3), NUMBERS(-INF, 2, INF));
+    for (int i = 3; i < 6; i++) {
+        double want = i == 3 ? 1000 + log(2) : i == 4 ? 0 : -1000 + log1p(exp(-1));
+        cr_assert(fabs((double)data(y)[i] - want) <= 1000 * (double)EPS, "element %d", i);
+    }
+    const double *ones = NUMBERS(1, 1, 1, 1, 1, 1);
+    assert_equal(gradient(y, ones, a), NUMBERS(0, 0, 0.5, 0.5, 1), 5);
+    leat_clear_grads(tape);
+    assert_equal(gradient(y, ones, b), NUMBERS(0, 1, 0.5, 0.5, 0), 5);
+}
+
 /* ---- broadcasting ------------------------------------------------------------------------------------------------ */
 
 static const leat_shape shapes[][2] = {

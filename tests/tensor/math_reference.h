@@ -66,6 +66,18 @@ static wide wide_cos(wide x)
 {
     return WIDE(cos)(x);
 }
+static wide wide_sinh(wide x)
+{
+    return WIDE(sinh)(x);
+}
+static wide wide_cosh(wide x)
+{
+    return WIDE(cosh)(x);
+}
+static wide wide_asinh(wide x)
+{
+    return WIDE(asinh)(x);
+}
 static wide wide_erf(wide x)
 {
     return WIDE(erf)(x);
@@ -95,6 +107,9 @@ static const struct reference {
     { "log", LEAT_UNARY_log, wide_log, 2 },
     { "log1p", LEAT_UNARY_log1p, wide_log1p, 2 },
     { "tanh", LEAT_UNARY_tanh, wide_tanh, 2 },
+    { "sinh", LEAT_UNARY_sinh, wide_sinh, 4 },
+    { "cosh", LEAT_UNARY_cosh, wide_cosh, 4 },
+    { "asinh", LEAT_UNARY_asinh, wide_asinh, 4 },
     { "sin", LEAT_UNARY_sin, wide_sin, 2 },
     { "cos", LEAT_UNARY_cos, wide_cos, 2 },
     { "erf", LEAT_UNARY_erf, wide_erf, 2 },
