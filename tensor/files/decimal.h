@@ -8,22 +8,9 @@
 double leat_decimal_read(const char *text, size_t size);
 
 /* The number at the beginning of text[0 .. size): [sign] digits [. digits] [e [sign] digits], with a digit on at least
- * one side of the point. Returns its length, 0 when there is none. Out of range it is infinite. The float is rounded
- * from the decimal, not by way of double. */
-size_t leat_decimal_parse_double(const char *text, size_t size, double *out);
-size_t leat_decimal_parse_float(const char *text, size_t size, float *out);
-
-static inline size_t leat_decimal_parse(const char *text, size_t size, leat_real *out)
-{
-#ifdef LEAT_DOUBLE
-    return leat_decimal_parse_double(text, size, out);
-#else
-    return leat_decimal_parse_float(text, size, out);
-#endif
-}
-
-/* digits * 10^exponent as the nearest double, or as the nearest float when `single`. */
-double leat_decimal_nearest(uint64_t digits, int64_t exponent, bool single);
+ * one side of the point. Returns its length, 0 when there is none. Out of range it is infinite. `single`: the nearest
+ * float, rounded from the decimal, not by way of double. */
+size_t leat_decimal_parse(const char *text, size_t size, bool single, double *out);
 
 /* The shortest decimal that reads back as the same double, always with a point or an exponent ("2.0", "1e-07").
  * `x` is finite. Returns the length; `text` ends in a zero byte. */

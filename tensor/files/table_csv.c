@@ -62,21 +62,24 @@ static bool is_nonfinite_word(const char *text, size_t size)
 
 static leat_code read_number(leat_table *t, const leat_csv_field *f, leat_real *out)
 {
+    double x;
+
     if (f->size == 0)
         return leat_csv_refuse(t, LEAT_EFORMAT, f, "is empty where a number is needed");
-    if (leat_decimal_parse(f->text, f->size, out) != f->size) {
+    if (leat_decimal_parse(f->text, f->size, sizeof *out < sizeof x, &x) != f->size) {
         bool word = is_nonfinite_word(f->text, f->size);
         return leat_csv_refuse(t, word ? LEAT_ENONFINITE : LEAT_EFORMAT, f,
                                word ? "is not a finite number" : "is not a number");
     }
-    return isfinite(*out) ? LEAT_OK : leat_csv_refuse(t, LEAT_EFORMAT, f, "is too large a number");
+    *out = (leat_real)x;
+    return isfinite(x) ? LEAT_OK : leat_csv_refuse(t, LEAT_EFORMAT, f, "is too large a number");
 }
 
 /* Reads a number that a separator or a newline follows at once; false when it is not that easy. */
 static inline bool read_plainly(leat_csv *c, leat_real *out, bool *last)
 {
-    leat_real x;
-    size_t length = leat_decimal_parse(c->at, (size_t)(c->end - c->at), &x);
+    double x;
+    size_t length = leat_decimal_parse(c->at, (size_t)(c->end - c->at), sizeof *out < sizeof x, &x);
     const char *p = c->at + length;
 
     if (length == 0 || p == c->end || !isfinite(x))
@@ -84,7 +87,7 @@ static inline bool read_plainly(leat_csv *c, leat_real *out, bool *last)
     *last = *p == '\n';
     if (!*last && (*p != c->separator || (*p == ' ' && (unsigned char)p[1] <= ' ')))
         return false;
-    *out = x;
+    *out = (leat_real)x;
     c->at += length + 1;
     c->line += *last;
     return true;
@@ -186,7 +189,7 @@ static bool survey(leat_table *t, bool *header, leat_csv_field *f)
 {
     leat_csv probe = t->csv;
     bool words = false, numbers = false;
-    leat_real x;
+    double x;
 
     *f = (leat_csv_field){ 0 };
     for (t->csv.column = 0; !f->last; leat_csv_move_behind(&probe, f)) {
@@ -194,7 +197,7 @@ static bool survey(leat_table *t, bool *header, leat_csv_field *f)
         if (!leat_csv_look(&probe, f) || f->problem)
             return false;
         numbers = numbers || is_nonfinite_word(f->text, f->size) ||
-                  (f->size > 0 && leat_decimal_parse(f->text, f->size, &x) == f->size);
+                  (f->size > 0 && leat_decimal_parse(f->text, f->size, false, &x) == f->size);
         words = words || f->size > 0;
     }
     t->file_columns = t->csv.column;

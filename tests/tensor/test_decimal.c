@@ -136,15 +136,14 @@ static uint64_t random_bits(void)
 static void check_text(const char *text)
 {
     char *end;
-    double d = strtod(text, &end), got_d = -1;
-    float f = strtof(text, NULL), got_f = -1;
+    double d = strtod(text, &end), got_d = -1, f = (double)strtof(text, NULL), got_f = -1;
     size_t size = strlen(text);
 
     cr_assert_eq(*end, 0, "not a number: %s", text);
-    cr_assert_eq(leat_decimal_parse_double(text, size, &got_d), size, "%s", text);
-    cr_assert_eq(leat_decimal_parse_float(text, size, &got_f), size, "%s", text);
+    cr_assert_eq(leat_decimal_parse(text, size, false, &got_d), size, "%s", text);
+    cr_assert_eq(leat_decimal_parse(text, size, true, &got_f), size, "%s", text);
     cr_assert(memcmp(&d, &got_d, sizeof d) == 0, "%s: %a instead of %a", text, got_d, d);
-    cr_assert(memcmp(&f, &got_f, sizeof f) == 0, "%s: %a instead of %a as float", text, (double)got_f, (double)f);
+    cr_assert(memcmp(&f, &got_f, sizeof f) == 0, "%s: %a instead of %a as float", text, got_f, f);
 }
 
 enum { TEXTS = 800000 };
@@ -310,10 +309,9 @@ Test(decimal, takes_the_number_and_leaves_the_rest)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bytes b = exactly(cases[i].text, strlen(cases[i].text)); /* nothing behind the text is read */
-        double x;
-        float y;
-        cr_assert_eq(leat_decimal_parse_double(b.data, b.size, &x), cases[i].length, "%s", cases[i].text);
-        cr_assert_eq(leat_decimal_parse_float(b.data, b.size, &y), cases[i].length, "%s", cases[i].text);
+        double x, y;
+        cr_assert_eq(leat_decimal_parse(b.data, b.size, false, &x), cases[i].length, "%s", cases[i].text);
+        cr_assert_eq(leat_decimal_parse(b.data, b.size, true, &y), cases[i].length, "%s", cases[i].text);
         free(b.data);
     }
 }
