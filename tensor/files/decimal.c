@@ -111,7 +111,10 @@ static double convert_text(const char *text, size_t size, bool single)
     }
     if (i < size)
         read_exponent(text + i + 1, size - i - 1, &power);
-    snprintf(plain + count, sizeof plain - count, "%se%lld", rest ? "1" : count == 0 ? "0" : "",
+    snprintf(plain + count, sizeof plain - count, "%se%lld",
+             rest         ? "1"
+             : count == 0 ? "0"
+                          : "",
              (long long)(exponent + power - rest));
     return single ? (double)strtof(plain, NULL) : strtod(plain, NULL);
 }
