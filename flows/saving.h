@@ -11,7 +11,7 @@ extern "C" {
 /*
  * A flow's file is a safetensors of all its tensors whose metadata describes the flow, as JSON under the key
  * `leat.flow`: so the file alone rebuilds model and flow. Every part of this library can be described, and any chain of
- * them, and so can a part of your own whose type has `write` and `read` (nn.h, "parts in files"). Who reads the file lists
+ * them, and so can a part of your own whose type has `write` and `read` (nn/parts.h). Who reads the file lists
  * it in leat_own_parts; who does not is told its name. A bijector of your own needs no more than to be listed: the file
  * has its name, widths and numbers. A part without `write` is refused with its name; leat_save saves its tensors all the
  * same, and leat_load loads them into a flow that you have built.

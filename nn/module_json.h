@@ -1,5 +1,5 @@
 /*
- * Private: modules as JSON, for files that describe themselves; the public half is in nn.h, "parts in files".
+ * Private: modules as JSON, for files that describe themselves; the public half is parts.h.
  *
  * A type is readable because its descriptor has a `read` and stands in the list of its kind: layers in module_json.c,
  * transforms, bases and bijectors in flows/files/flow_json.c, a caller's own in the reader.

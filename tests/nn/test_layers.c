@@ -464,3 +464,29 @@ Test(layers, out_of_memory_is_a_status)
 {
     check_out_of_memory(build_large, LEAT_SHAPE(900), 0);
 }
+
+/* ---- a module of one's own --------------------------------------------------------------------------------------- */
+
+static const leat_module_type plain_type = { .name = "plain" };
+
+static void count_one(leat_visitor *v, leat_module *owner, leat_param *p)
+{
+    (void)owner, (void)p;
+    ++*(int *)v->user;
+}
+
+/* Without a visit function a module reports what was made for it and attached to it. */
+Test(layers, what_a_module_has_is_reported)
+{
+    leat_model *m = leat_model_new(NULL);
+    leat_module *outer = leat_module_new(m, &plain_type, sizeof *outer),
+                *inner = leat_module_new(m, &plain_type, sizeof *inner);
+    leat_param_new(inner, "a", LEAT_SHAPE(2), leat_init_zeros());
+    leat_param_new(inner, "b", LEAT_SHAPE(2), leat_init_zeros());
+    leat_attach(outer, inner, "inner");
+    int count = 0;
+    leat_visit(&(leat_visitor){ .user = &count, .param = count_one }, outer);
+    cr_assert_eq(count, 2);
+    cr_assert_not_null(leat_find_param(m, "inner.b"));
+    leat_model_free(m);
+}

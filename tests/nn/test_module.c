@@ -127,30 +127,6 @@ static void say_nothing(leat_module *m, leat_visitor *v)
 }
 
 static const leat_module_type silent_type = { .name = "silent", .visit = say_nothing };
-static const leat_module_type plain_type = { .name = "plain" };
-
-static void count_one(leat_visitor *v, leat_module *owner, leat_param *p)
-{
-    (void)owner, (void)p;
-    ++*(int *)v->user;
-}
-
-/* Without a visit function a module reports what was made for it and attached to it. */
-Test(module, what_a_module_has_is_reported)
-{
-    leat_model *m = leat_model_new(NULL);
-    leat_module *outer = leat_module_new(m, &plain_type, sizeof *outer),
-                *inner = leat_module_new(m, &plain_type, sizeof *inner);
-    leat_param_new(inner, "a", LEAT_SHAPE(2), leat_init_zeros());
-    leat_param_new(inner, "b", LEAT_SHAPE(2), leat_init_zeros());
-    leat_attach(outer, inner, "inner");
-    int count = 0;
-    leat_visit(&(leat_visitor){ .user = &count, .param = count_one }, outer);
-    cr_assert_eq(count, 2);
-    cr_assert_not_null(leat_find_param(m, "inner.b"));
-    leat_model_free(m);
-}
-
 Test(module, a_parameter_that_no_visit_reports_is_refused)
 {
     leat_model *m = leat_model_new(NULL);
