@@ -121,22 +121,6 @@ Test(module, duplicate_names_are_refused)
     leat_model_free(m);
 }
 
-static void say_nothing(leat_module *m, leat_visitor *v)
-{
-    (void)m, (void)v;
-}
-
-static const leat_module_type silent_type = { .name = "silent", .visit = say_nothing };
-Test(module, a_parameter_that_no_visit_reports_is_refused)
-{
-    leat_model *m = leat_model_new(NULL);
-    leat_module *module = leat_module_new(m, &silent_type, sizeof *module);
-    leat_param_new(module, "hidden", LEAT_SHAPE(2), leat_init_zeros());
-    cr_assert_eq(leat_model_seal(m), LEAT_ESTATE);
-    CHECK_FAILED(m, LEAT_ESTATE, "hidden: the visit function");
-    leat_model_free(m);
-}
-
 Test(module, names_that_are_too_long_are_refused)
 {
     leat_model *m = leat_model_new(NULL);
@@ -418,6 +402,8 @@ Test(module, a_context_is_joined_to_the_input)
     leat_arena_free(&a);
     leat_model_free(m);
 }
+
+static const leat_module_type silent_type = { .name = "silent" };
 
 Test(module, what_is_no_function_says_so)
 {

@@ -233,3 +233,19 @@ Test(state, a_model_that_cannot_be_restored_fails)
     CHECK_FAILED(m, LEAT_ENOMEM, "the old values could not be restored: never");
     leat_model_free(m);
 }
+
+static void say_nothing(leat_module *m, leat_visitor *v)
+{
+    (void)m, (void)v;
+}
+
+static const leat_module_type silent_type = { .name = "silent", .visit = say_nothing };
+Test(state, a_parameter_that_no_visit_reports_is_refused)
+{
+    leat_model *m = leat_model_new(NULL);
+    leat_module *module = leat_module_new(m, &silent_type, sizeof *module);
+    leat_param_new(module, "hidden", LEAT_SHAPE(2), leat_init_zeros());
+    cr_assert_eq(leat_model_seal(m), LEAT_ESTATE);
+    CHECK_FAILED(m, LEAT_ESTATE, "hidden: the visit function");
+    leat_model_free(m);
+}
