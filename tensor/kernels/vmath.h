@@ -273,14 +273,14 @@ SIMD_INLINE vec v_sinh(vec x)
 SIMD_INLINE vec v_hypot1(vec x)
 {
     vec a = v_abs(x);
-    return v_select(v_lt(a, v_set(0x1p28F)), v_sqrt(v_fma(a, a, v_set(1))), a);
+    return v_select(v_lt(a, v_set((vreal)0x1p28)), v_sqrt(v_fma(a, a, v_set(1))), a);
 }
 
 /* log(a + sqrt(1 + a^2)) = log1p(a + a^2 / (1 + sqrt(1 + a^2))) for a = |x|; from 2^60 on it is log a + log 2. */
 SIMD_INLINE vec v_asinh(vec x)
 {
     vec a = v_abs(x), more = v_div(v_mul(a, a), v_add(v_set(1), v_hypot1(a)));
-    vmask large = v_ge(a, v_set(0x1p60F));
+    vmask large = v_ge(a, v_set((vreal)0x1p60));
     vec y = v_log1p(v_select(large, a, v_add(a, more)));
     return v_copysign(v_add(y, v_select(large, v_set((vreal)0.69314718055994531), v_set(0))), x);
 }
