@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "table_rows.h"
 
+#include <math.h>
 #include <stdio.h>
 
 typedef struct settings {
@@ -72,6 +73,13 @@ static leat_code check(app_trained *m, const settings *o, const char *data)
     printf("conditioners see what moves %.2e\n", r.triangle);
     if (r.never_moved >= 0) {
         printf("never moved                 feature %lld\n", (long long)r.never_moved + 1);
+    }
+    printf("base, draws                 %.2f standard errors\n", r.base_draws);
+    if (!isnan(r.base_integral)) {
+        printf("base, integral              %.4f\n", r.base_integral);
+    }
+    if (r.unseen_count > 0) {
+        printf("not looked at               %s\n", r.unseen);
     }
     printf("%s\n", m->status.code ? "not a flow" : "ok");
     return m->status.code;

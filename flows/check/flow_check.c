@@ -1,227 +1,274 @@
 /*
  * The flow checker. The same three checks (round trips, cancelling log-determinants, Jacobian) run on every layer at
- * the points that reach it, and then on the flow as a whole; so the first failure names the layer it comes from.
+ * the points that reach it, then on the flow as a whole, so that the first failure names the layer it comes from; and
+ * the base's draws are held against its density. Inside, rows may have any shape: they are looked at flat.
  */
-#include "../flow_impl.h"
-#include "jacobian.h"
+#include "check_impl.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_JACOBIAN_DIM = 64 };
+enum { NOISE_UNITS = 8, NOISE_TIMES = 8, MOST_ROUNDING = 100 };
 
-typedef struct check {
-    leat_flow *flow;
-    leat_transform *layer; /* what is being checked; NULL: the whole flow */
-    leat_tape *tape;
-    leat_arena *arena;
-    leat_tensor context;
-    double tolerance;
-    int64_t jacobian_rows, dim;
-    leat_flow_report *report;
-} check;
-
-static void complain(check *c, const char *format, ...) LEAT_PRINTF(2, 3);
-
-/* Keeps the first complaint, with the layer in front. */
-static void complain(check *c, const char *format, ...)
+void leat_check_complain(leat_check *c, const char *format, ...)
 {
-    if (!c->report->ok)
+    leat_flow_report *r = c->report;
+    char place[200] = "the flow", text[500];
+    if (!r->ok)
         return;
-    c->report->ok = false;
-    char place[96] = "the flow", text[120];
-    if (c->layer) {
-        char path[56];
-        leat_scope_path(&c->layer->module.scope, path, sizeof path);
-        snprintf(place, sizeof place, "%s (%.20s)", path, c->layer->module.type->name);
-    }
+    r->ok = false;
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    snprintf(c->report->reason, sizeof c->report->reason, "%s: %.100s", place, text);
-}
-
-/* The larger of two, and NaN if either is. */
-static double worse(double a, double b)
-{
-    return a > b || isnan(a) ? a : b;
-}
-
-/* Raises *worst to `error`, a NaN included; complains if it is over the tolerance. */
-static void judge(check *c, double *worst, double error, const char *what)
-{
-    *worst = worse(*worst, error);
-    if (!(error <= c->tolerance))
-        complain(c, "%s: off by %.3g, tolerance %.3g", what, error, c->tolerance);
-}
-
-static leat_var context_of(check *c, int64_t rows)
-{
-    if (!c->context.data)
-        return (leat_var){ 0 };
-    leat_tensor part = c->context;
-    part.shape.size[0] = rows;
-    return leat_const(c->tape, part);
-}
-
-static leat_pair run(check *c, leat_var x, bool inverse)
-{
-    leat_var context = context_of(c, leat_var_size(x, 0));
-    if (!c->layer)
-        return inverse ? leat_flow_inverse_given(c->flow, x, context) : leat_flow_forward_given(c->flow, x, context);
-    leat_flow_call call = { .context = leat_flow_see_context(c->flow, context) };
-    return inverse ? leat_transform_inverse(c->layer, x, &call) : leat_transform_forward(c->layer, x, &call);
-}
-
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
-/* max |a - b|, relative to the largest magnitude met in the row, x and z alike, but at least 1. */
-static double row_distance(leat_tensor a, leat_tensor b, leat_tensor other)
-{
-    double worst = 0;
-    int64_t rows = a.shape.size[0], dim = rows ? leat_shape_count(&a.shape) / rows : 0;
-    for (int64_t r = 0; r < rows; r++) {
-        double scale = 1;
-        for (int64_t i = r * dim; i < (r + 1) * dim; i++)
-            scale = larger(scale, larger(fabs((double)a.data[i]), fabs((double)other.data[i])));
-        for (int64_t i = r * dim; i < (r + 1) * dim; i++) {
-            worst = worse(worst, fabs((double)a.data[i] - (double)b.data[i]) / scale);
-        }
+    if (c->part) {
+        char path[150];
+        leat_scope_path(&c->part->scope, path, sizeof path);
+        bool said = path[0] && strncmp(text, path, strlen(path)) == 0;
+        snprintf(place, sizeof place, said ? "" : "%s (%.40s)", path, c->part->type->name);
     }
-    return worst;
+    snprintf(r->reason, sizeof r->reason, "%s%s%s", place, place[0] ? ": " : "", text);
 }
 
-/* There and back again from `from`, on either side. */
-static void check_round_trip(check *c, leat_tensor from, bool inverse_first)
+bool leat_check_failed(leat_check *c)
 {
-    leat_tape_reset(c->tape);
-    leat_tape_set_recording(c->tape, false);
-    leat_var x = leat_const(c->tape, from);
-    leat_pair there = run(c, x, inverse_first);
-    leat_pair back = run(c, there.y, !inverse_first);
-    if (leat_tape_code(c->tape)) {
-        complain(c, "%.110s", leat_tape_errmsg(c->tape));
+    if (leat_tape_code(c->tape))
+        leat_check_complain(c, "%s", leat_tape_errmsg(c->tape));
+    return leat_tape_code(c->tape) != LEAT_OK;
+}
+
+void leat_check_unseen(leat_check *c, const char *what)
+{
+    leat_flow_report *r = c->report;
+    char path[150] = "the flow", item[300];
+    if (c->part)
+        leat_scope_path(&c->part->scope, path, sizeof path);
+    size_t used = strlen(r->unseen);
+    int n = snprintf(item, sizeof item, "%s%s: %s", used ? "; " : "", path, what);
+    r->unseen_count++;
+    if (n > 0 && used + (size_t)n < sizeof r->unseen)
+        memcpy(r->unseen + used, item, (size_t)n + 1);
+}
+
+void leat_check_judge(leat_check *c, double *worst, double error, double rounding, const char *what)
+{
+    double most = MOST_ROUNDING * c->tolerance, allowed = rounding > c->tolerance ? rounding : c->tolerance;
+    allowed = allowed < most ? allowed : most;
+    *worst = error > *worst || isnan(error) ? error : *worst;
+    if (error <= allowed)
         return;
-    }
-    leat_tensor a = leat_value(there.logdet), b = leat_value(back.logdet);
-    double *worst = inverse_first ? &c->report->round_trip_latent : &c->report->round_trip;
-    judge(c, worst, row_distance(from, leat_value(back.y), leat_value(there.y)),
-          inverse_first ? "forward(inverse(z)) is not z" : "inverse(forward(x)) is not x");
-    for (int64_t r = 0; r < from.shape.size[0]; r++) {
-        double sum = (double)a.data[r] + (double)b.data[r];
-        judge(c, &c->report->logdet_cancel, fabs(sum) / larger(1, fabs((double)a.data[r])),
-              "the log-determinants of forward and inverse do not cancel");
-    }
+    bool precision = sizeof(leat_real) == 4 && error <= rounding;
+    leat_check_complain(c, "%s: off by %.3g, tolerance %.3g%s", what, error, allowed,
+                        precision ? "; float's rounding alone does as much here, leat64 can tell" : "");
 }
 
-/* Distance of one row's Jacobian from [I 0; * diag], kept features first. */
-static double triangle_distance(const leat_mask *mask, const bool *moved, const double *j)
+leat_tensor leat_check_repeat(leat_check *c, leat_tensor from, int64_t n)
 {
-    double worst = 0;
-    for (int64_t row = 0; row < mask->dim; row++) {
-        for (int64_t column = 0; column < mask->dim; column++) {
-            if (column == row ? !moved[row] : moved[column] || !moved[row])
-                worst = worse(worst, fabs(j[row * mask->dim + column] - (column == row)));
-        }
-    }
-    return worst;
-}
-
-static void check_jacobian(check *c, leat_tensor from)
-{
-    int64_t rows = from.shape.size[0] < c->jacobian_rows ? from.shape.size[0] : c->jacobian_rows;
-    if (c->dim > MOST_JACOBIAN_DIM || rows == 0)
-        return;
-    from.shape.size[0] = rows;
-    leat_arena_mark mark = leat_arena_save(c->arena);
-    double *jacobian = leat_arena_alloc(c->arena, (size_t)(rows * c->dim * c->dim) * sizeof *jacobian);
-    leat_tape_reset(c->tape);
-    leat_tape_set_recording(c->tape, true);
-    leat_var x = leat_input(c->tape, from);
-    leat_pair z = run(c, x, false);
-    if (!jacobian || leat_jacobian(z.y, x, jacobian)) {
-        complain(c, "%.110s", jacobian ? leat_tape_errmsg(c->tape) : "out of memory for the Jacobian");
-        return;
-    }
-    const leat_transform_type *type = c->layer ? (const leat_transform_type *)c->layer->module.type : NULL;
-    leat_tensor logdet = leat_value(z.logdet);
-    bool *moved = leat_arena_zalloc(c->arena, (size_t)c->dim);
-    if (moved && type && type->mask && from.shape.rank == 2)
-        leat_mask_trace(type->mask(c->layer), c->dim, moved);
-    for (int64_t r = 0; r < rows; r++) {
-        double *j = jacobian + r * c->dim * c->dim, said = (double)logdet.data[r];
-        if (type && type->mask && moved && from.shape.rank == 2)
-            judge(c, &c->report->triangle, triangle_distance(type->mask(c->layer), moved, j),
-                  "the conditioner sees what it moves: the Jacobian is not block triangular");
-        judge(c, &c->report->logdet_jacobian, fabs(said - leat_log_abs_det(j, c->dim)) / larger(1, fabs(said)),
-              "the log-determinant is not that of the Jacobian");
-    }
-    leat_arena_restore(c->arena, mark);
-}
-
-static void check_moved(check *c)
-{
-    bool *moved = leat_arena_zalloc(c->arena, (size_t)c->dim);
-    if (!moved) {
-        complain(c, "out of memory");
-        return;
-    }
-    leat_transform_trace(&c->flow->chain->transform, c->dim, moved);
-    for (int64_t j = 0; j < c->dim && c->report->never_moved < 0; j++) {
-        if (!moved[j])
-            c->report->never_moved = j;
-    }
-    if (c->report->never_moved >= 0)
-        complain(c, "latent feature %lld is never moved", (long long)c->report->never_moved);
-}
-
-/* A copy that outlives the tape's reset. */
-static leat_tensor copy_value(check *c, leat_var v)
-{
-    leat_tensor from = leat_value(v), to = { .shape = from.shape };
-    if (leat_tape_code(c->tape) == LEAT_OK)
-        to = leat_tensor_new(c->arena, from.shape, NULL);
-    if (to.data && from.data)
-        memcpy(to.data, from.data, (size_t)leat_shape_count(&from.shape) * sizeof(leat_real));
+    int64_t rows = from.shape.size[0], row = rows ? leat_shape_count(&from.shape) / rows : 0;
+    leat_tensor to = { .shape = from.shape };
+    to.shape.size[0] = n;
+    to = from.data && rows ? leat_tensor_new(c->arena, to.shape, NULL) : (leat_tensor){ 0 };
+    for (int64_t r = 0; to.data && r < n; r++)
+        memcpy(to.data + r * row, from.data + r % rows * row, (size_t)row * sizeof(leat_real));
+    if (!to.data && from.data)
+        leat_check_complain(c, rows ? "out of memory" : "there are no rows");
     return to;
 }
 
-static void check_part(check *c, leat_transform *layer, leat_tensor x, leat_tensor z)
+leat_var leat_check_context(leat_check *c, int64_t n)
 {
-    c->layer = layer;
-    check_round_trip(c, x, false);
-    check_round_trip(c, z, true);
-    check_jacobian(c, x);
+    leat_tensor part = c->context;
+    if (!part.data)
+        return (leat_var){ 0 };
+    part.shape.size[0] = n;
+    return leat_flow_see_context(c->flow, leat_const(c->tape, part));
 }
 
-static void check_all(check *c, leat_tensor x)
+/* ---- running ----------------------------------------------------------------------------------------------------- */
+
+/* The largest magnitude in a row, but at least 1. */
+static double row_scale(leat_tensor t, int64_t r)
 {
+    int64_t row = leat_shape_count(&t.shape) / t.shape.size[0];
+    double scale = 1;
+    for (int64_t i = r * row; i < (r + 1) * row; i++)
+        scale = larger(scale, fabs((double)t.data[i]));
+    return scale;
+}
+
+static leat_var add_noise(leat_check *c, leat_var x)
+{
+    leat_tensor from = leat_value(x), to = from;
+    int64_t count = from.data ? leat_shape_count(&from.shape) : 0;
+    to.data = leat_tape_alloc(c->tape, (size_t)(count + 1) * sizeof(leat_real));
+    if (!to.data || !count)
+        return x;
+    leat_rng_fill_normal(leat_tape_rng(c->tape), to.data, count);
+    int64_t row = count / from.shape.size[0];
+    double unit = NOISE_UNITS * (sizeof(leat_real) == 8 ? 0x1p-52 : 0x1p-23);
+    for (int64_t r = 0; r < from.shape.size[0]; r++) {
+        double scale = unit * row_scale(from, r);
+        for (int64_t i = r * row; i < (r + 1) * row; i++)
+            to.data[i] = (leat_real)fma(scale, (double)to.data[i], (double)from.data[i]);
+    }
+    return leat_borrow(c->tape, to);
+}
+
+/* What a transform must hand back: as many numbers for each row, and a log-determinant [batch] or none. */
+static bool fits(leat_check *c, leat_var x, leat_pair out)
+{
+    if (leat_tape_code(c->tape))
+        return false;
+    leat_shape from = leat_var_shape(x), to = leat_var_shape(out.y), logdet = LEAT_SHAPE(from.size[0]), given = logdet;
+    char a[LEAT_SHAPE_TEXT], b[LEAT_SHAPE_TEXT];
+    if (!leat_ok(out.y) || to.rank < 2 || to.size[0] != from.size[0] ||
+        leat_shape_count(&to) != leat_shape_count(&from))
+        leat_tape_fail(c->tape, LEAT_ESHAPE, "%s becomes %s: as many rows, and numbers in a row, are needed",
+                       leat_shape_print(&from, a), leat_ok(out.y) ? leat_shape_print(&to, b) : "nothing");
+    if (!leat_is_absent(out.logdet))
+        given = leat_var_shape(out.logdet);
+    if (!leat_shape_equal(&given, &logdet))
+        leat_tape_fail(c->tape, LEAT_ESHAPE, "the log-determinant is %s, not %s", leat_shape_print(&given, a),
+                       leat_shape_print(&logdet, b));
+    return leat_tape_code(c->tape) == LEAT_OK;
+}
+
+leat_pair leat_check_run(leat_check *c, leat_var x, bool inverse, bool noise)
+{
+    int64_t rows = leat_var_size(x, 0);
+    leat_flow_call call = { .context = leat_check_context(c, rows) };
+    leat_pair h = { x, leat_zeros(c->tape, LEAT_SHAPE(rows)) };
+    for (int i = c->first; i < c->end; i++) {
+        leat_transform *layer = leat_flow_layer(c->flow, inverse ? c->end - 1 - (i - c->first) : i);
+        leat_var from = noise ? add_noise(c, h.y) : h.y;
+        leat_pair out = (inverse ? leat_transform_inverse : leat_transform_forward)(layer, from, &call);
+        if (!fits(c, from, out))
+            break;
+        h.y = out.y;
+        h.logdet = leat_is_absent(out.logdet) ? h.logdet : leat_add(h.logdet, out.logdet);
+    }
+    return h;
+}
+
+/* ---- there and back again ---------------------------------------------------------------------------------------- */
+
+/* max |a - b| in row r. */
+static double row_distance(leat_tensor a, leat_tensor b, int64_t r)
+{
+    double worst = 0;
+    int64_t row = leat_shape_count(&a.shape) / a.shape.size[0];
+    for (int64_t i = r * row; i < (r + 1) * row; i++) {
+        double apart = fabs((double)a.data[i] - (double)b.data[i]);
+        worst = apart > worst || isnan(apart) ? apart : worst;
+    }
+    return worst;
+}
+
+typedef struct trip {
+    leat_tensor from, there, back, logdet, logdet_back, noisy[2], noisy_logdet[2];
+    bool known; /* what rounding does */
+} trip;
+
+/* Judges row r; only asks, and says nothing, if `ask`: true if it is over the tolerance. */
+static bool judge_row(leat_check *c, const trip *t, int64_t r, bool inverse_first, bool ask)
+{
+    double scale = larger(row_scale(t->from, r), row_scale(t->there, r)), logdet = (double)t->logdet.data[r];
+    double off = row_distance(t->from, t->back, r) / scale, rounding = 0, rounding_logdet = 0;
+    double sum = fabs(logdet + (double)t->logdet_back.data[r]) / larger(1, fabs(logdet));
+    if (ask)
+        return !(off <= c->tolerance && sum <= c->tolerance);
+    for (int k = 0; k < 2 && t->known; k++) {
+        double apart = fabs((double)t->noisy_logdet[k].data[r] - (double)t->logdet_back.data[r]);
+        rounding = larger(rounding, NOISE_TIMES * row_distance(t->noisy[k], t->back, r) / scale);
+        rounding_logdet = larger(rounding_logdet, NOISE_TIMES * apart / larger(1, fabs(logdet)));
+    }
+    leat_check_judge(c, inverse_first ? &c->report->round_trip_latent : &c->report->round_trip, off, rounding,
+                     inverse_first ? "forward(inverse(z)) is not z" : "inverse(forward(x)) is not x");
+    leat_check_judge(c, &c->report->logdet_cancel, sum, rounding_logdet,
+                     "the log-determinants of forward and inverse do not cancel");
+    return false;
+}
+
+static void check_round_trip(leat_check *c, leat_tensor from, bool inverse_first)
+{
+    leat_tape_reset(c->tape);
     leat_tape_set_recording(c->tape, false);
-    leat_var context = leat_flow_see_context(c->flow, context_of(c, x.shape.size[0]));
-    leat_tensor z = copy_value(c, leat_base_sample(c->flow->base, c->tape, x.shape.size[0], 1, context));
-    leat_tensor h = x;
-    for (int i = 0; i < leat_flow_length(c->flow) && z.data && h.data; i++) {
-        c->layer = leat_flow_layer(c->flow, i);
+    leat_pair there = leat_check_run(c, leat_const(c->tape, from), inverse_first, false);
+    leat_pair back = leat_check_run(c, there.y, !inverse_first, false);
+    if (leat_check_failed(c))
+        return;
+    trip t = { .from = from,
+               .there = leat_value(there.y),
+               .back = leat_value(back.y),
+               .logdet = leat_value(there.logdet),
+               .logdet_back = leat_value(back.logdet) };
+    bool doubtful = false;
+    for (int64_t r = 0; r < from.shape.size[0]; r++)
+        doubtful = doubtful || judge_row(c, &t, r, inverse_first, true);
+    for (int k = 0; k < 2 && doubtful; k++) {
+        leat_pair noisy = leat_check_run(c, there.y, !inverse_first, true);
+        t.noisy[k] = leat_value(noisy.y);
+        t.noisy_logdet[k] = leat_value(noisy.logdet);
+    }
+    if (leat_check_failed(c))
+        return;
+    t.known = doubtful;
+    for (int64_t r = 0; r < from.shape.size[0]; r++)
+        judge_row(c, &t, r, inverse_first, false);
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
+
+static void check_part(leat_check *c, const leat_module *part, int first, int end, leat_tensor x, leat_tensor z)
+{
+    c->part = part;
+    c->first = first;
+    c->end = end;
+    check_round_trip(c, x, false);
+    check_round_trip(c, z, true);
+    leat_check_jacobian(c, x);
+}
+
+static void check_all(leat_check *c, leat_tensor x)
+{
+    int64_t rows = x.shape.size[0], dim = x.shape.size[1];
+    bool *moved = leat_arena_zalloc(c->arena, (size_t)dim);
+    if (!moved)
+        leat_check_complain(c, "out of memory");
+    leat_check_base(c);
+    leat_tape_reset(c->tape);
+    leat_tape_set_recording(c->tape, false);
+    c->part = &c->flow->base->module;
+    leat_var draws = leat_base_sample(c->flow->base, c->tape, rows, 1, leat_check_context(c, rows));
+    leat_tensor z = leat_check_repeat(c, leat_value(draws), rows), h = x;
+    if (leat_check_failed(c) || !z.data || !moved)
+        return;
+    leat_shape outside = z.shape;
+    for (int i = 0; i < leat_flow_length(c->flow) && h.data; i++) {
+        leat_transform *layer = leat_flow_layer(c->flow, i);
+        c->part = &layer->module;
+        c->first = i;
+        c->end = i + 1;
         leat_tape_reset(c->tape);
         leat_tape_set_recording(c->tape, false);
-        leat_tensor next = copy_value(c, run(c, leat_const(c->tape, h), false).y);
-        z.shape = next.shape;
-        check_part(c, c->layer, h, z);
+        leat_tensor next = leat_value(leat_check_run(c, leat_const(c->tape, h), false, false).y);
+        if (leat_check_failed(c))
+            return;
+        next = leat_check_repeat(c, next, rows);
+        z.shape = next.data ? next.shape : z.shape;
+        check_part(c, &layer->module, i, i + 1, h, z);
+        leat_transform_trace(layer, dim, moved);
         h = next;
     }
-    c->layer = NULL;
-    if (!z.data || !h.data) {
-        complain(c, "%.110s", leat_tape_code(c->tape) ? leat_tape_errmsg(c->tape) : "out of memory");
-        return;
-    }
-    check_part(c, NULL, x, z);
-    check_moved(c);
+    z.shape = outside;
+    if (h.data && rows)
+        check_part(c, NULL, 0, leat_flow_length(c->flow), x, z);
+    for (int64_t j = 0; j < dim && c->report->never_moved < 0; j++)
+        c->report->never_moved = moved[j] ? -1 : j;
+    if (c->report->never_moved >= 0)
+        leat_check_complain(c, "latent feature %lld is never moved", (long long)c->report->never_moved);
 }
 
 bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o, leat_flow_report *r)
@@ -229,26 +276,32 @@ bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o,
     static const leat_flow_check_opts defaults;
     if (!o)
         o = &defaults;
-    *r = (leat_flow_report){ .ok = true, .never_moved = -1 };
-    leat_model *model = f ? f->module.model : NULL;
+    *r = (leat_flow_report){ .ok = true, .never_moved = -1, .base_integral = (double)NAN };
+    leat_model *model = f ? leat_flow_model(f) : NULL;
     leat_arena arena;
     leat_arena_init(&arena, model ? leat_model_arena(model)->allocator : NULL);
-    check c = { .flow = f,
-                .arena = &arena,
-                .context = o->context,
-                .tolerance = o->tolerance > 0         ? o->tolerance
-                             : sizeof(leat_real) == 8 ? 1e-9
-                                                      : 1e-4,
-                .jacobian_rows = o->jacobian_rows > 0 ? o->jacobian_rows : 8,
-                .dim = f ? leat_flow_dim(f) : 0,
-                .report = r };
+    double tolerance = sizeof(leat_real) == 8 ? 1e-9 : 1e-4;
+    leat_check c = { .flow = f,
+                     .arena = &arena,
+                     .context = o->context,
+                     .tolerance = o->tolerance > 0 ? o->tolerance : tolerance,
+                     .jacobian_rows = o->jacobian_rows > 0 ? o->jacobian_rows : 8,
+                     .report = r };
     char shape[LEAT_SHAPE_TEXT];
     if (!model || leat_model_seal(model)) {
-        complain(&c, "%.110s", model ? leat_model_errmsg(model) : "the flow is missing");
+        leat_check_complain(&c, "%s", model ? leat_model_errmsg(model) : "the flow is missing");
         return false;
     }
-    if (x.shape.rank != 2 || x.shape.size[1] != c.dim) {
-        complain(&c, "rows of %lld features are needed, not %s", (long long)c.dim, leat_shape_print(&x.shape, shape));
+    if (x.shape.rank != 2 || x.shape.size[1] != leat_flow_dim(f) || x.shape.size[0] < 1) {
+        leat_check_complain(&c, "rows of %lld features are needed, not %s", (long long)leat_flow_dim(f),
+                            leat_shape_print(&x.shape, shape));
+        return false;
+    }
+    const leat_shape *given = &o->context.shape;
+    if (leat_flow_context(f) != (o->context.data ? given->size[given->rank ? given->rank - 1 : 0] : 0) ||
+        (o->context.data && (given->rank != 2 || given->size[0] < x.shape.size[0]))) {
+        leat_check_complain(&c, "a context of %lld features is needed, for each row, not %s",
+                            (long long)leat_flow_context(f), leat_shape_print(given, shape));
         return false;
     }
     c.tape = leat_tape_new(&(leat_tape_opts){ .allocator = arena.allocator,
@@ -258,7 +311,7 @@ bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o,
     if (c.tape)
         check_all(&c, x);
     else
-        complain(&c, "out of memory");
+        leat_check_complain(&c, "out of memory");
     leat_tape_free(c.tape);
     leat_arena_free(&arena);
     return r->ok;

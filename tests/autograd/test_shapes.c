@@ -72,6 +72,17 @@ Test(shapes, permute_other_ranks)
 
 /* ---- stack and split --------------------------------------------------------------------------------------------- */
 
+Test(shapes, unsqueeze_and_squeeze)
+{
+    leat_var x = input(LEAT_SHAPE(2, 3), NUMBERS(1, 2, 3, 4, 5, 6)), middle = leat_unsqueeze(x, 1);
+    assert_numbers(middle, LEAT_SHAPE(2, 1, 3), NUMBERS(1, 2, 3, 4, 5, 6));
+    assert_shape(leat_unsqueeze(x, 0), LEAT_SHAPE(1, 2, 3));
+    assert_shape(leat_unsqueeze(x, -1), LEAT_SHAPE(2, 3, 1));
+    assert_numbers(leat_squeeze(middle, -2), LEAT_SHAPE(2, 3), NUMBERS(1, 2, 3, 4, 5, 6));
+    assert_shape(leat_squeeze(leat_unsqueeze(middle, 3), 1), LEAT_SHAPE(2, 3, 1));
+    assert_equal(gradient(leat_squeeze(middle, 1), NUMBERS(1, 2, 4, 8, 16, 32), x), NUMBERS(1, 2, 4, 8, 16, 32), 6);
+}
+
 Test(shapes, stack)
 {
     leat_var a = input(LEAT_SHAPE(2), NUMBERS(1, 2)), b = input(LEAT_SHAPE(2), NUMBERS(3, 4));
