@@ -72,8 +72,8 @@ typedef struct leat_base_type {
     leat_module_type module;
     leat_var (*log_prob)(leat_base *b, leat_var z, leat_var context); /* [batch, dim] -> [batch] */
     leat_var (*sample)(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context); /* -> [n, dim] */
-    /* How many of the tape's random numbers a row takes; NULL: dim. A draw of n rows takes n times as many, row after
-     * row, so that a row does not depend on how many are drawn with it. */
+    /* How many random numbers a row takes, by leat_rand, leat_randn or leat_rand_by of [n, ..]; NULL: dim. Each row of
+     * leat_flow_draw and its kin has its own, so that it does not depend on how many are drawn with it. */
     int64_t (*numbers_per_row)(const leat_base *b);
 } leat_base_type;
 
