@@ -327,7 +327,8 @@ LEAT_API bool leat_flow_is_bound(const leat_flow *f); /* log-densities are lower
  *     RealNVP       5e-8 .. 2e-7   1e-7 .. 4e-7   2e-7 .. 2e-7, before training 2e-6 .. 2e-5
  *
  * Sampling and scoring without recording are as before. Of a transform of your own the input is kept unless its type has
- * inverse_kind; what leat_checkpoint asks of a function holds for it. Chains inside recompute likewise. Not saved with the
+ * inverse_kind; what leat_checkpoint asks of a function holds for it. The chains that are inside by then recompute
+ * likewise. Not saved with the
  * model.
  */
 typedef enum leat_recompute {

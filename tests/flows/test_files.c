@@ -421,3 +421,27 @@ Test(files, out_of_memory)
     }
     cr_assert(flow && n > 5, "%d", n);
 }
+
+/* ---- files of before --------------------------------------------------------------------------------------------- */
+
+/* Written when transforms told no "dim" and their types' names had blanks; its scores stand in its metadata. */
+Test(files, format_1_is_read)
+{
+    leat_flow_file info;
+    leat_status s = { 0 };
+    leat_flow *flow = leat_flow_load(LEAT_FIXTURES "/flows/format_1.safetensors", NULL, &info, &s);
+    cr_assert_not_null(flow, "%s", s.message);
+    leat_real x[3 * 4] = { 1, 2, 3, 4, 0.5, -1, 2.5, 9, -3, 0.25, 3.5, 1 }, c[3 * 2] = { 0, 1, 2, 3, -1, 0.5 };
+    double scores[3];
+    leat_tape *tape = test_tape(leat_flow_model(flow));
+    leat_code code = leat_flow_score_given(flow, tape, (leat_tensor){ x, LEAT_SHAPE(3, 4) },
+                                           (leat_tensor){ c, LEAT_SHAPE(3, 2) }, scores);
+    cr_assert_eq(code, LEAT_OK, "%s", leat_tape_errmsg(tape));
+    cr_assert_eq(info.metadata_count, 3);
+    for (int i = 0; i < 3; i++) {
+        double was = (double)(leat_real)atof(info.metadata[i][1]), off = fabs(scores[i] - was);
+        cr_assert(off <= (sizeof(leat_real) == 4 ? 0 : 1e-5 * fabs(was)), "%s: %.9g, not %.9g", info.metadata[i][0],
+                  scores[i], was);
+    }
+    leat_model_free(leat_flow_model(flow));
+}
