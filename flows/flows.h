@@ -328,8 +328,7 @@ LEAT_API bool leat_flow_is_bound(const leat_flow *f); /* log-densities are lower
  *
  * Sampling and scoring without recording are as before. Of a transform of your own the input is kept unless its type has
  * inverse_kind; what leat_checkpoint asks of a function holds for it. The chains that are inside by then recompute
- * likewise. Not saved with the
- * model.
+ * likewise. Not saved with the model.
  */
 typedef enum leat_recompute {
     LEAT_RECOMPUTE_NONE = 0,
