@@ -71,7 +71,7 @@ static leat_json *read_record(app_trained *m)
     leat_json *record = NULL;
 
     if (m->record) {
-        leat_json_read(m->record, strlen(m->record), m->path, 0, &m->arena, &record, NULL);
+        leat_json_read(m->record, strlen(m->record), "training", 0, &m->arena, &record, &m->status);
     }
     return record;
 }
@@ -115,7 +115,7 @@ static void print_record(app_trained *m)
     }
 }
 
-static void print_tree(app_trained *m)
+static leat_code print_tree(app_trained *m)
 {
     const char *summary = leat_summary(m->model, &m->arena);
     int64_t dim = leat_flow_dim(m->flow), context = leat_flow_context(m->flow);
@@ -128,7 +128,11 @@ static void print_tree(app_trained *m)
     printf("a density   %lld multiply-adds a row\n", (long long)cost(m));
     printf("a sample    %lld multiply-adds\n", (long long)cost(m));
     print_record(m);
-    printf("\n%s", summary ? summary : "");
+    if (!summary) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "%s: out of memory for the summary", m->path);
+    }
+    printf("\n%s", summary);
+    return m->status.code;
 }
 
 /* ---- for programs ------------------------------------------------------------------------------------------------ */

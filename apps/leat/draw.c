@@ -22,6 +22,9 @@ app_range app_range_of(app_trained *m, const leat_tensor *tables, int count, int
         total += tables[k].data ? tables[k].shape.size[0] : 0;
     }
     sorted = leat_arena_alloc(&m->arena, (size_t)total * sizeof *sorted);
+    if (!sorted) {
+        leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the range of an axis");
+    }
     for (int k = 0; k < count && sorted; k++) {
         for (int64_t i = 0; tables[k].data && i < tables[k].shape.size[0]; i++) {
             double x = (double)tables[k].data[i * tables[k].shape.size[1] + column];

@@ -19,7 +19,13 @@ typedef struct corner {
 
 static const char *label_of(const corner *c, int feature)
 {
-    return c->m->columns ? c->m->columns[feature] : leat_arena_format(&c->m->arena, "column %d", feature + 1);
+    const char *label =
+        c->m->columns ? c->m->columns[feature] : leat_arena_format(&c->m->arena, "column %d", feature + 1);
+
+    if (!label) {
+        leat_fail(&c->m->status, LEAT_ENOMEM, "out of memory for the picture");
+    }
+    return label;
 }
 
 /* The outline of a histogram, scaled so that its area is 1. */

@@ -176,6 +176,9 @@ static leat_code draw_frames(plane *p, app_panel panels[FRAMES])
                             : undone < length ? leat_arena_format(&m->arena, "%d of %d layers", undone, length)
                                               : "data";
 
+        if (!title) {
+            return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the grid");
+        }
         panels[k] = (app_panel){ .left = 2 * SIDE * k / FRAMES, .top = SIDE };
         panels[k].plot =
             (app_plot){ .title = title, .width = 2 * SIDE / FRAMES, .height = 2 * SIDE / FRAMES, .small = true };
@@ -201,7 +204,7 @@ leat_code app_draw_plane(app_trained *m, const app_drawing *d, leat_tensor sampl
     if (p.shown.data && p.shown.shape.size[0] > SHOWN) {
         p.shown.shape.size[0] = SHOWN;
     }
-    if (evaluate(&p) || find_contours(&p) || draw_frames(&p, panels + 2)) {
+    if (m->status.code || evaluate(&p) || find_contours(&p) || draw_frames(&p, panels + 2)) {
         return m->status.code;
     }
     p.contours[CONTOURS] = (app_series){ .label = "data", .points = p.shown, .size = 1.5, .color = dots };

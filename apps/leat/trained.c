@@ -20,32 +20,32 @@ static const char *find(const leat_flow_file *f, const char *key)
     return NULL;
 }
 
-/* Names, if the file has any: a list of so many texts in JSON, or a status. */
-static leat_code read_names(app_trained *m, const char *key, const char *text, int64_t count, const char *const **out)
+/* The list of `count` texts in JSON that stands under `key`: NULL only if nothing does. */
+static leat_code read_names(app_trained *m, const leat_flow_file *f, const char *key, int64_t count,
+                            const char *const **out)
 {
-    leat_json *list;
-    leat_status why = { 0 };
+    const char *text = find(f, key);
     const char **names = leat_arena_alloc(&m->arena, (size_t)count * sizeof *names);
+    leat_status why = { 0 };
+    leat_json *list = NULL;
     int64_t i = 0;
 
     if (!text || count == 0) {
         return LEAT_OK;
     }
-    if (!names) {
-        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the names of columns");
+    if (!names || leat_json_read(text, strlen(text), key, 0, &m->arena, &list, &why)) {
+        return leat_fail(&m->status, names ? why.code : LEAT_ENOMEM, "%.200s: %.200s", m->path,
+                         names ? why.message : "out of memory for the names of columns");
     }
-    if (leat_json_read(text, strlen(text), key, 0, &m->arena, &list, &why)) {
-        return leat_fail(&m->status, why.code, "%.200s: %s", m->path, why.message);
+    for (const leat_json *v = list->kind == LEAT_JSON_ARRAY ? list->first : NULL; v && i < count; v = v->next) {
+        i += (names[i] = leat_json_text(v)) ? 1 : 0;
     }
-    bool whole = list->kind == LEAT_JSON_ARRAY && list->count == count;
-    for (const leat_json *v = whole ? list->first : NULL; v && whole; v = v->next) {
-        names[i] = leat_json_text(v);
-        whole = names[i++] != NULL;
+    if (i != count || list->count != count) {
+        return leat_fail(&m->status, LEAT_EFORMAT, "%.200s: its '%s' are not a list of %lld names", m->path, key,
+                         (long long)count);
     }
     *out = names;
-    return whole ? LEAT_OK
-                 : leat_fail(&m->status, LEAT_EFORMAT, "%.200s: '%s' is not a list of %lld names", m->path, key,
-                             (long long)count);
+    return LEAT_OK;
 }
 
 /* ---- PyTorch's own files ----------------------------------------------------------------------------------------- */
@@ -99,10 +99,9 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
         fprintf(stderr, "%s: %s: %s\n", program, path, file.note);
     }
     m->record = find(&file, "training");
-    if (read_names(m, "columns", find(&file, "columns"), leat_flow_dim(m->flow), &m->columns)) {
-        return m->status.code;
-    }
-    return read_names(m, "context_columns", find(&file, "context_columns"), leat_flow_context(m->flow), &m->conditions);
+    return read_names(m, &file, "columns", leat_flow_dim(m->flow), &m->columns)
+               ? m->status.code
+               : read_names(m, &file, "context_columns", leat_flow_context(m->flow), &m->conditions);
 }
 
 int app_trained_close(app_trained *m)

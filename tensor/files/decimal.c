@@ -1,14 +1,14 @@
 /*
- * Decimal text to binary and back, by the C library, whose strtod, strtof and printf round correctly.
+ * Decimal text to binary. Of a number with at most 19 digits these are an integer w, and its value is w 10^e. Then, from
+ * fast to slow, the first that can:
  *
- * Their decimal point is the locale's, so strtod gets a form without ("-125e-4"), and of what printf writes the digits
- * alone are taken. In front of strtod stands the case that nearly all numbers are: digits as an integer up to 2^53 times
- * 10^e, |e| <= 22. Both are doubles, and one multiplication or division rounds once (Clinger, "How to read floating
- * point numbers accurately", 1990). A float comes from that double unless it lies halfway between two.
+ *   1. w <= 2^53 and |e| <= 22: both are doubles, and one multiplication or division rounds once (Clinger, "How to read
+ *      floating point numbers accurately", 1990). A float comes from that double unless it lies halfway between two.
+ *   2. |e| <= 27: 5^|e| fits 64 bits, so that w 5^e is exact in 128, or its quotient with a bit for the remainder.
+ *   3. strtod. It rounds correctly but its decimal point is the locale's, so it gets a form without: "-125e-4".
  */
 #include "decimal.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* ---- from text --------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* |value| = digits 10^exponent, if there are no more than 19 of them, which surely fit 64 bits. */
 typedef struct decimal {
@@ -69,19 +69,51 @@ static inline size_t scan(const char *text, size_t size, decimal *d)
     return (size_t)(at - text);
 }
 
-/* digits 10^exponent, rounded once; false when that takes more than a multiplication. */
-static inline bool convert(uint64_t digits, int64_t exponent, bool single, double *out)
+#ifdef __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 uint128;
+
+/* w 10^e = x 2^(e - shift), with the last bit of x set if there is more behind it. */
+static bool convert_exactly(uint64_t w, int64_t e, bool single, double *out)
+{
+    uint64_t power = 1;
+    int left = (int)(e < 0 ? -e : e), shift = 0;
+
+    for (; left >= 9; left -= 9)
+        power *= 1953125; /* 5^9 */
+    for (; left > 0; left--)
+        power *= 5;
+    uint128 x = (uint128)w * power;
+    if (e < 0) { /* the dividend's top bit is set, so that the quotient has 64 bits at least */
+        shift = 64 + __builtin_clzll(w);
+        uint128 dividend = (uint128)w << shift;
+        x = dividend / power;
+        x |= x * power != dividend;
+    }
+    *out = ldexp(single ? (double)(float)x : (double)x, (int)e - shift);
+    return true;
+}
+#else
+static bool convert_exactly(uint64_t w, int64_t e, bool single, double *out)
+{
+    (void)w, (void)e, (void)single, (void)out;
+    return false;
+}
+#endif
+
+/* w 10^e rounded once; false when that is left to strtod. */
+static inline bool convert(uint64_t w, int64_t e, bool single, double *out)
 {
     static const double powers_of_10[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                            1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
-    double x = (double)digits;
     uint64_t bits;
 
-    if (digits > UINT64_C(1) << 53 || exponent < -22 || exponent > 22)
-        return false;
-    *out = exponent < 0 ? x / powers_of_10[-exponent] : x * powers_of_10[exponent];
-    memcpy(&bits, out, sizeof bits);
-    return !single || (bits & 0x1FFFFFFF) != 0x10000000; /* halfway between floats; 1e-22 is no subnormal one */
+    if (w <= UINT64_C(1) << 53 && e >= -22 && e <= 22) {
+        *out = e < 0 ? (double)w / powers_of_10[-e] : (double)w * powers_of_10[e];
+        memcpy(&bits, out, sizeof bits);
+        if (!single || (bits & 0x1FFFFFFF) != 0x10000000) /* not halfway between floats; 1e-22 is no subnormal one */
+            return true;
+    }
+    return w > 0 && e >= -27 && e <= 27 && convert_exactly(w, e, single, out);
 }
 
 /* A number halfway between two doubles has at most 767 significant digits. Of a longer text it matters only whether
@@ -111,11 +143,16 @@ static double convert_text(const char *text, size_t size, bool single)
     }
     if (i < size)
         read_exponent(text + i + 1, size - i - 1, &power);
-    snprintf(plain + count, sizeof plain - count, "%se%lld",
-             rest         ? "1"
-             : count == 0 ? "0"
-                          : "",
-             (long long)(exponent + power - rest));
+    exponent += power - rest;
+    bool down = exponent < 0;
+    exponent = down ? -exponent : exponent;
+    if (rest || count == 0)
+        plain[count++] = rest ? '1' : '0';
+    plain[count++] = 'e';
+    plain[count++] = down ? '-' : '+';
+    for (int unit = 10000; unit > 0; unit /= 10) /* 5 digits are far out of range for 800 in front */
+        plain[count++] = (char)('0' + (exponent < 99999 ? exponent : 99999) / unit % 10);
+    plain[count] = '\0';
     return single ? (double)strtof(plain, NULL) : strtod(plain, NULL);
 }
 
@@ -134,75 +171,16 @@ size_t leat_decimal_parse(const char *text, size_t size, bool single, double *ou
     return length;
 }
 
-/* ---- to text ----------------------------------------------------------------------------------------------------- */
-
-/* x > 0 with that many digits, as text, and the exponent of the first; whether they read back as x. */
-static bool print_digits(double x, bool single, int count, char digits[20], int *exponent)
+double leat_decimal_nearest(uint64_t digits, int64_t exponent, bool single)
 {
-    char text[48], *c = text;
-    uint64_t value = 0;
-    double back;
-    int n = 0;
+    char text[48];
+    double x;
 
-    snprintf(text, sizeof text, "%.*e", count - 1, x);
-    for (; *c != 'e'; c++) {
-        if (is_digit(*c)) { /* the point is the locale's */
-            digits[n++] = *c;
-            value = 10 * value + (uint64_t)(*c - '0');
-        }
+    if (!convert(digits, exponent, single, &x)) {
+        int length = snprintf(text, sizeof text, "%llue%lld", (unsigned long long)digits, (long long)exponent);
+        x = convert_text(text, (size_t)length, single);
     }
-    digits[n] = '\0';
-    *exponent = atoi(c + 1);
-    if (!convert(value, *exponent - count + 1, single, &back)) {
-        snprintf(text, sizeof text, "%se%d", digits, *exponent - count + 1);
-        back = single ? (double)strtof(text, NULL) : strtod(text, NULL);
-    }
-    return (single ? (double)(float)back : back) == x;
-}
-
-/* Plain from 1e-5 to 1e17, in between with `point` at least one digit behind a point; else with an exponent. */
-static int put_number(char *at, const char *digits, int count, int exponent, bool point)
-{
-    int whole = exponent + 1; /* digits before the point */
-
-    if (exponent < -5 || exponent > 16)
-        return sprintf(at, "%.1s%s%se%+03d", digits, count > 1 ? "." : "", digits + 1, exponent);
-    if (whole <= 0)
-        return sprintf(at, "0.%.*s%s", -whole, "0000", digits);
-    if (count > whole)
-        return sprintf(at, "%.*s.%s", whole, digits, digits + whole);
-    return sprintf(at, "%s%.*s%s", digits, whole - count, "0000000000000000", point ? ".0" : "");
-}
-
-/* The fewest digits that read back, without zeros at their end. All that 15 digits can say (6 of a float) reads back to
- * the same digits, so that the search begins there; at one digit for subnormal numbers, which have less precision. */
-static size_t print(double x, bool single, bool point, char text[LEAT_DECIMAL_TEXT])
-{
-    double size = fabs(x);
-    int count = size < (single ? (double)FLT_MIN : DBL_MIN) ? 1 : single ? FLT_DIG : DBL_DIG, exponent;
-    char digits[20];
-
-    while (!print_digits(size, single, count, digits, &exponent))
-        count++;
-    while (count > 1 && digits[count - 1] == '0')
-        digits[--count] = '\0';
-    strcpy(text, "-");
-    return (size_t)(signbit(x) ? 1 + put_number(text + 1, digits, count, exponent, point)
-                               : put_number(text, digits, count, exponent, point));
-}
-
-size_t leat_decimal_print(double x, char text[LEAT_DECIMAL_TEXT])
-{
-    return print(x, false, true, text);
-}
-
-size_t leat_decimal_print_plain(double x, bool single, char text[LEAT_DECIMAL_TEXT])
-{
-    if (!isfinite(x)) {
-        strcpy(text, isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
-        return strlen(text);
-    }
-    return print(x, single, false, text);
+    return single ? (double)(float)x : x;
 }
 
 double leat_decimal_read(const char *text, size_t size)

@@ -12,6 +12,9 @@ double leat_decimal_read(const char *text, size_t size);
  * float, rounded from the decimal, not by way of double. */
 size_t leat_decimal_parse(const char *text, size_t size, bool single, double *out);
 
+/* digits * 10^exponent as the nearest double, or as the nearest float when `single`. */
+double leat_decimal_nearest(uint64_t digits, int64_t exponent, bool single);
+
 /* The shortest decimal that reads back as the same double, always with a point or an exponent ("2.0", "1e-07").
  * `x` is finite. Returns the length; `text` ends in a zero byte. */
 #define LEAT_DECIMAL_TEXT 32

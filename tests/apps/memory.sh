@@ -1,42 +1,68 @@
-#!/bin/bash
-# memory.sh <leat> <failing_malloc.so>: every single allocation of a command fails once. Either the command says so and
-# exits with 1, or what it writes is what it writes otherwise, to the byte.
-set -u
-leat=$(realpath "$1") failing=$(realpath -e "$2") || exit 1
-temp=$(mktemp -d) && trap 'rm -rf "$temp"' EXIT
-cd "$temp" || exit 1
-failures=0
+#!/bin/sh
+# leat out of memory: whichever call of malloc fails, a command fails with one line, or what it writes is what it writes
+# with memory enough. Damaged names of columns are refused too. Usage: memory.sh PROGRAM, one of failing_malloc.c.
+. "$(dirname "$0")/program.sh"
 
-printf 'a,b,c\n1,2,0.5\n2,1,0.1\n3,5,0.7\n4,3,0.2\n0,1,0.9\n' >d.csv
-printf 'c,b,a\n0.5,2,1\n0.1,1,2\n' >turned.csv
-"$leat" fit d.csv -o m.leat --epochs 1 --hidden 4 --couplings 2 --quiet || exit 1
-
-every_allocation() { # name, command... that writes to standard output
-    local name=$1 n code runs=0 wrong=0
-    shift
-    "$@" >expected 2>usual || { echo "FAIL $name: it fails undisturbed"; failures=$((failures + 1)); return; }
-    for ((n = 1; n < 2000; n++)); do
-        FAIL_AT=$n LD_PRELOAD=$failing "$@" >got 2>said
-        code=$?
-        runs=$n
-        if [ $code -eq 0 ]; then
-            cmp -s expected got || { wrong=$((wrong + 1)); echo "     allocation $n: exit 0, and other output"; }
-            cmp -s usual said && break # as undisturbed: so many allocations there are not
-        elif [ $code -ne 1 ] || [ ! -s said ]; then
-            wrong=$((wrong + 1))
-            echo "     allocation $n: exit $code, $(head -c 200 said)"
-        fi
+# starved ARGUMENTS...: in turn without its 1st, 2nd, ... allocation; the command may write into `made`
+starved() {
+    n=0
+    rm -rf made*
+    run 0 "$@"
+    cp out wanted
+    for f in made*; do
+        [ ! -e "$f" ] || cp "$f" "wanted-$f"
     done
-    if [ $wrong -eq 0 ] && [ $runs -gt 5 ]; then
-        echo "ok   $name: $runs allocations"
-    else
-        echo "FAIL $name: $wrong of $runs allocations"
-        failures=$((failures + 1))
-    fi
+    while n=$((n + 1)); do
+        rm -rf made*
+        LEAT_FAIL_AT=$n "$program" "$@" >out 2>err </dev/null 9>mark
+        got=$?
+        [ -s mark ] || break
+        case $got in
+        0)
+            cmp -s out wanted || fail "$*: other output without allocation $n, and exit 0"
+            for f in made*; do
+                [ ! -e "$f" ] || cmp -s "$f" "wanted-$f" || fail "$*: another $f without allocation $n, and exit 0"
+            done
+            ;;
+        1)
+            [ "$(grep -vc 'taken for granted' err)" -eq 1 ] || fail "$*: not one line without allocation $n"
+            for f in made*; do
+                [ ! -e "$f" ] || fail "$*: $f is written without allocation $n, and exit 1"
+            done
+            ;;
+        *) fail "$*: exit $got without allocation $n" ;;
+        esac
+    done
+    [ $n -gt 5 ] || fail "$*: only $n allocations"
 }
 
-every_allocation sample "$leat" sample m.leat -n 3
-every_allocation score "$leat" score m.leat turned.csv
-every_allocation encode "$leat" encode m.leat turned.csv
-every_allocation inspect "$leat" inspect m.leat
-[ "$failures" -eq 0 ]
+awk -v OFS=, 'BEGIN { srand(2); print "u,v,w"; for (i = 0; i < 200; i++) print rand(), rand() + rand(), rand() }' >d.csv
+awk -F, '{ print $3, $1, $2 }' OFS=, d.csv >turned.csv
+quick='--epochs 1 --couplings 2 --hidden 4 --quiet --threads 1'
+run 0 fit d.csv -o m.leat $quick
+run 0 fit d.csv -o given.leat --context w $quick
+run 0 fit d.csv -o two.leat --columns u,v $quick
+for m in m given two; do [ -s $m.leat ] || fail "no $m.leat"; done
+
+starved score m.leat turned.csv --threads 1
+starved score given.leat turned.csv -o made.csv --threads 1
+starved sample m.leat -n 20 --threads 1
+starved sample given.leat --context turned.csv -o made.csv --threads 1
+starved encode m.leat turned.csv -o made.csv --threads 1
+starved inspect m.leat --threads 1
+starved inspect m.leat --json --threads 1
+starved plot m.leat turned.csv -o made.svg --samples 50 --threads 1
+starved plot two.leat -o made.svg --samples 50 --threads 1
+
+# ---- names that are damaged are not names that are absent ----
+names='"columns":"\[\\"u\\",\\"v\\",\\"w\\"'
+for damage in '"columns":"{\\"u\\",\\"v\\",\\"w\\"' '"columns":"[\\"uvvvvvv\\",\\"w\\"' '"columns":"[\\"u\\",12345,\\"w\\"'; do
+    LC_ALL=C sed "1s/$names/$damage/" m.leat >damaged.leat
+    cmp -s m.leat damaged.leat && fail "$damage damages nothing"
+    run 1 score damaged.leat turned.csv
+    grep -q 'damaged.leat: .*columns' err || fail "the refusal does not say what is damaged"
+    [ ! -s out ] || fail "scores under damaged names"
+done
+
+[ $failures -eq 0 ] && echo "leat bears hunger"
+exit $((failures > 0))
