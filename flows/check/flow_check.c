@@ -26,8 +26,9 @@ void leat_check_complain(leat_check *c, const char *format, ...)
     if (c->part) {
         char path[150];
         leat_scope_path(&c->part->scope, path, sizeof path);
-        bool said = path[0] && strncmp(text, path, strlen(path)) == 0;
-        snprintf(place, sizeof place, said ? "" : "%s (%.40s)", path, c->part->type->name);
+        place[0] = '\0';
+        if (!path[0] || strncmp(text, path, strlen(path)) != 0)
+            snprintf(place, sizeof place, "%s (%.40s)", path, c->part->type->name);
     }
     snprintf(r->reason, sizeof r->reason, "%s%s%s", place, place[0] ? ": " : "", text);
 }
