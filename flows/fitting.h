@@ -63,7 +63,7 @@ typedef struct leat_fit_opts {
     leat_optim *optim;   /* an optimiser of your own, instead of these three */
     /* What is made small, in place of the mean negative log-likelihood of the batch: a variable with one element. For a
      * bound, a regulariser, or a target that has no data, such as reverse KL: then `data` is empty (x is absent), and an
-     * epoch is `steps` steps of `batch` draws. Validation is by log-likelihood in any case. */
+     * epoch is `steps` steps. Validation is by log-likelihood in any case. */
     leat_var (*loss)(void *user, leat_flow *flow, leat_tape *t, leat_var x, leat_var context);
     int64_t steps;
     const leat_schedule *schedule; /* of steps, counted from 0; borrowed; NULL: constant */
