@@ -84,8 +84,10 @@ leat_shape leat_row_of(leat_var x);
 /* The shape of a row after the transform, in place of that before; false if it does not fit. */
 bool leat_transform_row(const leat_transform *t, leat_shape *row);
 
-/* Which of a row's `numbers` have been changed, after the transform has run forward; see trace_moved. */
+/* Which of a row's `numbers` have been changed, after the transform has run forward; see trace_moved. The second is that
+ * of transforms that change and reorder nothing. */
 void leat_transform_trace(const leat_transform *t, int64_t numbers, bool *moved);
+void leat_trace_nothing(const leat_transform *t, int64_t numbers, bool *moved);
 
 /* ---- masks: nobody else reads their arrays ------------------------------------------------------------------------ */
 
@@ -108,7 +110,7 @@ void leat_mask_trace(const leat_mask *mask, int64_t numbers, bool *moved);
 /* The features of a transform that is read: its "dim", or the flow's in files that tell none; -1 and a status. */
 int64_t leat_read_dim(leat_part_reader *r, const leat_json *v);
 
-/* The part's own tensor, of so many features (0: any shape); NULL and a status. */
+/* The part's own tensor [features]; NULL and a status. */
 const leat_tensor *leat_read_tensor(leat_part_reader *r, const char *name, int64_t features);
 
 /* The transform that a description tells, named as said in what is read; NULL and a status. */

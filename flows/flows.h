@@ -137,6 +137,8 @@ typedef struct leat_transform_type {
     int64_t (*numbers_per_row)(const leat_transform *t, bool inverse);
     /* Whether the log-determinant is a bound on the true one, in the mean; NULL: it is exact. */
     bool (*is_bound)(const leat_transform *t);
+    /* The one transform that this one wraps: of it is taken what the three before leave out. NULL: it wraps none. */
+    leat_transform *(*inner)(const leat_transform *t);
     /* Makes the shape of a row (without the batch axis) that of a row after `forward`; false if it does not fit. NULL: it
      * stays. */
     bool (*out_row)(const leat_transform *t, leat_shape *row);

@@ -89,13 +89,13 @@ static void place_rows(job *j, int64_t begin, int64_t rows)
     leat_tape_set_row_starts(j->tape, rows, j->starts);
 }
 
-/* Room for the places of random numbers, if any are taken; false if there is none. */
-static bool chance_fits(job *j, leat_arena *scratch)
+/* Room for the places of random numbers, if any are taken: `few`, or memory; false if there is none. */
+static bool chance_fits(job *j, uint64_t few[FIRST_ROWS], leat_arena *scratch)
 {
     bool given = !is_none(&j->in);
     if (!j->flow || (given && (j->in.shape.rank != 2 || !leat_flow_numbers_per_row(j->flow, j->inverse))))
         return true;
-    j->starts = leat_arena_alloc(scratch, MOST_ROWS * sizeof *j->starts);
+    j->starts = j->n <= FIRST_ROWS ? few : leat_arena_alloc(scratch, MOST_ROWS * sizeof *j->starts);
     if (!j->starts)
         leat_tape_fail(j->tape, LEAT_ENOMEM, "out of memory for the places of random numbers");
     return j->starts != NULL;
@@ -117,10 +117,11 @@ static leat_code run_job(job *j, chunk_fn *fn)
     bool recording = leat_tape_set_recording(t, false), training = leat_tape_set_training(t, false);
     leat_rng was = *leat_tape_rng(t);
     int64_t done = 0, rows = 0;
+    uint64_t few[FIRST_ROWS];
     leat_arena scratch;
     leat_arena_init(&scratch, t->step.allocator);
     leat_tape_reset(t);
-    if (context_has_every_row(j) && chance_fits(j, &scratch)) {
+    if (context_has_every_row(j) && chance_fits(j, few, &scratch)) {
         size_t peak = t->step.peak;
         do { /* once for no rows too: a failed model must be told */
             rows = next_rows(j, rows, done);

@@ -13,7 +13,6 @@
 struct leat_part_writer {
     leat_json_writer json;
     leat_status status; /* what could not be described */
-    const void *own;    /* the caller's parts, for flows */
 };
 
 /* The part's value. A part whose type has no `write` fails the writer with its path and type. */
@@ -26,7 +25,7 @@ struct leat_part_reader {
     leat_model *model;
     const leat_safetensors *file; /* for parts that take their form from their buffers */
     const char *source;           /* the file's name, for messages */
-    char place[128];              /* in the model: "layers.3" */
+    char place[512];              /* in the model: "layers.3" */
     leat_status *status;
     int64_t features;                         /* of the flow, for transforms of files that do not tell their own */
     const void *own;                          /* the caller's parts, for flows */

@@ -20,8 +20,8 @@ leat_code app_draw(app_trained *m, const app_drawing *d);
 leat_code app_draw_plane(app_trained *m, const app_drawing *d, leat_tensor samples);
 leat_code app_draw_corner(app_trained *m, const app_drawing *d, leat_tensor samples);
 
-/* The range that holds all but a share of the numbers in a column of each table (data may be NULL), and some room. Out of memory is told
- * by the status. */
+/* The range that holds all but a share of the numbers in a column of each table (data may be NULL), and some room. Out
+ * of memory is told by the status. */
 app_range app_range_of(app_trained *m, const leat_tensor *tables, int count, int64_t column, double left_out);
 
 #endif

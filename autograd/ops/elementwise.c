@@ -1,8 +1,8 @@
 /*
  * The elementwise ops: those of tensor/kernels/elementwise.h, and where.
  *
- * An op's place in its table is its kernel's number. Everything is cut into runs for the kernels. Two inputs broadcast; their gradients are written at the
- * output's shape, and leat sums them down.
+ * An op's place in its table is its kernel's number. Everything is cut into runs for the kernels. Two inputs broadcast;
+ * their gradients are written at the output's shape, and leat sums them down.
  */
 #include "ops.h"
 

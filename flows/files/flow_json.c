@@ -176,8 +176,8 @@ int64_t leat_read_dim(leat_part_reader *r, const leat_json *v)
 
 const leat_tensor *leat_read_tensor(leat_part_reader *r, const char *name, int64_t features)
 {
-    char path[200];
-    snprintf(path, sizeof path, "%s.%s", r->place, name);
+    char path[sizeof r->place + 40];
+    snprintf(path, sizeof path, "%s.%.32s", r->place, name);
     const leat_tensor *t = leat_safetensors_find(r->file, path);
     if (!t)
         return leat_part_fail(r, LEAT_EFORMAT, "there is no tensor '%s'", path);

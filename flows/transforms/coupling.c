@@ -7,10 +7,47 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct coupling {
+/* A transform with a mask of its own, which a file may set. */
+typedef struct masked {
     leat_transform transform;
     leat_mask mask;
-    leat_buffer *mask_buffer;
+    leat_buffer *buffer;
+} masked;
+
+static void *masked_new(leat_model *m, const leat_transform_type *type, const leat_mask *mask, size_t size)
+{
+    masked *t = leat_module_new(m, &type->module, size);
+    if (!t)
+        return NULL;
+    t->mask = leat_mask_copy(mask);
+    t->buffer = leat_mask_buffer(&t->mask, &t->transform.module);
+    return t;
+}
+
+static leat_code masked_loaded(leat_module *m, leat_status *s)
+{
+    masked *t = (masked *)m;
+    return leat_mask_set(&t->mask, t->buffer->value.data, s);
+}
+
+static void masked_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
+{
+    leat_mask_trace(&((const masked *)t)->mask, numbers, moved);
+}
+
+static bool read_mask(leat_part_reader *r, const leat_json *v, leat_mask *mask)
+{
+    int64_t dim = leat_read_dim(r, v);
+    const leat_tensor *values = dim > 0 ? leat_read_tensor(r, "mask", dim) : NULL;
+    if (values)
+        *mask = leat_mask_of(r->model, dim, values->data);
+    return values != NULL;
+}
+
+/* ---- with a bijector --------------------------------------------------------------------------------------------- */
+
+typedef struct coupling {
+    masked masked;
     const leat_elementwise *e;
     int groups;
     bool one_net; /* nets[0] gives all groups, one after the other */
@@ -22,10 +59,10 @@ static bool condition(coupling *c, leat_var kept, leat_var context, leat_var the
 {
     context = leat_context_at(context, kept);
     if (c->one_net)
-        return leat_elementwise_theta(c->e, leat_forward_with(c->nets[0], kept, context), c->mask.moved, theta);
+        return leat_elementwise_theta(c->e, leat_forward_with(c->nets[0], kept, context), c->masked.mask.moved, theta);
     for (int g = 0; g < c->groups; g++) {
         leat_var out = leat_forward_with(c->nets[g], kept, context);
-        if (!leat_elementwise_group(c->e, g, out, c->mask.moved, &theta[g]))
+        if (!leat_elementwise_group(c->e, g, out, c->masked.mask.moved, &theta[g]))
             return false;
     }
     return true;
@@ -35,13 +72,13 @@ static leat_pair coupling_run(leat_transform *t, leat_var x, const leat_flow_cal
 {
     coupling *c = (coupling *)t;
     leat_var theta[LEAT_MAX_GROUPS];
-    if (!leat_check_features(x, c->mask.dim, "a coupling"))
+    if (!leat_check_features(x, c->masked.mask.dim, "a coupling"))
         return leat_failed_pair(x);
-    leat_var kept = leat_mask_kept(&c->mask, x), moved = leat_mask_moved(&c->mask, x);
+    leat_var kept = leat_mask_kept(&c->masked.mask, x), moved = leat_mask_moved(&c->masked.mask, x);
     if (!condition(c, kept, call->context, theta))
         return leat_failed_pair(x);
     leat_pair out = leat_elementwise_run(c->e, moved, theta, inverse);
-    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), out.logdet };
+    return (leat_pair){ leat_mask_merge(&c->masked.mask, x, out.y), out.logdet };
 }
 
 static leat_inverse_kind coupling_inverse_kind(const leat_transform *t)
@@ -54,10 +91,10 @@ static bool move_back(const coupling *c, leat_var x, const leat_var *theta, bool
 {
     leat_tape_mark mark = leat_tape_save(x.tape);
     bool recording = leat_tape_set_recording(x.tape, false);
-    leat_var at = leat_elementwise_run(c->e, leat_mask_moved(&c->mask, x), theta, !inverse).y;
+    leat_var at = leat_elementwise_run(c->e, leat_mask_moved(&c->masked.mask, x), theta, !inverse).y;
     bool ok = leat_tape_code(x.tape) == LEAT_OK;
     if (ok)
-        leat_mask_put(&c->mask, leat_value(x), leat_value(at).data);
+        leat_mask_put(&c->masked.mask, leat_value(x), leat_value(at).data);
     leat_tape_keep(x.tape, mark, 0, NULL);
     leat_tape_set_recording(x.tape, recording);
     return ok;
@@ -68,41 +105,27 @@ static leat_pair coupling_rebuild(leat_transform *t, leat_var x, const leat_flow
 {
     coupling *c = (coupling *)t;
     leat_var theta[LEAT_MAX_GROUPS];
-    if (!leat_check_features(x, c->mask.dim, "a coupling") ||
-        !condition(c, leat_mask_kept(&c->mask, x), call->context, theta) || !move_back(c, x, theta, inverse))
+    if (!leat_check_features(x, c->masked.mask.dim, "a coupling") ||
+        !condition(c, leat_mask_kept(&c->masked.mask, x), call->context, theta) || !move_back(c, x, theta, inverse))
         return leat_failed_pair(x);
-    leat_pair out = leat_elementwise_run(c->e, leat_mask_moved(&c->mask, x), theta, inverse);
-    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), out.logdet };
-}
-
-static leat_code coupling_loaded(leat_module *m, leat_status *s)
-{
-    coupling *c = (coupling *)m;
-    return leat_mask_set(&c->mask, c->mask_buffer->value.data, s);
+    leat_pair out = leat_elementwise_run(c->e, leat_mask_moved(&c->masked.mask, x), theta, inverse);
+    return (leat_pair){ leat_mask_merge(&c->masked.mask, x, out.y), out.logdet };
 }
 
 static void coupling_describe(const leat_module *m, char *text, size_t size)
 {
     const coupling *c = (const coupling *)m;
-    snprintf(text, size, "%s, keeps %lld, moves %lld", c->e->name, (long long)c->mask.kept, (long long)c->mask.moved);
+    snprintf(text, size, "%s, keeps %lld, moves %lld", c->e->name, (long long)c->masked.mask.kept,
+             (long long)c->masked.mask.moved);
 }
 
 static void coupling_write(const leat_module *m, leat_part_writer *w)
 {
     const coupling *c = (const coupling *)m;
-    leat_part_put_int(w, "dim", c->mask.dim);
+    leat_part_put_int(w, "dim", c->masked.mask.dim);
     leat_elementwise_write(w, m, c->e);
     for (int g = 0; g < (c->one_net ? 1 : c->groups); g++)
         leat_part_put_module(w, c->nets[g]->scope.name, c->nets[g]);
-}
-
-static bool read_mask(leat_part_reader *r, const leat_json *v, leat_mask *mask)
-{
-    int64_t dim = leat_read_dim(r, v);
-    const leat_tensor *values = dim > 0 ? leat_read_tensor(r, "mask", dim) : NULL;
-    if (values)
-        *mask = leat_mask_of(r->model, dim, values->data);
-    return values != NULL;
 }
 
 static leat_module *coupling_read(leat_part_reader *r, const leat_json *v)
@@ -126,24 +149,19 @@ static leat_module *coupling_read(leat_part_reader *r, const leat_json *v)
     return (leat_module *)leat_coupling_nets(r->model, mask, e, nets);
 }
 
-static void coupling_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
-{
-    leat_mask_trace(&((const coupling *)t)->mask, numbers, moved);
-}
-
 static const leat_mask *coupling_mask(const leat_transform *t)
 {
-    return &((const coupling *)t)->mask;
+    return &((const coupling *)t)->masked.mask;
 }
 
 const leat_transform_type leat_coupling_type = {
     .module = { .name = "coupling",
-                .loaded = coupling_loaded,
+                .loaded = masked_loaded,
                 .describe = coupling_describe,
                 .write = coupling_write,
                 .read = coupling_read },
     .run = coupling_run,
-    .trace_moved = coupling_trace_moved,
+    .trace_moved = masked_trace_moved,
     .mask = coupling_mask,
     .inverse_kind = coupling_inverse_kind,
     .rebuild = coupling_rebuild,
@@ -151,11 +169,9 @@ const leat_transform_type leat_coupling_type = {
 
 static coupling *coupling_new(leat_model *m, const leat_mask *mask, const leat_elementwise *e, bool one_net)
 {
-    coupling *c = leat_module_new(m, &leat_coupling_type.module, sizeof *c);
+    coupling *c = masked_new(m, &leat_coupling_type, mask, sizeof *c);
     if (!c)
         return NULL;
-    c->mask = leat_mask_copy(mask);
-    c->mask_buffer = leat_mask_buffer(&c->mask, &c->transform.module);
     c->e = e;
     c->one_net = one_net;
     while (c->groups < LEAT_MAX_GROUPS && e->theta[c->groups].name)
@@ -169,8 +185,8 @@ leat_transform *leat_coupling(leat_model *m, leat_mask mask, const leat_elementw
     if (!c)
         return NULL;
     c->nets[0] = net;
-    leat_attach(&c->transform.module, net, "net");
-    return &c->transform;
+    leat_attach(&c->masked.transform.module, net, "net");
+    return &c->masked.transform;
 }
 
 leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, const leat_elementwise *e, leat_module *const *nets)
@@ -180,45 +196,37 @@ leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, const leat_ele
         return NULL;
     for (int g = 0; g < c->groups; g++) {
         c->nets[g] = nets[g];
-        leat_attach(&c->transform.module, nets[g], "%snet", e->theta[g].name);
+        leat_attach(&c->masked.transform.module, nets[g], "%snet", e->theta[g].name);
     }
-    return &c->transform;
+    return &c->masked.transform;
 }
 
 /* ---- with a transform in the bijector's place -------------------------------------------------------------------- */
 
 typedef struct conditional {
-    leat_transform transform;
-    leat_mask mask;
-    leat_buffer *mask_buffer;
+    masked masked;
     leat_transform *inner;
 } conditional;
 
 static leat_pair conditional_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     conditional *c = (conditional *)t;
-    if (!leat_check_features(x, c->mask.dim, "a coupling"))
+    if (!leat_check_features(x, c->masked.mask.dim, "a coupling"))
         return leat_failed_pair(x);
-    leat_var given = leat_mask_kept(&c->mask, x), context = leat_context_at(call->context, x);
+    leat_var given = leat_mask_kept(&c->masked.mask, x), context = leat_context_at(call->context, x);
     if (!leat_is_absent(context))
         given = leat_concat(2, (leat_var[]){ given, context }, -1);
     leat_flow_call inner = { .context = given };
-    leat_pair out = leat_transform_run(c->inner, leat_mask_moved(&c->mask, x), &inner, inverse);
+    leat_pair out = leat_transform_run(c->inner, leat_mask_moved(&c->masked.mask, x), &inner, inverse);
     if (leat_tape_code(x.tape))
         return leat_failed_pair(x);
-    return (leat_pair){ leat_mask_merge(&c->mask, x, out.y), out.logdet };
-}
-
-static leat_code conditional_loaded(leat_module *m, leat_status *s)
-{
-    conditional *c = (conditional *)m;
-    return leat_mask_set(&c->mask, c->mask_buffer->value.data, s);
+    return (leat_pair){ leat_mask_merge(&c->masked.mask, x, out.y), out.logdet };
 }
 
 static void conditional_write(const leat_module *m, leat_part_writer *w)
 {
     const conditional *c = (const conditional *)m;
-    leat_part_put_int(w, "dim", c->mask.dim);
+    leat_part_put_int(w, "dim", c->masked.mask.dim);
     leat_part_put_module(w, "inner", &c->inner->module);
 }
 
@@ -231,46 +239,24 @@ static leat_module *conditional_read(leat_part_reader *r, const leat_json *v)
     return inner ? (leat_module *)leat_coupling_transform(r->model, mask, inner) : NULL;
 }
 
-static void conditional_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
+static leat_transform *conditional_inner(const leat_transform *t)
 {
-    leat_mask_trace(&((const conditional *)t)->mask, numbers, moved);
-}
-
-static leat_inverse_kind conditional_inverse_kind(const leat_transform *t)
-{
-    return leat_kind_of(((const conditional *)t)->inner);
-}
-
-static int64_t conditional_numbers_per_row(const leat_transform *t, bool inverse)
-{
-    return leat_transform_numbers(((const conditional *)t)->inner, inverse);
-}
-
-static bool conditional_is_bound(const leat_transform *t)
-{
-    return leat_transform_is_bound(((const conditional *)t)->inner);
+    return ((const conditional *)t)->inner;
 }
 
 const leat_transform_type leat_conditional_type = {
-    .module = { .name = "conditional",
-                .loaded = conditional_loaded,
-                .write = conditional_write,
-                .read = conditional_read },
+    .module = { .name = "conditional", .loaded = masked_loaded, .write = conditional_write, .read = conditional_read },
     .run = conditional_run,
-    .trace_moved = conditional_trace_moved,
-    .inverse_kind = conditional_inverse_kind,
-    .numbers_per_row = conditional_numbers_per_row,
-    .is_bound = conditional_is_bound,
+    .trace_moved = masked_trace_moved,
+    .inner = conditional_inner,
 };
 
 leat_transform *leat_coupling_transform(leat_model *m, leat_mask mask, leat_transform *inner)
 {
-    conditional *c = leat_module_new(m, &leat_conditional_type.module, sizeof *c);
+    conditional *c = masked_new(m, &leat_conditional_type, &mask, sizeof *c);
     if (!c)
         return NULL;
-    c->mask = leat_mask_copy(&mask);
-    c->mask_buffer = leat_mask_buffer(&c->mask, &c->transform.module);
     c->inner = inner;
-    leat_attach(&c->transform.module, inner ? &inner->module : NULL, "inner");
-    return inner ? &c->transform : NULL;
+    leat_attach(&c->masked.transform.module, inner ? &inner->module : NULL, "inner");
+    return inner ? &c->masked.transform : NULL;
 }

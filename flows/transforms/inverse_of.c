@@ -11,19 +11,14 @@ static leat_pair inverse_of_run(leat_transform *t, leat_var x, const leat_flow_c
     return leat_transform_run(((const inverse_of *)t)->of, x, call, !inverse);
 }
 
-static leat_inverse_kind inverse_of_kind(const leat_transform *t)
+static leat_transform *inverse_of_inner(const leat_transform *t)
 {
-    return leat_kind_of(((const inverse_of *)t)->of);
+    return ((const inverse_of *)t)->of;
 }
 
 static int64_t inverse_of_numbers(const leat_transform *t, bool inverse)
 {
     return leat_transform_numbers(((const inverse_of *)t)->of, !inverse);
-}
-
-static bool inverse_of_is_bound(const leat_transform *t)
-{
-    return leat_transform_is_bound(((const inverse_of *)t)->of);
 }
 
 static void inverse_of_write(const leat_module *m, leat_part_writer *w)
@@ -41,9 +36,8 @@ static leat_module *inverse_of_read(leat_part_reader *r, const leat_json *v)
 const leat_transform_type leat_inverse_of_type = {
     .module = { .name = "inverse_of", .write = inverse_of_write, .read = inverse_of_read },
     .run = inverse_of_run,
-    .inverse_kind = inverse_of_kind,
+    .inner = inverse_of_inner,
     .numbers_per_row = inverse_of_numbers,
-    .is_bound = inverse_of_is_bound,
 };
 
 leat_transform *leat_inverse_of(leat_model *m, leat_transform *of)

@@ -37,12 +37,6 @@ static leat_code standardizer_loaded(leat_module *m, leat_status *status)
     return LEAT_OK;
 }
 
-/* Features that only change their units do not count as moved. */
-static void standardizer_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
-{
-    (void)t, (void)numbers, (void)moved;
-}
-
 static void standardizer_write(const leat_module *m, leat_part_writer *w)
 {
     leat_part_put_int(w, "dim", ((const standardizer *)m)->mean->value.shape.size[0]);
@@ -61,7 +55,7 @@ const leat_transform_type leat_standardizer_type = {
                 .write = standardizer_write,
                 .read = standardizer_read },
     .run = standardizer_run,
-    .trace_moved = standardizer_trace_moved,
+    .trace_moved = leat_trace_nothing, /* features that only change their units do not count as moved */
     .inverse_kind = leat_inverse_closed,
 };
 

@@ -132,7 +132,9 @@ leat_pair leat_transform_inverse(leat_transform *t, leat_var z, const leat_flow_
 
 leat_inverse_kind leat_kind_of(const leat_transform *t)
 {
-    return type_of(t)->inverse_kind ? type_of(t)->inverse_kind(t) : LEAT_INVERSE_UNKNOWN;
+    if (type_of(t)->inverse_kind)
+        return type_of(t)->inverse_kind(t);
+    return type_of(t)->inner ? leat_kind_of(type_of(t)->inner(t)) : LEAT_INVERSE_UNKNOWN;
 }
 
 leat_inverse_kind leat_inverse_closed(const leat_transform *t)
@@ -149,12 +151,16 @@ leat_inverse_kind leat_inverse_exact(const leat_transform *t)
 
 int64_t leat_transform_numbers(const leat_transform *t, bool inverse)
 {
-    return type_of(t)->numbers_per_row ? type_of(t)->numbers_per_row(t, inverse) : 0;
+    if (type_of(t)->numbers_per_row)
+        return type_of(t)->numbers_per_row(t, inverse);
+    return type_of(t)->inner ? leat_transform_numbers(type_of(t)->inner(t), inverse) : 0;
 }
 
 bool leat_transform_is_bound(const leat_transform *t)
 {
-    return type_of(t)->is_bound && type_of(t)->is_bound(t);
+    if (type_of(t)->is_bound)
+        return type_of(t)->is_bound(t);
+    return type_of(t)->inner && leat_transform_is_bound(type_of(t)->inner(t));
 }
 
 bool leat_transform_row(const leat_transform *t, leat_shape *row)
@@ -168,6 +174,11 @@ void leat_transform_trace(const leat_transform *t, int64_t numbers, bool *moved)
         type_of(t)->trace_moved(t, numbers, moved);
     else
         memset(moved, true, (size_t)numbers * sizeof *moved);
+}
+
+void leat_trace_nothing(const leat_transform *t, int64_t numbers, bool *moved)
+{
+    (void)t, (void)numbers, (void)moved;
 }
 
 /* ---- for recomputing --------------------------------------------------------------------------------------------- */

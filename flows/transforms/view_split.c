@@ -36,11 +36,6 @@ static leat_pair view_run(leat_transform *t, leat_var x, const leat_flow_call *c
     return (leat_pair){ .y = leat_as_rows(x, inverse ? &v->from : &v->to) };
 }
 
-static void keeps_all(const leat_transform *t, int64_t numbers, bool *moved)
-{
-    (void)t, (void)numbers, (void)moved;
-}
-
 static bool view_out_row(const leat_transform *t, leat_shape *row)
 {
     const view *v = (const view *)t;
@@ -74,7 +69,7 @@ static leat_module *view_read(leat_part_reader *r, const leat_json *v)
 const leat_transform_type leat_view_type = {
     .module = { .name = "view", .describe = view_describe, .write = view_write, .read = view_read },
     .run = view_run,
-    .trace_moved = keeps_all,
+    .trace_moved = leat_trace_nothing,
     .inverse_kind = leat_inverse_exact,
     .out_row = view_out_row,
 };
@@ -178,19 +173,9 @@ static void split_trace_moved(const leat_transform *t, int64_t numbers, bool *mo
     leat_arena_free(&scratch);
 }
 
-static leat_inverse_kind split_inverse_kind(const leat_transform *t)
+static leat_transform *split_inner(const leat_transform *t)
 {
-    return leat_kind_of(((const split *)t)->inner);
-}
-
-static int64_t split_numbers_per_row(const leat_transform *t, bool inverse)
-{
-    return leat_transform_numbers(((const split *)t)->inner, inverse);
-}
-
-static bool split_is_bound(const leat_transform *t)
-{
-    return leat_transform_is_bound(((const split *)t)->inner);
+    return ((const split *)t)->inner;
 }
 
 static bool split_out_row(const leat_transform *t, leat_shape *row)
@@ -231,9 +216,7 @@ const leat_transform_type leat_split_type = {
     .forward = split_forward,
     .inverse = split_inverse,
     .trace_moved = split_trace_moved,
-    .inverse_kind = split_inverse_kind,
-    .numbers_per_row = split_numbers_per_row,
-    .is_bound = split_is_bound,
+    .inner = split_inner,
     .out_row = split_out_row,
 };
 

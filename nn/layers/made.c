@@ -132,7 +132,7 @@ static void made_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_text(w, "activation", leat_activation_name(d->o.activation));
 }
 
-/* Sizes from 1 to 2^31, `most` at most; how many, or -1 and a status. */
+/* Sizes from `low` to 2^31, `most` of them at most; how many there are, or -1 and a status. */
 static int64_t read_list(leat_part_reader *r, const leat_json *v, const char *key, int64_t low, int64_t most,
                          int64_t *out)
 {

@@ -133,14 +133,25 @@ static void norm_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_bool(w, "no_affine", !n->weight);
 }
 
-static leat_module *norm_read(leat_part_reader *r, const leat_json *v)
+typedef leat_module *norm_fn(leat_model *m, int64_t features, const leat_norm_opts *o);
+
+static leat_module *norm_read(leat_part_reader *r, const leat_json *v, norm_fn *build)
 {
     leat_norm_opts o = { .no_affine = leat_part_flag(v, "no_affine") };
     int64_t features = leat_part_size(r, v, "features", 0);
     if (features < 0 || !leat_part_number(r, v, "eps", &o.eps) || !leat_part_number(r, v, "momentum", &o.momentum))
         return NULL;
-    bool batch = leat_part_type(r, v)[0] == 'b';
-    return (batch ? leat_batch_norm : leat_layer_norm)(r->model, features, &o);
+    return build(r->model, features, &o);
+}
+
+static leat_module *layer_norm_read(leat_part_reader *r, const leat_json *v)
+{
+    return norm_read(r, v, leat_layer_norm);
+}
+
+static leat_module *batch_norm_read(leat_part_reader *r, const leat_json *v)
+{
+    return norm_read(r, v, leat_batch_norm);
 }
 
 const leat_module_type leat_layer_norm_type = {
@@ -148,7 +159,7 @@ const leat_module_type leat_layer_norm_type = {
     .forward = layer_norm_forward,
     .describe = norm_describe,
     .write = norm_write,
-    .read = norm_read,
+    .read = layer_norm_read,
 };
 
 const leat_module_type leat_batch_norm_type = {
@@ -157,7 +168,7 @@ const leat_module_type leat_batch_norm_type = {
     .loaded = batch_norm_loaded,
     .describe = norm_describe,
     .write = norm_write,
-    .read = norm_read,
+    .read = batch_norm_read,
 };
 
 static norm *norm_new(leat_model *m, const leat_module_type *type, int64_t features, const leat_norm_opts *o)
