@@ -3,7 +3,8 @@
  *
  * The pool gives out every index once, whatever the sizes, also after its workers have fallen asleep, when it is called
  * from within, and beside another pool. A short training run of NICE ends with the same parameters on 1, 2, 3 and 8
- * threads, and when two models train side by side. One line for each check; the exit code is 0 if all hold.
+ * threads, and when two models train side by side; one model scores on several threads at once, each with a tape of its
+ * own, made beforehand. One line for each check; the exit code is 0 if all hold.
  */
 #include "../flows/flows.h"
 
@@ -187,6 +188,55 @@ static void check_side_by_side(const result *expected, int threads)
     check(started && same(expected, &r[0]) && same(expected, &r[1]), "two models side by side", threads);
 }
 
+/* ---- scoring ----------------------------------------------------------------------------------------------------- */
+
+enum { SCORERS = 4, TIMES = 5 };
+
+typedef struct scorer {
+    leat_flow *flow;
+    leat_tape *tape;
+    bool ok;
+    double scores[TIMES][ROWS];
+} scorer;
+
+static void *score(void *arg)
+{
+    scorer *s = arg;
+    leat_real data[2 * ROWS];
+    make_data(data);
+    s->ok = true;
+    for (int i = 0; i < TIMES; i++)
+        s->ok = s->ok &&
+                leat_flow_score(s->flow, s->tape, (leat_tensor){ data, LEAT_SHAPE(ROWS, 2) }, s->scores[i]) == LEAT_OK;
+    return NULL;
+}
+
+/* The model is sealed and has its tapes before the threads start, which is what makes them only readers of it. `threads`
+ * are those of the pool, for which they vie. */
+static void check_one_model(int threads)
+{
+    static scorer scorers[SCORERS + 1];
+    pthread_t thread[SCORERS];
+    leat_model *model = leat_model_new(&(leat_model_opts){ .seed = 3, .threads = threads });
+    leat_flow *flow =
+        leat_nice_new(model, &(leat_nice_opts){ .dim = 2, .couplings = 4, .hidden = { 64, 64 }, .scale = true });
+    for (int i = 0; i <= SCORERS; i++)
+        scorers[i] = (scorer){ .flow = flow, .tape = leat_model_tape(model, NULL) };
+    int started = 0;
+    bool sealed = leat_model_seal(model) == LEAT_OK;
+    while (started < SCORERS && pthread_create(&thread[started], NULL, score, &scorers[started]) == 0)
+        started++;
+    for (int i = 0; i < started; i++)
+        pthread_join(thread[i], NULL);
+    scorer *alone = &scorers[SCORERS];
+    score(alone);
+    bool equal = sealed && started == SCORERS && alone->ok && alone->scores[0][0] != alone->scores[0][1];
+    for (int i = 0; i < started; i++)
+        equal = equal && scorers[i].ok && memcmp(scorers[i].scores, alone->scores, sizeof alone->scores) == 0;
+    check(equal, "one model scores on several threads", threads);
+    leat_model_free(model);
+}
+
 int main(void)
 {
     static const int threads[] = { 1, 2, 3, 8 };
@@ -201,6 +251,8 @@ int main(void)
         check(same(&first, &r), "the same bits", threads[i]);
     }
     check_side_by_side(&first, 2);
+    check_one_model(1);
+    check_one_model(3);
     printf("%d failures\n", failures);
     return failures != 0;
 }
