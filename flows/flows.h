@@ -361,9 +361,9 @@ LEAT_API leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, in
 /* Every step of the forward chain: steps[k] = (h_{k+1}, log|det J_{k+1}|), leat_flow_length(f) of them. */
 LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair *steps);
 
-/* Any number of rows, some at a time, as many as some megabytes hold, without recording and in evaluation mode; the tape is reset on the way,
- * and keeps its own modes. What a row gives depends on it alone, to the bit, not on the rows beside it. x and z are
- * [n, dim]; a context is [n, features], a row for each row, and (leat_tensor){ 0 } for flows without. Results that are
+/* Any number of rows, as many at a time as some megabytes hold, without recording and in evaluation mode; the tape is
+ * reset on the way, and keeps its own modes and place in its random numbers. What a row gives depends on it alone, to the
+ * bit, not on the rows beside it, chance in the transforms included. x and z are [n, dim]; a context is [n, features], a row for each row, and (leat_tensor){ 0 } for flows without. Results that are
  * not wanted may be NULL.
  *     score   the log-density of every row, in nats
  *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]

@@ -69,7 +69,11 @@ LEAT_API leat_rng leat_model_stream(leat_model *m);
 
 /* A tape with the model's allocator, pool and seed, freed with the model. Options may be NULL; of them allocator, pool
  * and seed are not looked at, and `stream` is counted from 2^33, so that a tape shares no stream with a parameter's
- * start. NULL (and a failed model) when out of memory. */
+ * start. NULL (and a failed model) when out of memory.
+ *
+ * Threads. A model is built, given its tapes and sealed (leat_model_seal) by one thread; after that any number of threads
+ * may score with it at once, each on a tape of its own. Training, loading and making tapes are for one thread while no
+ * other uses the model. The model's pool serves one of them at a time; the others compute on their own thread. */
 LEAT_API leat_tape *leat_model_tape(leat_model *m, const leat_tape_opts *o);
 
 LEAT_API int64_t leat_param_count(const leat_model *m); /* scalars in parameters */

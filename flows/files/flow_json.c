@@ -4,8 +4,8 @@
  *     {"format":2,"dim":2,"context":0,"input":true,"base":"normal",
  *      "layers":[{"type":"coupling","dim":2,"elementwise":"affine","snet":[{"type":"linear","in":1,"out":9},..],..},..]}
  *
- * Parts are written as nn/parts.h has it. What stands in buffers (masks, orders) is not repeated: reading takes it from the
- * tensors of the same file. Format 1 told no "dim" of a transform: it was the flow's.
+ * Parts are written as nn/parts.h has it. What stands in buffers (masks, orders) is not repeated: reading takes it from
+ * the tensors of the same file. Format 1 told no "dim" of a transform: it was the flow's.
  */
 #include "flow_json.h"
 

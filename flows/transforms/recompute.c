@@ -8,8 +8,8 @@
  *     invert    nothing, the transform's inverse gives the input
  *
  * Of transforms that round in their inverse every sixteenth has its input kept whole, so that rounding does not add up
- * over more. The first transform's input is the chain's own, and needs nothing. Backward goes from the last transform to the first:
- * input back, run again, walk back, let go.
+ * over more. The first transform's input is the chain's own, and needs nothing. Backward goes from the last transform to
+ * the first: input back, run again, walk back, let go.
  */
 #include "../flow_impl.h"
 #include "../../autograd/checkpoint.h"
