@@ -69,6 +69,8 @@ static void put_module(leat_visitor *v, leat_module *m)
     if (m->type->describe)
         m->type->describe(m, shapes, sizeof shapes);
     leat_scope_path(&m->scope, path, sizeof path);
+    if (m->parent && !m->scope.name[0])
+        return; /* it adds nothing to names, and so is no part that one could name */
     put_line(s, (const char *[]){ path[0] ? path : "(root)", m->type->name, shapes, count });
 }
 

@@ -312,6 +312,9 @@ Test(chain, names_say_the_way)
     char names[200] = "";
     leat_visit_model(&(leat_visitor){ .user = names, .param = join_name }, m);
     cr_assert_str_eq(names, "layers.1.layers.0.inner.layers.0.log_scale ");
+    const char *summary = leat_summary(m, test_arena());
+    cr_assert_null(strstr(strstr(summary, "(root)") + 1, "(root)"), "%s",
+                   summary); /* the flow's own chain has no name */
     cr_assert_eq(leat_chain_length(outer), 1);
     cr_assert_str_eq(leat_chain_layer(outer, 0)->module.type->name, "split");
     cr_assert_null(leat_chain_layer(outer, 1));
