@@ -53,10 +53,13 @@ typedef struct leat_epoch_report {
 typedef struct leat_fit_opts {
     leat_tensor data;    /* [rows, dim], finite; borrowed */
     leat_tensor context; /* [rows, features] for a conditional flow, likewise; data NULL: none */
-    double validation;   /* the part of the rows that is held out, from 0 to below 1, rounded to whole rows */
-    int64_t epochs;      /* at most; 0 trains nothing */
-    int64_t batch;       /* rows, 0: 256 */
-    int64_t patience;    /* stop after so many epochs without a lower validation loss; 0: never */
+    /* Both in double instead: they go through the flow's standardizer in double, once. `loss` is given them as
+     * leat_real, in the data's own units. */
+    leat_doubles doubles, context_doubles;
+    double validation; /* the part of the rows that is held out, from 0 to below 1, rounded to whole rows */
+    int64_t epochs;    /* at most; 0 trains nothing */
+    int64_t batch;     /* rows, 0: 256 */
+    int64_t patience;  /* stop after so many epochs without a lower validation loss; 0: never */
     leat_fit_optimiser optimiser;
     double lr;           /* 0: the optimiser's default */
     double weight_decay; /* in the optimiser's own way */
@@ -77,6 +80,9 @@ typedef struct leat_fit_opts {
 
 /* Wrong options and data are told by the status, and by every run. NULL: out of memory. */
 LEAT_API leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o);
+
+/* Which rows a fit with these options will hold out, for those who must know before: held[i] of every row. LEAT_ENOMEM. */
+LEAT_API leat_code leat_fit_held(const leat_fit_opts *o, bool *held);
 
 /* How many steps an epoch with these options has, for schedules. */
 LEAT_API int64_t leat_fit_steps(const leat_fit_opts *o);

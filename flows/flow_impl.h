@@ -54,11 +54,27 @@ int64_t leat_transform_numbers(const leat_transform *t, bool inverse);
 int64_t leat_base_numbers(const leat_base *b);
 int64_t leat_flow_numbers_per_row(const leat_flow *f, bool inverse); /* inverse: of a draw */
 
+/* Of a standardizer, or NULL, which changes nothing: marks it as a flow's own, which leat_flow_call.standardized passes
+ * over; its log-determinant of a row; and what it does to rows in double, and back. */
+void leat_standardizer_be_input(leat_transform *t);
+double leat_standardizer_logdet(const leat_transform *t);
+void leat_standardizer_apply(const leat_transform *t, const double *x, int64_t rows, int64_t columns, leat_real *y);
+void leat_standardizer_undo(const leat_transform *t, const leat_real *y, int64_t rows, int64_t columns, double *x);
+
+/* A flow's public functions, with the context in the call, on rows that its standardizers are applied to, or have been
+ * already. */
+leat_pair leat_flow_run(leat_flow *f, leat_var x, const leat_flow_call *call, bool inverse);
+leat_var leat_flow_run_log_prob(leat_flow *f, leat_var x, const leat_flow_call *call);
+leat_var leat_flow_run_sample(leat_flow *f, leat_tape *t, int64_t n, double temperature, const leat_flow_call *call);
+
+/* leat_flow_score_given of rows that have been standardized. */
+leat_code leat_flow_score_units(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out);
+
 /* Puts a standardizer in front. */
 void leat_chain_standardize(leat_chain_parts *c, leat_transform *input);
 
 /* What the parts of the flow see of a context: standardized, if the flow does that. */
-leat_var leat_flow_see_context(const leat_flow *f, leat_var context);
+leat_var leat_flow_see_context(const leat_flow *f, const leat_flow_call *call);
 
 /* A context [batch, features] at every position of x [batch, .., n], another one as it is. */
 leat_var leat_context_at(leat_var context, leat_var x);

@@ -268,6 +268,8 @@ LEAT_API leat_code leat_npy_write(const char *path, const leat_tensor *t, leat_s
 typedef struct leat_safetensors_entry {
     const char *name;
     leat_tensor tensor;
+    double *
+        doubles; /* the same numbers where the file has, or is to have, more of them than leat_real does (F64); or NULL */
 } leat_safetensors_entry;
 
 typedef struct leat_safetensors {
@@ -280,7 +282,7 @@ typedef struct leat_safetensors {
 /* F64, F32, F16, BF16, the integers, and BOOL are read into leat_real. Refused: offsets that overlap, leave holes or do
  * not fit the shape, names that occur twice, rank above 6, a header that is not JSON of the described form. */
 LEAT_API leat_code leat_safetensors_read(const char *path, leat_arena *a, leat_safetensors *out, leat_status *s);
-/* Writes leat_real (F32, or F64 from leat64), data aligned to 64 bytes; all or nothing, like leat_file_write. */
+/* Writes leat_real (F32, or F64 from leat64) or doubles, data aligned to 64 bytes; all or nothing, like leat_file_write. */
 LEAT_API leat_code leat_safetensors_write(const char *path, const leat_safetensors *f, leat_status *s);
 LEAT_API const leat_tensor *leat_safetensors_find(const leat_safetensors *f, const char *name); /* NULL: not there */
 LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const char *key);     /* NULL: not there */
@@ -350,6 +352,15 @@ LEAT_API int64_t leat_table_find(const leat_table *t, const char *name); /* the 
  */
 LEAT_API int64_t leat_table_next(leat_table *t, int64_t most_rows, leat_tensor *block, leat_status *s);
 
+/* Rows of numbers with the precision that files have, [rows, columns]. */
+typedef struct leat_doubles {
+    double *data; /* NULL: none */
+    int64_t rows, columns;
+} leat_doubles;
+
+/* The same as doubles: the nearest ones to what a text says. */
+LEAT_API int64_t leat_table_next_doubles(leat_table *t, int64_t most_rows, leat_doubles *block, leat_status *s);
+
 /* A whole table, [rows, columns], into an arena; there may be no rows. `names`, unless NULL, gets the columns' names, or
  * NULL without a header. */
 LEAT_API leat_code leat_table_read(const char *path, const leat_table_opts *opts, leat_arena *a, leat_tensor *out,
@@ -398,9 +409,9 @@ typedef struct leat_column {
     bool constant, discrete;
 } leat_column;
 
-/* Of a [rows, columns] tensor with at least one row, into one leat_column for each column. A value that is not finite is
- * refused with its row and column, from 1. */
-LEAT_API leat_code leat_table_inspect(const leat_tensor *values, leat_column *columns, leat_status *s);
+/* Of at least one row, into one leat_column for each column. A value that is not finite is refused with its row and
+ * column, from 1. */
+LEAT_API leat_code leat_table_inspect(const leat_doubles *values, leat_column *columns, leat_status *s);
 
 #ifdef __cplusplus
 }

@@ -95,39 +95,58 @@ static bool after_epoch(void *user, leat_fit *f, const leat_epoch_report *report
     return !app_stop_requested();
 }
 
-static leat_code make_fit(app_run *r)
+static leat_fit_opts fit_options(app_run *r)
 {
     const app_train_settings *o = r->o;
-    leat_fit_opts opts = { .data = r->data.x,
-                           .context = r->data.context,
-                           .validation = o->validation,
-                           .epochs = o->epochs,
-                           .batch = o->batch,
-                           .patience = o->patience,
-                           .optimiser = (leat_fit_optimiser)o->optimiser,
-                           .lr = o->lr,
-                           .weight_decay = o->weight_decay,
-                           .clip = o->clip,
-                           .seed = (uint64_t)o->seed,
-                           .on_step = after_step,
-                           .on_epoch = after_epoch,
-                           .user = r };
+    return (leat_fit_opts){ .doubles = r->data.x,
+                            .context_doubles = r->data.context,
+                            .validation = o->validation,
+                            .epochs = o->epochs,
+                            .batch = o->batch,
+                            .patience = o->patience,
+                            .optimiser = (leat_fit_optimiser)o->optimiser,
+                            .lr = o->lr,
+                            .weight_decay = o->weight_decay,
+                            .clip = o->clip,
+                            .seed = (uint64_t)o->seed,
+                            .on_step = after_step,
+                            .on_epoch = after_epoch,
+                            .user = r };
+}
+
+static leat_code make_fit(app_run *r)
+{
+    leat_fit_opts opts = fit_options(r);
     opts.schedule = make_schedule(r, leat_fit_steps(&opts));
     r->fit = leat_fit_new(r->flow, &opts);
     const leat_status *s = leat_fit_status(r->fit);
     return leat_fail(&r->status, s->code, "%s", s->message);
 }
 
+/* By the rows that are trained on alone: of those held out nothing may be known. */
+static void standardize(app_run *r)
+{
+    leat_fit_opts opts = fit_options(r);
+    leat_arena scratch;
+    leat_arena_init(&scratch, NULL);
+    bool *held = leat_arena_alloc(&scratch, (size_t)r->data.x.rows * sizeof *held);
+    if (!held || leat_fit_held(&opts, held))
+        leat_model_fail(r->model, LEAT_ENOMEM, "out of memory for the choice of rows");
+    else
+        leat_flow_standardize_doubles(r->flow, r->data.x, r->data.context, held);
+    leat_arena_free(&scratch);
+}
+
 static leat_code make_model(app_run *r)
 {
     const app_train_settings *o = r->o;
-    int64_t context = r->data.context.data ? r->data.context.shape.size[1] : 0;
+    int64_t context = r->data.context.data ? r->data.context.columns : 0;
     r->model = leat_model_new(&(leat_model_opts){ .seed = (uint64_t)o->seed, .threads = (int)o->threads });
     if (!r->model)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
-    r->flow = app_model_build(r->model, r->data.x.shape.size[1], context, &r->job->settings->model);
+    r->flow = app_model_build(r->model, r->data.x.columns, context, &r->job->settings->model);
     if (o->standardize || (r->data.table && !o->no_standardize))
-        leat_flow_standardize(r->flow, r->data.x, r->data.context);
+        standardize(r);
     leat_flow_set_recompute(r->flow, (leat_recompute)o->recompute);
     r->tape = leat_model_tape(r->model, NULL);
     if (leat_model_seal(r->model))

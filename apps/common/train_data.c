@@ -8,6 +8,11 @@
 
 enum { BLOCK_ROWS = 4096 };
 
+static leat_code no_memory(app_run *r)
+{
+    return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for its rows", r->o->data);
+}
+
 /* ---- named sets -------------------------------------------------------------------------------------------------- */
 
 static leat_code make_data(app_run *r, const app_data_set *set)
@@ -18,21 +23,24 @@ static leat_code make_data(app_run *r, const app_data_set *set)
     leat_rng rng = leat_rng_new((uint64_t)o->seed, APP_STREAM_DATA);
     if (isnan(r->noise))
         r->noise = set->noise;
-    return set->generate(o->points, r->noise, &rng, &r->arena, &r->data.x, &r->status);
+    leat_tensor x;
+    if (set->generate(o->points, r->noise, &rng, &r->arena, &x, &r->status))
+        return r->status.code;
+    int64_t count = leat_shape_count(&x.shape);
+    r->data.x = (leat_doubles){ NULL, x.shape.size[0], x.shape.size[1] };
+    r->data.x.data = leat_arena_alloc(&r->arena, (size_t)count * sizeof(double));
+    for (int64_t i = 0; r->data.x.data && i < count; i++)
+        r->data.x.data[i] = (double)x.data[i];
+    return r->data.x.data ? LEAT_OK : no_memory(r);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 typedef struct columns {
-    leat_tensor values;
+    leat_doubles values;
     const char *const *names; /* NULL without a header */
     int64_t count, *places;   /* in the file, from 1 */
 } columns;
-
-static leat_code no_memory(app_run *r)
-{
-    return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
-}
 
 /* Names and places, which belong to the table, copied. */
 static leat_code copy_columns(app_run *r, const leat_table *t, columns *out)
@@ -52,27 +60,49 @@ static leat_code copy_columns(app_run *r, const leat_table *t, columns *out)
     return LEAT_OK;
 }
 
+/* Rows as they come, in parts of growing size. */
+enum { MOST_PARTS = 64 };
+typedef struct parts {
+    leat_doubles part[MOST_PARTS];
+    int count;
+    int64_t rows;
+} parts;
+
+static leat_code read_parts(app_run *r, leat_table *t, int64_t width, leat_arena *scratch, parts *p)
+{
+    int64_t n, room = 0;
+    leat_doubles block, *last = NULL;
+    while ((n = leat_table_next_doubles(t, BLOCK_ROWS, &block, &r->status)) > 0) {
+        if (!last || last->rows + n > room) {
+            room = p->rows / 2 + BLOCK_ROWS;
+            last = p->count < MOST_PARTS ? &p->part[p->count++] : NULL;
+            double *data = leat_arena_alloc(scratch, (size_t)(room * width) * sizeof *data);
+            if (!last || !data)
+                return no_memory(r);
+            *last = (leat_doubles){ data, 0, width };
+        }
+        memcpy(last->data + last->rows * width, block.data, (size_t)(n * width) * sizeof *block.data);
+        last->rows += n;
+        p->rows += n;
+    }
+    return r->status.code;
+}
+
 /* In one pass, so that a pipe can be read. */
 static leat_code copy_rows(app_run *r, leat_table *t, columns *out)
 {
-    int64_t rows = 0, room = 0, width = out->count, n;
-    leat_real *values = NULL;
-    leat_tensor block;
-    while ((n = leat_table_next(t, BLOCK_ROWS, &block, &r->status)) > 0) {
-        if (rows + n > room) {
-            room = 2 * room + BLOCK_ROWS;
-            leat_shape shape = LEAT_SHAPE(room, width);
-            leat_real *larger = leat_tensor_new(&r->arena, shape, &r->status).data;
-            if (!larger)
-                return r->status.code;
-            if (rows)
-                memcpy(larger, values, (size_t)(rows * width) * sizeof *values);
-            values = larger;
-        }
-        memcpy(values + rows * width, block.data, (size_t)(n * width) * sizeof *values);
-        rows += n;
+    parts p = { .count = 0 };
+    leat_arena scratch;
+    leat_arena_init(&scratch, NULL);
+    if (!read_parts(r, t, out->count, &scratch, &p)) {
+        double *at = leat_arena_alloc(&r->arena, (size_t)(p.rows * out->count) * sizeof *at);
+        out->values = (leat_doubles){ at, p.rows, out->count };
+        for (int i = 0; at && i < p.count; at += p.part[i].rows * out->count, i++)
+            memcpy(at, p.part[i].data, (size_t)(p.part[i].rows * out->count) * sizeof *at);
+        if (!out->values.data)
+            no_memory(r);
     }
-    out->values = (leat_tensor){ values, LEAT_SHAPE(rows, width) };
+    leat_arena_free(&scratch);
     return r->status.code;
 }
 
@@ -89,7 +119,7 @@ static leat_code read_columns(app_run *r, const char *list, columns *out)
 /* Without the columns that are context. */
 static leat_code take_out(app_run *r, columns *data, const columns *context)
 {
-    int64_t rows = data->values.shape.size[0], width = data->count, kept = 0;
+    int64_t rows = data->values.rows, width = data->count, kept = 0;
     const char **names = leat_arena_alloc(&r->arena, (size_t)width * sizeof *names);
     int64_t *from = leat_arena_alloc(&r->arena, (size_t)width * sizeof *from);
     if (!names || !from)
@@ -108,7 +138,7 @@ static leat_code take_out(app_run *r, columns *data, const columns *context)
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < kept; j++) /* to the front: nothing is overwritten before it is read */
             data->values.data[i * kept + j] = data->values.data[i * width + from[j]];
-    data->values.shape = LEAT_SHAPE(rows, kept);
+    data->values.columns = kept;
     data->names = data->names ? names : NULL;
     data->count = kept;
     return LEAT_OK;
@@ -177,7 +207,7 @@ static leat_code read_table(app_run *r)
     if (data.count + context.count < 2 || data.count == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: a coupling needs at least two columns, and there %s", o->data,
                          data.count ? "is one" : "are none besides the context");
-    if (data.values.shape.size[0] == 0)
+    if (data.values.rows == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: the table has no rows", o->data);
     if (look_at(r, &data))
         return r->status.code;

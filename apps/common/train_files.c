@@ -1,5 +1,6 @@
 /* The files of a training program: the model with the record of its training, losses, samples, pictures, checkpoint. */
 #include "../pictures/plot.h"
+#include "flow_rows.h"
 #include "train_run.h"
 
 #include "../../tensor/files/json.h"
@@ -227,10 +228,9 @@ static int64_t list_metadata(app_run *r, text_pair pairs[MOST_METADATA], leat_st
     int64_t count = add_pair(pairs, 0, "leat", LEAT_VERSION);
     count = add_pair(pairs, count, "training", training_text(r, s));
     if (d->columns)
-        count = add_pair(pairs, count, "columns", names_text(r, d->columns, d->x.shape.size[1], s));
+        count = add_pair(pairs, count, "columns", names_text(r, d->columns, d->x.columns, s));
     if (d->context_columns)
-        count =
-            add_pair(pairs, count, "context_columns", names_text(r, d->context_columns, d->context.shape.size[1], s));
+        count = add_pair(pairs, count, "context_columns", names_text(r, d->context_columns, d->context.columns, s));
     return count;
 }
 
@@ -278,65 +278,65 @@ leat_code app_train_write_checkpoint(app_run *r, leat_status *s)
 
 /* ---- samples ----------------------------------------------------------------------------------------------------- */
 
-/* Rows of both, side by side; the second may be missing. */
-static void join(leat_real *out, const leat_tensor *a, const leat_tensor *b, int64_t rows)
+static leat_doubles doubles_new(app_run *r, int64_t rows, int64_t columns)
 {
-    int64_t left = a->shape.size[1], right = b->data ? b->shape.size[1] : 0;
-    for (int64_t i = 0; i < rows; i++, out += left + right) {
-        memcpy(out, a->data + i * left, (size_t)left * sizeof *out);
-        if (right)
-            memcpy(out + left, b->data + i * right, (size_t)right * sizeof *out);
+    leat_doubles d = { leat_arena_alloc(&r->arena, (size_t)(rows * columns) * sizeof(double)), rows, columns };
+    if (!d.data)
+        leat_fail(&r->status, LEAT_ENOMEM, "out of memory for samples");
+    return d;
+}
+
+/* Rows of both, side by side, as many as `a` has; the second may be missing, and begins again behind its last row. */
+static leat_doubles join(app_run *r, leat_doubles a, leat_doubles b)
+{
+    leat_doubles out = doubles_new(r, a.rows, a.columns + b.columns);
+    for (int64_t i = 0; out.data && i < a.rows; i++) {
+        double *row = out.data + i * out.columns;
+        memcpy(row, a.data + i * a.columns, (size_t)a.columns * sizeof *row);
+        if (b.data)
+            memcpy(row + a.columns, b.data + i % b.rows * b.columns, (size_t)b.columns * sizeof *row);
     }
+    return out;
 }
 
-/* Row i given the context of the data's row i, from the first again behind the last; both side by side. */
-static leat_code draw_given(app_run *r, leat_tensor *out)
+/* Of a conditional flow row i is drawn given the context of the data's row i, from the first again behind the last, and
+ * stands beside it. */
+static leat_doubles draw_samples(app_run *r)
 {
-    leat_tensor all = r->data.context;
-    int64_t n = r->o->draw, rows = all.shape.size[0], width = all.shape.size[1], dim = r->data.x.shape.size[1];
-    leat_tensor x = leat_tensor_new(&r->arena, LEAT_SHAPE(n, dim), &r->status);
-    leat_tensor given = leat_tensor_new(&r->arena, LEAT_SHAPE(n, width), &r->status);
-    *out = leat_tensor_new(&r->arena, LEAT_SHAPE(n, dim + width), &r->status);
-    if (r->status.code)
-        return r->status.code;
-    for (int64_t i = 0; i < n; i++)
-        memcpy(given.data + i * width, all.data + i % rows * width, (size_t)width * sizeof(leat_real));
-    if (leat_flow_draw_rows(r->flow, r->tape, 0, n, 1, given, x.data))
-        return leat_fail(&r->status, leat_tape_code(r->tape), "drawing samples: %s", leat_tape_errmsg(r->tape));
-    join(out->data, &x, &given, n);
-    return LEAT_OK;
-}
-
-static leat_code draw_samples(app_run *r, leat_tensor *samples)
-{
-    if (r->data.context.data)
-        return draw_given(r, samples);
-    *samples = leat_tensor_new(&r->arena, LEAT_SHAPE(r->o->draw, r->data.x.shape.size[1]), &r->status);
-    if (samples->data && leat_flow_draw(r->flow, r->tape, r->o->draw, 1, samples->data))
+    leat_doubles x = doubles_new(r, r->o->draw, r->data.x.columns), context = r->data.context;
+    if (context.data && x.data)
+        context = join(r, (leat_doubles){ x.data, x.rows, 0 }, context);
+    if (r->status.code || !x.data)
+        return x;
+    if (leat_flow_draw_rows_doubles(r->flow, r->tape, 0, x.rows, 1, context, x.data))
         leat_fail(&r->status, leat_tape_code(r->tape), "drawing samples: %s", leat_tape_errmsg(r->tape));
-    return r->status.code;
+    return context.data ? join(r, x, context) : x;
 }
 
-/* The first rows of the data, with their context behind them. */
-static leat_code real_points(app_run *r, leat_tensor *out)
+static leat_code write_samples(app_run *r, leat_doubles samples)
 {
-    const leat_tensor *x = &r->data.x, *c = &r->data.context;
-    int64_t rows = x->shape.size[0] < REAL_POINTS_SHOWN ? x->shape.size[0] : REAL_POINTS_SHOWN;
-    int64_t width = x->shape.size[1] + (c->data ? c->shape.size[1] : 0);
-    *out = leat_tensor_new(&r->arena, LEAT_SHAPE(rows, width), &r->status);
-    if (out->data)
-        join(out->data, x, c, rows);
-    return r->status.code;
+    leat_table_writer *w = app_flow_rows_create(r->paths.samples, r->flow, NULL, samples.columns, &r->status);
+    if (w && app_flow_rows_append(w, r->flow, samples, &r->status)) {
+        leat_table_discard(w);
+        return r->status.code;
+    }
+    return w ? leat_table_commit(w, &r->status) : r->status.code;
 }
 
 /* The notebook's scatter plot, of the first two features (or of a single one and the first of its context). */
-static leat_code write_picture(app_run *r, leat_tensor samples)
+static leat_code write_picture(app_run *r, leat_doubles samples)
 {
-    leat_tensor real;
-    if (real_points(r, &real))
+    leat_doubles first = r->data.x;
+    first.rows = first.rows < REAL_POINTS_SHOWN ? first.rows : REAL_POINTS_SHOWN;
+    leat_doubles real = join(r, first, r->data.context);
+    if (r->status.code)
         return r->status.code;
-    const app_series series[] = { { .label = "Generated", .points = samples },
-                                  { .label = "Real Data", .points = real } };
+    const app_series series[] = {
+        { .label = "Generated", .points = app_to_reals(&r->arena, samples, samples.rows, &r->status) },
+        { .label = "Real Data", .points = app_to_reals(&r->arena, real, real.rows, &r->status) },
+    };
+    if (r->status.code)
+        return r->status.code;
     app_plot plot = { .series = series, .series_count = 2 };
     if (!app_plot_write(r->paths.png, &plot, &r->status) && !app_plot_write(r->paths.svg, &plot, &r->status) &&
         !r->o->quiet) {
@@ -348,10 +348,10 @@ static leat_code write_picture(app_run *r, leat_tensor samples)
 
 leat_code app_train_write_samples(app_run *r)
 {
-    leat_tensor samples;
     if (!r->paths.samples)
         return LEAT_OK;
-    if (draw_samples(r, &samples) || leat_npy_write(r->paths.samples, &samples, &r->status))
+    leat_doubles samples = draw_samples(r);
+    if (r->status.code || write_samples(r, samples))
         return r->status.code;
     return write_picture(r, samples);
 }

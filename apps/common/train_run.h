@@ -9,7 +9,7 @@
 #define APP_STREAM_DATA ((uint64_t)1 << 34)
 
 typedef struct app_train_data {
-    leat_tensor x, context;                              /* context: data NULL if there is none */
+    leat_doubles x, context;                             /* context: data NULL if there is none */
     const char *const *columns, *const *context_columns; /* names; NULL without a header */
     bool table;                                          /* from a file */
 } app_train_data;

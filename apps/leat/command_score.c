@@ -134,7 +134,7 @@ static leat_code score_block(scoring *s, const app_rows *r, double *values)
 {
     app_trained *m = &s->m;
 
-    if (leat_flow_score_given(m->flow, m->tape, r->x, r->context, values)) {
+    if (leat_flow_score_doubles(m->flow, m->tape, r->x, r->context, values)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "%s", leat_tape_errmsg(m->tape));
     }
     for (int64_t i = 0; i < r->count; i++) {

@@ -11,6 +11,7 @@ typedef struct leat_check {
     leat_tape *tape;
     leat_arena *arena;
     leat_tensor context;
+    bool standardized; /* rows and context are, as leat_flow_call has it */
     double tolerance;
     int64_t jacobian_rows;
     leat_flow_report *report;

@@ -117,16 +117,18 @@ leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o)
         leat_fail(&f->status, leat_model_code(m), "%s", leat_model_errmsg(m));
         return f;
     }
-    if (!check_options(f) && !leat_fit_check_data(flow, &f->o, &f->status) && !leat_fit_split(f) && !list_weights(f))
+    if (!check_options(f) && !leat_fit_take_doubles(f) && !leat_fit_check_data(flow, &f->o, &f->status) &&
+        !leat_fit_split(f) && !list_weights(f))
         make_parts(f);
     return f;
 }
 
 int64_t leat_fit_steps(const leat_fit_opts *o)
 {
-    if (!o->data.data)
+    if (!o->data.data && !o->doubles.data)
         return o->steps;
-    int64_t batch = o->batch > 0 ? o->batch : 256, rows = o->data.shape.size[0] - leat_fit_held_rows(o);
+    int64_t batch = o->batch > 0 ? o->batch : 256, held = leat_fit_held_rows(o);
+    int64_t rows = (o->doubles.data ? o->doubles.rows : o->data.shape.size[0]) - held;
     return rows / batch + (rows % batch != 0);
 }
 
@@ -186,9 +188,10 @@ static leat_code take_step(leat_fit *f, leat_tensor batch, double *loss, leat_st
     leat_tape *t = f->tape;
     leat_tape_reset(t);
     leat_var x = batch.data ? leat_borrow(t, batch) : (leat_var){ 0 }, context = leat_fit_batch_context(f);
+    leat_flow_call call = { .context = context, .standardized = f->standardized };
     leat_var cost = f->o.loss ? f->o.loss(f->o.user, f->flow, t, x, context)
-                              : leat_neg(leat_mean(leat_flow_log_prob_given(f->flow, x, context)));
-    *loss = leat_item(cost);
+                              : leat_neg(leat_mean(leat_flow_run_log_prob(f->flow, x, &call)));
+    *loss = leat_item(cost) - (f->standardized ? leat_standardizer_logdet(f->flow->input) : 0);
     if (leat_backward(cost))
         return leat_fail(s, leat_tape_code(t), "%s", leat_tape_errmsg(t));
     if (f->o.clip > 0 || f->step + 1 == f->steps)

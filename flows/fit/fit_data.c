@@ -10,6 +10,35 @@
 
 #define STREAM_SPLIT ((uint64_t)1 << 36)
 
+/* ---- data in double ---------------------------------------------------------------------------------------------- */
+
+/* As leat_real, in the model's memory, behind the standardizer unless that is NULL. */
+static leat_tensor convert(leat_fit *f, const leat_doubles *d, const leat_transform *standardizer)
+{
+    leat_tensor out = leat_tensor_new(leat_model_arena(f->model), LEAT_SHAPE(d->rows, d->columns), &f->status);
+    if (out.data)
+        leat_standardizer_apply(standardizer, d->data, d->rows, d->columns, out.data);
+    return out;
+}
+
+leat_code leat_fit_take_doubles(leat_fit *f)
+{
+    leat_fit_opts *o = &f->o;
+    const leat_flow *flow = f->flow;
+    if (!o->doubles.data)
+        return LEAT_OK;
+    if (o->doubles.columns != leat_flow_dim(flow) ||
+        (o->context_doubles.data && o->context_doubles.columns != flow->context))
+        return leat_fail(&f->status, LEAT_ESHAPE, "fit: data of %lld columns and a context of %lld, not %lld and %lld",
+                         (long long)o->doubles.columns, (long long)o->context_doubles.columns,
+                         (long long)leat_flow_dim(flow), (long long)flow->context);
+    f->standardized = !o->loss;
+    o->data = convert(f, &o->doubles, f->standardized ? flow->input : NULL);
+    if (o->context_doubles.data)
+        o->context = convert(f, &o->context_doubles, f->standardized ? flow->context_input : NULL);
+    return f->status.code;
+}
+
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 static leat_code check_finite(const char *what, leat_tensor t, leat_status *s)
@@ -73,9 +102,14 @@ leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, lea
 
 /* ---- the split --------------------------------------------------------------------------------------------------- */
 
+static int64_t rows_of(const leat_fit_opts *o)
+{
+    return o->doubles.data ? o->doubles.rows : o->data.shape.size[0];
+}
+
 int64_t leat_fit_held_rows(const leat_fit_opts *o)
 {
-    int64_t rows = o->data.shape.size[0];
+    int64_t rows = rows_of(o);
     double held = o->validation > 0 && o->validation < 1 ? rint(o->validation * (double)rows) : 0;
     return held < (double)rows ? (int64_t)held : rows;
 }
@@ -108,17 +142,28 @@ static bool take_part(leat_fit *f, leat_fit_part *part, const bool *held, bool w
            take_rows(a, &part->context, f->o.context, part->index, rows);
 }
 
+leat_code leat_fit_held(const leat_fit_opts *o, bool *held)
+{
+    int64_t rows = rows_of(o), held_rows = leat_fit_held_rows(o);
+    leat_arena scratch;
+    leat_arena_init(&scratch, NULL);
+    int64_t *order = leat_arena_alloc(&scratch, (size_t)rows * sizeof *order);
+    if (order) {
+        leat_rng rng = leat_rng_new(o->seed, STREAM_SPLIT);
+        leat_rng_permutation(&rng, order, rows);
+        for (int64_t i = 0; i < rows; i++)
+            held[order[i]] = i < held_rows;
+    }
+    leat_arena_free(&scratch);
+    return order ? LEAT_OK : LEAT_ENOMEM;
+}
+
 static bool split(leat_fit *f, leat_arena *scratch, int64_t rows, int64_t held_rows)
 {
-    int64_t *order = leat_arena_alloc(scratch, (size_t)rows * sizeof *order);
     bool *held = leat_arena_zalloc(scratch, (size_t)rows * sizeof *held);
     f->scores = leat_arena_alloc(leat_model_arena(f->model), (size_t)held_rows * sizeof *f->scores);
-    if (!order || !held || !f->scores)
+    if (!held || !f->scores || leat_fit_held(&f->o, held))
         return false;
-    leat_rng rng = leat_rng_new(f->o.seed, STREAM_SPLIT);
-    leat_rng_permutation(&rng, order, rows);
-    for (int64_t i = 0; i < held_rows; i++)
-        held[order[i]] = true;
     return take_part(f, &f->train, held, false, rows - held_rows) && take_part(f, &f->held, held, true, held_rows);
 }
 
@@ -154,7 +199,8 @@ leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s)
 {
     int64_t n = f->held.x.shape.size[0];
     double total = 0;
-    if (leat_flow_score_given(f->flow, f->tape, f->held.x, f->held.context, f->scores))
+    if ((f->standardized ? leat_flow_score_units : leat_flow_score_given)(f->flow, f->tape, f->held.x, f->held.context,
+                                                                          f->scores))
         return leat_fail(s, leat_tape_code(f->tape), "%s", leat_tape_errmsg(f->tape));
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(f->scores[i]))

@@ -16,6 +16,7 @@ struct leat_fit {
     leat_fit_opts o; /* with the defaults filled in */
     leat_status status;
 
+    bool standardized;         /* the data are, so that the flow's standardizer is passed over */
     leat_fit_part train, held; /* held: the validation rows */
     double *scores;            /* of the validation rows */
     leat_real *batch_context;
@@ -42,6 +43,9 @@ struct leat_fit {
 
 /* How many of the rows are held out. */
 int64_t leat_fit_held_rows(const leat_fit_opts *o);
+
+/* Puts data in double in the place of `data` and `context`. */
+leat_code leat_fit_take_doubles(leat_fit *f);
 
 /* Refuses data and context that do not fit the flow or are not finite. */
 leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, leat_status *s);

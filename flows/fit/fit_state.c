@@ -154,10 +154,10 @@ typedef struct file_writer {
     bool failed;
 } file_writer;
 
-static void add_tensor(file_writer *w, const char *prefix, const char *name, leat_tensor t)
+static void add_tensor(file_writer *w, const char *prefix, const char *name, leat_tensor t, double *doubles)
 {
     leat_safetensors_entry *e = &w->file.entries[w->file.count++];
-    *e = (leat_safetensors_entry){ leat_arena_format(w->arena, "%s%s", prefix, name), t };
+    *e = (leat_safetensors_entry){ leat_arena_format(w->arena, "%s%s", prefix, name), t, doubles };
     w->failed = w->failed || !e->name;
 }
 
@@ -170,7 +170,7 @@ static void add_weights(file_writer *w, const leat_fit *f, const char *prefix, l
             t.data = packed;
             packed += leat_shape_count(&t.shape);
         }
-        add_tensor(w, prefix, f->live.entries[i].name, t);
+        add_tensor(w, prefix, f->live.entries[i].name, t, f->live.entries[i].doubles);
     }
 }
 
@@ -186,7 +186,7 @@ static bool add_tensors(file_writer *w, const leat_fit *f)
     for (int i = 0; i < slots; i++) {
         const char *name;
         leat_tensor slot = leat_optim_slot(f->optim, i, &name);
-        add_tensor(w, "optim.", name, slot);
+        add_tensor(w, "optim.", name, slot, NULL);
     }
     return !w->failed;
 }

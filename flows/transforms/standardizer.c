@@ -1,4 +1,7 @@
-/* Standardizing: fixed shifts and scales that bring every column of the data to mean 0 and standard deviation 1. */
+/*
+ * Standardizing: fixed shifts and scales that bring every column of the data to mean 0 and standard deviation 1. Mean and
+ * sd are kept in double, so that data of any offset and unit lose nothing on their way from double to leat_real.
+ */
 #include "../flow_impl.h"
 #include "../../tensor/kernels/elementary.h"
 
@@ -8,12 +11,14 @@ typedef struct standardizer {
     leat_transform transform;
     leat_buffer *mean, *sd;
     double log_sd; /* the sum of all log sd */
+    bool input;    /* the flow's own */
 } standardizer;
 
 static leat_pair standardizer_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
-    (void)call;
     const standardizer *s = (const standardizer *)t;
+    if (s->input && call->standardized)
+        return (leat_pair){ .y = x };
     if (!leat_check_features(x, s->mean->value.shape.size[0], "a standardizer"))
         return leat_failed_pair(x);
     leat_var mean = leat_borrow(x.tape, s->mean->value), sd = leat_borrow(x.tape, s->sd->value);
@@ -27,10 +32,10 @@ static leat_code standardizer_loaded(leat_module *m, leat_status *status)
     int64_t dim = s->sd->value.shape.size[0];
     double sum = 0;
     for (int64_t j = 0; j < dim; j++) {
-        double mean = (double)s->mean->value.data[j], sd = (double)s->sd->value.data[j];
+        double mean = s->mean->doubles[j], sd = s->sd->doubles[j];
         if (!(sd > 0) || !isfinite(sd) || !isfinite(mean))
-            return leat_fail(status, LEAT_EFORMAT, "column %lld has mean %g and standard deviation %g", (long long)j,
-                             mean, sd);
+            return leat_fail(status, LEAT_EFORMAT, "column %lld has mean %g and standard deviation %g",
+                             (long long)j + 1, mean, sd);
         sum += leat_log64(sd);
     }
     s->log_sd = sum;
@@ -64,13 +69,15 @@ leat_transform *leat_standardizer(leat_model *m, int64_t dim, const double *mean
     standardizer *s = leat_module_new(m, &leat_standardizer_type.module, sizeof *s);
     if (!leat_check_dim(s, m, dim, "a standardizer"))
         return NULL;
-    s->mean = leat_buffer_new(&s->transform.module, "mean", LEAT_SHAPE(dim));
-    s->sd = leat_buffer_new(&s->transform.module, "sd", LEAT_SHAPE(dim));
+    s->mean = leat_buffer_new_doubles(&s->transform.module, "mean", LEAT_SHAPE(dim));
+    s->sd = leat_buffer_new_doubles(&s->transform.module, "sd", LEAT_SHAPE(dim));
     if (!s->mean || !s->sd)
         return NULL;
     for (int64_t j = 0; j < dim; j++) {
-        s->mean->value.data[j] = mean ? (leat_real)mean[j] : 0;
-        s->sd->value.data[j] = sd ? (leat_real)sd[j] : 1;
+        s->mean->doubles[j] = mean ? mean[j] : 0;
+        s->sd->doubles[j] = sd ? sd[j] : 1;
+        s->mean->value.data[j] = (leat_real)s->mean->doubles[j];
+        s->sd->value.data[j] = (leat_real)s->sd->doubles[j];
     }
     leat_status status = { 0 };
     if (standardizer_loaded(&s->transform.module, &status)) {
@@ -78,4 +85,40 @@ leat_transform *leat_standardizer(leat_model *m, int64_t dim, const double *mean
         return NULL;
     }
     return &s->transform;
+}
+
+/* ---- outside of a tape, in double -------------------------------------------------------------------------------- */
+
+void leat_standardizer_be_input(leat_transform *t)
+{
+    ((standardizer *)t)->input = true;
+}
+
+double leat_standardizer_logdet(const leat_transform *t)
+{
+    return t ? -((const standardizer *)t)->log_sd : 0;
+}
+
+void leat_standardizer_apply(const leat_transform *t, const double *x, int64_t rows, int64_t columns, leat_real *y)
+{
+    const standardizer *s = (const standardizer *)t;
+    for (int64_t i = 0; i < rows; i++, x += columns, y += columns)
+        for (int64_t j = 0; j < columns; j++)
+            y[j] = (leat_real)(s ? (x[j] - s->mean->doubles[j]) / s->sd->doubles[j] : x[j]);
+}
+
+void leat_standardizer_undo(const leat_transform *t, const leat_real *y, int64_t rows, int64_t columns, double *x)
+{
+    const standardizer *s = (const standardizer *)t;
+    for (int64_t i = 0; i < rows; i++, x += columns, y += columns)
+        for (int64_t j = 0; j < columns; j++)
+            x[j] = s ? fma((double)y[j], s->sd->doubles[j], s->mean->doubles[j]) : (double)y[j];
+}
+
+bool leat_flow_units(const leat_flow *f, const double **mean, const double **sd)
+{
+    const standardizer *s = (const standardizer *)f->input;
+    *mean = s ? s->mean->doubles : NULL;
+    *sd = s ? s->sd->doubles : NULL;
+    return s != NULL;
 }
