@@ -9,10 +9,8 @@ void leat_flow_add_between(leat_flow *f, int i, leat_between between)
     int64_t dim = leat_flow_dim(f);
     if (between == LEAT_LU)
         leat_flow_add(f, leat_lu_linear(m, dim));
-    else if (i > 0 && between == LEAT_PERMUTED)
-        leat_flow_add(f, leat_permutation(m, dim, NULL));
-    else if (i > 0)
-        leat_flow_add(f, leat_reverse(m, dim));
+    else if (i > 0 && dim > 1)
+        leat_flow_add(f, between == LEAT_PERMUTED ? leat_permutation(m, dim, NULL) : leat_reverse(m, dim));
 }
 
 leat_flow *leat_maf_new(leat_model *m, const leat_maf_opts *o)
