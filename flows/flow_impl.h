@@ -24,7 +24,8 @@ struct leat_flow {
 /* The types that a file can hold; leat_flow_read looks through them (files/flow_json.c). */
 extern const leat_transform_type leat_coupling_type, leat_conditional_type, leat_permutation_type, leat_reverse_type,
     leat_diagonal_scale_type, leat_actnorm_type, leat_batch_norm_transform_type, leat_lu_linear_type,
-    leat_standardizer_type, leat_chain_type, leat_view_type, leat_split_type, leat_inverse_of_type;
+    leat_standardizer_type, leat_chain_type, leat_view_type, leat_split_type, leat_inverse_of_type,
+    leat_autoregressive_type;
 extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_logistic_type;
 extern const leat_module_type leat_bounded_scale_type;
 
@@ -78,6 +79,9 @@ leat_var leat_flow_see_context(const leat_flow *f, const leat_flow_call *call);
 
 /* A context [batch, features] at every position of x [batch, .., n], another one as it is. */
 leat_var leat_context_at(leat_var context, leat_var x);
+
+/* Adds what stands in front of transform number i, from 0 (models/maf.c). */
+void leat_flow_add_between(leat_flow *f, int i, leat_between between);
 
 /* ---- shapes ------------------------------------------------------------------------------------------------------ */
 

@@ -270,6 +270,9 @@ extern LEAT_API const leat_elementwise leat_additive;
 /* y = x exp(s) + t; log|dy/dx| = s, handed back as the sum over each row   (RealNVP, equations 7 and 8) */
 extern LEAT_API const leat_elementwise leat_affine;
 
+/* The same with a log-scale that no net makes large, a = c s / (c + |s|), c = number[0] = log 1000: y = x exp(a) + t. */
+extern LEAT_API const leat_elementwise leat_bounded_affine;
+
 /* The net maps [batch, .., kept (+ context)] to [batch, .., moved * (sum of widths)], as leat_elementwise_theta reads it;
  * it is named `net`. The mask is the buffer `mask`. A context [batch, features] is there at every position. */
 LEAT_API leat_transform *leat_coupling(leat_model *m, leat_mask mask, const leat_elementwise *e, leat_module *net);
@@ -281,6 +284,19 @@ LEAT_API leat_transform *leat_coupling_nets(leat_model *m, leat_mask mask, const
 /* A transform, usually a chain, of the moved features, given the kept ones: they, and the context behind them, are its
  * context. Named `inner`. It must keep the shape of a row. */
 LEAT_API leat_transform *leat_coupling_transform(leat_model *m, leat_mask mask, leat_transform *inner);
+
+/*
+ * Autoregressive (Papamakarios et al., "Masked autoregressive flow", 2017): with features in the order of the MADE,
+ *
+ *     y_j = e(x_j; theta_j(x_1 .. x_{j-1}, context)),      log|det dy/dx| = sum over j of log|de/dx_j|,
+ *
+ * since the Jacobian is triangular. Forward is one pass of the net. The inverse finds one feature after the other; it
+ * computes each hidden unit once, so that a draw costs about as much as a density, but while recording (reverse KL) it
+ * takes a pass for each feature, as leat_made_ancestral has it. The groups of the MADE are the bijector's, `widths` the
+ * same: { 1, 1 } for leat_affine. It is named `made`. leat_inverse_of turns it round: inverse autoregressive flow, whose
+ * draws can be recorded in one pass.
+ */
+LEAT_API leat_transform *leat_autoregressive(leat_model *m, leat_module *made, const leat_elementwise *e);
 
 /* ---- flows ------------------------------------------------------------------------------------------------------- */
 
@@ -403,54 +419,6 @@ LEAT_API leat_code leat_flow_draw_rows(leat_flow *f, leat_tape *t, int64_t first
 LEAT_API leat_code leat_flow_draw_rows_doubles(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
                                                leat_doubles context, double *out);
 
-/* ---- models ------------------------------------------------------------------------------------------------------ */
-
-typedef enum leat_mask_kind { LEAT_ALTERNATING = 0, LEAT_HALVES } leat_mask_kind;
-
-/* NICE (Dinh, Krueger & Bengio, "NICE: non-linear independent components estimation", 2015). */
-typedef struct leat_nice_opts {
-    int64_t dim;
-    int couplings;                   /* 0: 6 */
-    int64_t hidden[LEAT_MAX_HIDDEN]; /* of every conditioner; all 0: 128, 128 */
-    int64_t context;                 /* features of the context, 0 for none */
-    leat_mask_kind masks;
-    leat_base *base; /* NULL: leat_normal */
-    bool reverse;    /* reverse the features after every coupling, which swaps the masks' roles */
-    bool scale;      /* ends with a learned diagonal scale */
-    bool small_init; /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
-} leat_nice_opts;
-
-LEAT_API leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o);
-
-/* The paper's: 4 couplings of halves with reversal, 5 hidden layers of 1000, diagonal scale, logistic base, small
- * weights. */
-LEAT_API leat_nice_opts leat_nice_paper(leat_model *m, int64_t dim);
-
-/* How a coupling's scales are closed: s = tanh(SNET), s = scale * tanh(SNET) with a learned scale for each moved
- * feature (1 at first; the parameter `scale` of the net's last layer), or s = SNET. */
-typedef enum leat_scale_map { LEAT_SCALE_TANH = 0, LEAT_SCALE_LEARNED, LEAT_SCALE_FREE } leat_scale_map;
-
-/* RealNVP (Dinh, Sohl-Dickstein & Bengio, "Density estimation using Real NVP", 2017): affine couplings, each with two
- * nets of its kept features, SNET for log-scales and TNET for shifts: layers.N.mask, layers.N.snet, layers.N.tnet. */
-typedef struct leat_realnvp_opts {
-    int64_t dim;
-    int couplings;                     /* 0: 6 */
-    int64_t hidden[LEAT_MAX_HIDDEN];   /* of SNET and TNET; all 0: 128, 128 */
-    int64_t hidden_t[LEAT_MAX_HIDDEN]; /* of TNET, if it has widths of its own */
-    int64_t context;                   /* features of the context, 0 for none */
-    leat_mask_kind masks;
-    const leat_real *given_masks; /* [couplings, dim], zeros and ones, instead of `masks`; read during the call alone */
-    leat_base *base;              /* NULL: leat_normal */
-    leat_scale_map scale;
-    bool one_net; /* one net for both, layers.N.net, of which s is the first half of the outputs */
-} leat_realnvp_opts;
-
-LEAT_API leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o);
-
-/* What closes a net of scales, [batch, columns] -> the same: tanh of the first `bounded` columns, times the learned
- * parameter `scale` [bounded] if asked for; the other columns as they are. */
-LEAT_API leat_module *leat_bounded_scale(leat_model *m, int64_t bounded, bool learned);
-
 /* ---- checker ----------------------------------------------------------------------------------------------------- */
 
 typedef struct leat_flow_check_opts {
@@ -492,6 +460,7 @@ LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check
 #endif
 
 #include "fitting.h"
+#include "models.h"
 #include "saving.h"
 
 #endif

@@ -312,6 +312,16 @@ typedef struct leat_made_opts {
     leat_activation activation; /* LEAT_IDENTITY (0): ReLU */
 } leat_made_opts;
 LEAT_API leat_module *leat_made(leat_model *m, const leat_made_opts *o);
+LEAT_API const leat_made_opts *leat_made_options(const leat_module *m); /* the order filled in; NULL: m is no MADE */
+
+/* The x [batch, features] whose features are x_j = step(y_j, columns): of y [batch, features] the feature y_j [batch, 1],
+ * and what the net gives of x for feature j, [batch, sum of widths], in its groups' order. One feature after the other,
+ * in the order, since columns depend on what comes before. Every hidden unit is computed once, so that all of it costs
+ * one forward pass; but while recording it is a forward pass for each feature, to the same bits. *carried is the
+ * caller's own, for step to replace, such as a sum over features; of what else step makes nothing stays. */
+typedef leat_var leat_made_step(void *user, leat_var y, leat_var columns, leat_var *carried);
+LEAT_API leat_var leat_made_ancestral(leat_module *made, leat_var y, leat_var context, leat_made_step *step, void *user,
+                                      leat_var *carried);
 
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
 

@@ -35,7 +35,31 @@ static leat_flow *build_realnvp(leat_model *m, int64_t dim, int64_t context, con
     return leat_realnvp_new(m, &realnvp);
 }
 
+static leat_flow *build_maf(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
+{
+    leat_maf_opts maf = {
+        .dim = dim, .context = context, .transforms = (int)o->transforms, .between = (leat_between)o->between
+    };
+    set_hidden(maf.hidden, &o->hidden);
+    return leat_maf_new(m, &maf);
+}
+
+int app_model_kind(const app_model_settings *o, int64_t dim)
+{
+    return o->kind != APP_AUTO ? o->kind : dim == 1 ? APP_MAF : APP_REALNVP;
+}
+
+bool app_model_is_coupling(int kind)
+{
+    return kind == APP_NICE || kind == APP_REALNVP;
+}
+
 leat_flow *app_model_build(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
 {
-    return (o->kind == APP_REALNVP ? build_realnvp : build_nice)(m, dim, context, o);
+    static leat_flow *(*const builders[])(leat_model *, int64_t, int64_t, const app_model_settings *) = {
+        [APP_NICE] = build_nice,
+        [APP_REALNVP] = build_realnvp,
+        [APP_MAF] = build_maf,
+    };
+    return builders[app_model_kind(o, dim)](m, dim, context, o);
 }

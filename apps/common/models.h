@@ -6,14 +6,15 @@
 #include "options.h"
 
 typedef struct app_model_settings {
-    int kind; /* APP_NICE, APP_REALNVP */
-    int preset, scale_map;
-    int64_t couplings;
+    int kind; /* APP_NICE or another */
+    int preset, scale_map, between;
+    int64_t couplings, transforms;
     app_sizes hidden;
     bool one_net;
 } app_model_settings;
 
-enum { APP_NICE, APP_REALNVP };
+enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF };
+#define APP_MODEL_WORDS "auto|nice|realnvp|maf"
 
 /* clang-format off */
 #define APP_COUPLING_OPTIONS(type, field)                                                                              \
@@ -28,7 +29,17 @@ enum { APP_NICE, APP_REALNVP };
     { "scale-map", APP_CHOICE(type, field.scale_map), "tanh", .words = "tanh|learned|none",                            \
       .help = "RealNVP's log-scales: tanh(SNET), a learned multiple of that, or SNET itself" },                        \
     { "one-net", APP_FLAG(type, field.one_net), .help = "RealNVP: one net for scales and shifts, not two" }
+#define APP_AUTOREGRESSIVE_OPTIONS(type, field)                                                                        \
+    { "transforms", APP_INTEGER(type, field.transforms), NULL, .min = 1, .max = 10000,                                 \
+      .help = "of maf (default 5)" },                                                                                  \
+    { "between", APP_CHOICE(type, field.between), "reverse", .words = "reverse|permute|lu",                            \
+      .help = "what stands between them: the order turned round, a random one, a learned linear map" }
 /* clang-format on */
+
+/* What APP_AUTO stands for with data of so many features, and whether that is a flow of couplings, which need another
+ * column, or a context's. */
+int app_model_kind(const app_model_settings *o, int64_t dim);
+bool app_model_is_coupling(int kind);
 
 /* A flow for data of `dim` features and a context of so many. */
 leat_flow *app_model_build(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o);

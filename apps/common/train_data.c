@@ -204,9 +204,10 @@ static leat_code read_table(app_run *r)
         return r->status.code;
     if (o->context && (read_columns(r, o->context, &context) || take_out(r, &data, &context)))
         return r->status.code;
-    if (data.count + context.count < 2 || data.count == 0)
-        return leat_fail(&r->status, LEAT_EARG, "%s: a coupling needs at least two columns, and there %s", o->data,
-                         data.count ? "is one" : "are none besides the context");
+    if (data.count == 0)
+        return leat_fail(&r->status, LEAT_EARG, "%s: there are no columns besides the context", o->data);
+    if (data.count + context.count < 2 && app_model_is_coupling(app_model_kind(&r->job->settings->model, data.count)))
+        return leat_fail(&r->status, LEAT_EARG, "%s: a coupling needs at least two columns, and there is one", o->data);
     if (data.values.rows == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: the table has no rows", o->data);
     if (look_at(r, &data))

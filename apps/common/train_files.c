@@ -182,6 +182,8 @@ static const char *training_text(app_run *r, leat_status *s)
     leat_json_key(&w, "data");
     leat_json_put_text(&w, r->o->data);
     put_number(&w, "noise", r->noise);
+    leat_json_key(&w, "model");
+    put_words(&w, APP_MODEL_WORDS, app_model_kind(&r->job->settings->model, r->data.x.columns));
     put_losses(&w, &state);
     leat_json_key(&w, "failed");
     if (r->status.code)

@@ -15,24 +15,15 @@
 
 /* Every transform, base and bijector that a file can hold, beside the caller's. */
 static const leat_module_type *const transforms[] = {
-    &leat_coupling_type.module,
-    &leat_conditional_type.module,
-    &leat_permutation_type.module,
-    &leat_reverse_type.module,
-    &leat_diagonal_scale_type.module,
-    &leat_actnorm_type.module,
-    &leat_lu_linear_type.module,
-    &leat_standardizer_type.module,
-    &leat_batch_norm_transform_type.module,
-    &leat_chain_type.module,
-    &leat_view_type.module,
-    &leat_split_type.module,
-    &leat_inverse_of_type.module,
-    NULL,
+    &leat_coupling_type.module,   &leat_conditional_type.module,    &leat_permutation_type.module,
+    &leat_reverse_type.module,    &leat_diagonal_scale_type.module, &leat_actnorm_type.module,
+    &leat_lu_linear_type.module,  &leat_standardizer_type.module,   &leat_batch_norm_transform_type.module,
+    &leat_chain_type.module,      &leat_view_type.module,           &leat_split_type.module,
+    &leat_inverse_of_type.module, &leat_autoregressive_type.module, NULL,
 };
 static const leat_module_type *const bases[] = { &leat_normal_type.module, &leat_diagonal_normal_type.module,
                                                  &leat_logistic_type.module, NULL };
-static const leat_elementwise *const elementwises[] = { &leat_additive, &leat_affine, NULL };
+static const leat_elementwise *const elementwises[] = { &leat_additive, &leat_affine, &leat_bounded_affine, NULL };
 
 /* ---- elementwise bijectors --------------------------------------------------------------------------------------- */
 

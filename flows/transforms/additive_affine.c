@@ -1,5 +1,5 @@
-/* Elementwise bijectors, scalar monotone maps whose parameters a conditioner supplies: what they share, and the two of
- * NICE and RealNVP. */
+/* Elementwise bijectors, scalar monotone maps whose parameters a conditioner supplies: what they share, and the affine
+ * ones of NICE, RealNVP and MAF. */
 #include "../flow_impl.h"
 
 /* ---- from a conditioner's columns to groups of parameters --------------------------------------------------------- */
@@ -116,4 +116,31 @@ const leat_elementwise leat_affine = {
     .theta = { { "s", 1 }, { "t", 1 } },
     .forward = affine_forward,
     .inverse = affine_inverse,
+};
+
+/* ---- affine with a bounded log-scale ----------------------------------------------------------------------------- */
+
+/* a = c s / (c + |s|): s for small s, always between -c and c */
+static leat_var bound(const leat_elementwise *self, leat_var s)
+{
+    double c = self->number[0];
+    return leat_mul_scalar(leat_softsign(leat_mul_scalar(s, 1 / c)), c);
+}
+
+static leat_pair bounded_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
+{
+    return affine_forward(self, x, (leat_var[]){ bound(self, theta[0]), theta[1] });
+}
+
+static leat_pair bounded_inverse(const leat_elementwise *self, leat_var y, const leat_var *theta)
+{
+    return affine_inverse(self, y, (leat_var[]){ bound(self, theta[0]), theta[1] });
+}
+
+const leat_elementwise leat_bounded_affine = {
+    .name = "bounded_affine",
+    .theta = { { "s", 1 }, { "t", 1 } },
+    .forward = bounded_forward,
+    .inverse = bounded_inverse,
+    .number = { 6.907755278982137 },
 };

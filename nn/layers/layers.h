@@ -16,6 +16,9 @@ bool leat_is_linear(const leat_module *m);
 /* f(x w^T + b), in the linear layer's scope. The model is sealed. */
 leat_var leat_linear_with(leat_module *linear, leat_var x, leat_activation f);
 
+/* Its w [out, in], masks and lengths applied, and b. */
+void leat_linear_weights(leat_module *linear, leat_tape *t, leat_var *weight, leat_var *bias);
+
 /* Whether the module is an activation layer; *f tells which. */
 bool leat_is_activation(const leat_module *m, leat_activation *f);
 bool leat_activation_exists(leat_activation f);

@@ -55,6 +55,13 @@ static leat_var weight_of(const linear *l, leat_tape *t)
     return leat_mul(w, leat_div(leat_use(t, l->lengths), norms));
 }
 
+void leat_linear_weights(leat_module *m, leat_tape *t, leat_var *weight, leat_var *bias)
+{
+    const linear *l = (const linear *)m;
+    *weight = weight_of(l, t);
+    *bias = leat_use(t, l->bias);
+}
+
 static leat_var linear_forward(leat_module *m, leat_var x, leat_var context)
 {
     const linear *l = (const linear *)m;

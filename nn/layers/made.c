@@ -17,6 +17,7 @@ typedef struct made {
     leat_module *net, *linear[LEAT_MAX_HIDDEN + 1];
     int64_t outputs; /* of a feature: the sum of widths */
     int layers;
+    int64_t *seen[LEAT_MAX_HIDDEN + 2]; /* the largest degree that each input, and each unit of a layer, depends on */
 } made;
 
 static int64_t input_degree(const made *d, int64_t i)
@@ -86,26 +87,154 @@ static void see(leat_tensor mask, const int64_t *before, int64_t *after)
 static leat_code made_loaded(leat_module *m, leat_status *s)
 {
     const made *d = (const made *)m;
-    leat_arena scratch;
-    leat_arena_init(&scratch, leat_model_arena(m->model)->allocator);
-    int64_t *seen = leat_arena_alloc(&scratch, (size_t)(d->o.features + d->o.context) * sizeof *seen);
-    for (int64_t i = 0; seen && i < d->o.features + d->o.context; i++)
-        seen[i] = input_degree(d, i);
-    for (int k = 0; seen && k < d->layers; k++) {
-        leat_tensor mask = leat_linear_mask(d->linear[k]);
-        int64_t *next = leat_arena_alloc(&scratch, (size_t)mask.shape.size[0] * sizeof *next);
-        if (next)
-            see(mask, seen, next);
-        seen = next;
+    for (int k = 0; k < d->layers; k++)
+        see(leat_linear_mask(d->linear[k]), d->seen[k], d->seen[k + 1]);
+    for (int64_t i = 0; i < d->outputs * d->o.features; i++) {
+        int64_t seen = d->seen[d->layers][i];
+        if (seen >= output_degree(d, i))
+            return leat_fail(s, LEAT_EFORMAT, "the masks let output %lld see a feature at place %lld, its own is %lld",
+                             (long long)i, (long long)seen - 1, (long long)output_degree(d, i) - 1);
     }
-    leat_code code = seen ? LEAT_OK : leat_fail(s, LEAT_ENOMEM, "out of memory to check the masks");
-    for (int64_t i = 0; !code && i < d->outputs * d->o.features; i++) {
-        if (seen[i] >= output_degree(d, i))
-            code = leat_fail(s, LEAT_EFORMAT, "the masks let output %lld see a feature at place %lld, its own is %lld",
-                             (long long)i, (long long)seen[i] - 1, (long long)output_degree(d, i) - 1);
+    return LEAT_OK;
+}
+
+/* ---- feature after feature --------------------------------------------------------------------------------------- */
+
+/* What a pass over the features has so far: every unit is computed once, as soon as all that it depends on is there. A
+ * sum steps over what is missing, which is 0 and has weights of 0, so it has the bits of a whole forward pass. */
+typedef struct walk {
+    const made *d;
+    leat_var weight[LEAT_MAX_HIDDEN + 1], bias[LEAT_MAX_HIDDEN + 1];
+    leat_tensor in[LEAT_MAX_HIDDEN + 1]; /* [rows, ..]: what each layer reads */
+    int64_t *list;                       /* of units, at most as many as the widest layer has */
+} walk;
+
+static bool walk_begin(walk *w, leat_tape *t, int64_t rows, leat_var context)
+{
+    const made *d = w->d;
+    int64_t most = d->outputs;
+    for (int k = 0; k < d->layers && !leat_tape_recording(t); k++) {
+        leat_linear_weights(d->linear[k], t, &w->weight[k], &w->bias[k]);
+        leat_var zeros = leat_full(t, LEAT_SHAPE(rows, k ? d->o.hidden[k - 1] : d->o.features), 0);
+        w->in[k] = leat_value(k ? zeros : leat_join_context(zeros, context));
+        most = k && d->o.hidden[k - 1] > most ? d->o.hidden[k - 1] : most;
     }
-    leat_arena_free(&scratch);
-    return code;
+    w->list = leat_tape_alloc(t, (size_t)most * sizeof *w->list);
+    return leat_tape_code(t) == LEAT_OK;
+}
+
+static void put_columns(leat_tensor to, const int64_t *columns, leat_tensor from)
+{
+    int64_t n = from.shape.size[1];
+    for (int64_t i = 0; i < from.shape.size[0]; i++) {
+        for (int64_t j = 0; j < n; j++)
+            to.data[i * to.shape.size[1] + columns[j]] = from.data[i * n + j];
+    }
+}
+
+static int64_t columns_of(const made *d, int64_t feature, int64_t *list)
+{
+    int64_t n = 0, at = 0;
+    for (int g = 0; g < LEAT_MAX_GROUPS && d->o.widths[g]; g++) {
+        for (int64_t i = 0; i < d->o.widths[g]; i++)
+            list[n++] = at + feature * d->o.widths[g] + i;
+        at += d->o.features * d->o.widths[g];
+    }
+    return n;
+}
+
+/* The units of layer k in the list. */
+static leat_var some_units(walk *w, int k, int64_t n, leat_activation f)
+{
+    leat_var in = leat_borrow(w->weight[k].tape, w->in[k]);
+    leat_index units = { w->list, n };
+    return leat_linear(in, leat_index_select(w->weight[k], 0, units), leat_index_select(w->bias[k], 0, units), f);
+}
+
+/* The columns of a feature, at that place in the order. */
+static leat_var walk_next(walk *w, int64_t feature, int64_t place)
+{
+    const made *d = w->d;
+    for (int k = 0; k < d->layers - 1; k++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < d->o.hidden[k]; i++) {
+            if (d->seen[k + 1][i] == place)
+                w->list[n++] = i;
+        }
+        leat_tensor units = n ? leat_value(some_units(w, k, n, d->o.activation)) : (leat_tensor){ 0 };
+        if (units.data)
+            put_columns(w->in[k + 1], w->list, units);
+    }
+    return some_units(w, d->layers - 1, columns_of(d, feature, w->list), LEAT_IDENTITY);
+}
+
+/* The same by a whole pass, which can be recorded. */
+static leat_var pass_next(walk *w, int64_t feature, leat_var known, leat_var context)
+{
+    leat_var all = leat_forward_with(w->d->net, known, context);
+    return leat_index_select(all, -1, (leat_index){ w->list, columns_of(w->d, feature, w->list) });
+}
+
+/* x and context as [rows, ..]. */
+static leat_var as_rows(leat_var x)
+{
+    leat_shape shape = leat_var_shape(x);
+    int64_t last = shape.rank ? shape.size[shape.rank - 1] : 0, rows = 1;
+    for (int i = 0; i < shape.rank - 1; i++)
+        rows *= shape.size[i];
+    return shape.rank == 2 || leat_is_absent(x) ? x : leat_reshape(x, LEAT_SHAPE(rows, last));
+}
+
+static bool is_column(leat_var x, int64_t rows)
+{
+    leat_shape shape = leat_var_shape(x), wanted = LEAT_SHAPE(rows, 1);
+    char text[LEAT_SHAPE_TEXT];
+    if (leat_ok(x) && !leat_shape_equal(&shape, &wanted))
+        leat_tape_fail(x.tape, LEAT_ESHAPE, "a feature of %lld rows is given as %s", (long long)rows,
+                       leat_shape_print(&shape, text));
+    return leat_ok(x) && leat_tape_code(x.tape) == LEAT_OK;
+}
+
+/* While recording x is a variable that is made anew for each feature, otherwise it fills up where the first layer reads
+ * it. */
+static leat_var ancestral(const made *d, leat_var y, leat_var context, leat_made_step *step, void *user,
+                          leat_var *carried)
+{
+    leat_tape *t = y.tape;
+    int64_t rows = leat_var_size(y, 0);
+    bool recording = leat_tape_recording(t);
+    walk w = { .d = d };
+    leat_var x = leat_zeros_like(y);
+    if (!walk_begin(&w, t, rows, context))
+        return (leat_var){ .tape = t };
+    leat_tape_mark mark = leat_tape_save(t);
+    for (int64_t place = 0, j; place < d->o.features; place++) {
+        for (j = 0; d->o.order[j] != place;)
+            j++;
+        leat_var columns = recording ? pass_next(&w, j, x, context) : walk_next(&w, j, place);
+        leat_var one = step(user, leat_slice(y, -1, j, 1), columns, carried);
+        if (!is_column(one, rows))
+            return (leat_var){ .tape = t };
+        if (recording) {
+            x = leat_index_copy(x, -1, (leat_index){ &j, 1 }, one);
+        } else {
+            put_columns(w.in[0], &j, leat_value(one));
+            leat_tape_keep(t, mark, leat_ok(*carried), &carried);
+        }
+    }
+    return recording ? x : leat_slice(leat_borrow(t, w.in[0]), -1, 0, d->o.features);
+}
+
+leat_var leat_made_ancestral(leat_module *m, leat_var y, leat_var context, leat_made_step *step, void *user,
+                             leat_var *carried)
+{
+    const made *d = (const made *)m;
+    const leat_scope *was = leat_tape_enter(y.tape, &m->scope);
+    leat_var x = { .tape = y.tape };
+    if (leat_fits(m, y, d->o.features, context, d->o.context))
+        x = leat_reshape(ancestral(d, as_rows(y), as_rows(context), step, user, carried), leat_var_shape(y));
+    leat_tape_enter(y.tape, was);
+    return x;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
@@ -230,6 +359,27 @@ static int64_t *order_new(leat_model *m, int64_t features, const int64_t *asked)
     return order;
 }
 
+/* Room for what the parts of a row can see, and that of the inputs; false, and a failed model, if there is none. */
+static bool seen_new(made *d)
+{
+    leat_model *m = d->module.model;
+    int64_t in = d->o.features + d->o.context;
+    for (int k = 0; k <= d->layers; k++) {
+        int64_t n = k == 0 ? in : k < d->layers ? d->o.hidden[k - 1] : d->outputs * d->o.features;
+        d->seen[k] = leat_arena_alloc(leat_model_arena(m), (size_t)n * sizeof *d->seen[k]);
+        if (!d->seen[k])
+            return leat_model_fail(m, LEAT_ENOMEM, "made: out of memory for %lld degrees", (long long)n) == LEAT_OK;
+    }
+    for (int64_t i = 0; i < in; i++)
+        d->seen[0][i] = input_degree(d, i);
+    return true;
+}
+
+const leat_made_opts *leat_made_options(const leat_module *m)
+{
+    return m && m->type == &leat_made_type ? &((const made *)m)->o : NULL;
+}
+
 leat_module *leat_made(leat_model *m, const leat_made_opts *o)
 {
     made *d = leat_module_new(m, &leat_made_type, sizeof *d);
@@ -259,5 +409,7 @@ leat_module *leat_made(leat_model *m, const leat_made_opts *o)
             leat_sequential_add(d->net, leat_activation_layer(m, d->o.activation));
         in = out;
     }
+    if (!leat_model_code(m) && seen_new(d))
+        made_loaded(&d->module, &(leat_status){ 0 });
     return &d->module;
 }

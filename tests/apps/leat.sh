@@ -100,6 +100,57 @@ run 0 sample given.leat --context people.csv --seed 1
 refuses '--context' sample given.leat -n 5
 refuses '--context' sample people.leat -n 5 --context people.csv
 
+# ---- autoregressive models: the same work, the same bits, in one file ----
+for model in maf; do
+    for between in reverse permute lu; do
+        run 0 fit people.csv -o $model.leat --model $model --between $between --transforms 2 --hidden 16,12 --epochs 2 --quiet
+        run 0 check $model.leat people.csv
+        run 0 sample $model.leat -n 700 --seed 7 -o drawn-$model.csv
+        run 0 sample $model.leat -n 700 --seed 7 --rows 300: --threads 3
+        sed 1d out >parts
+        tail -n 400 drawn-$model.csv >whole
+        same parts whole "$model: the parts of sample --rows are not the whole"
+        run 0 encode $model.leat people.csv -o latents.npy
+        run 0 decode $model.leat latents.npy -o back.csv
+        sed 's/\r$//' people.csv | paste -d, - back.csv | awk -F, 'NR > 1 { for (i = 1; i <= 3; i++) { d = $i - $(i + 3)
+            if (d > 5e-3 || d < -5e-3) exit 1 } }' || fail "$model --between $between: decode(encode(x)) is not x"
+    done
+    run 0 inspect $model.leat
+    grep -q 'autoregressive' out && grep -q "model $model" out && grep -q 'between lu' out || fail "inspect $model"
+    [ "$(grep -c 'lu_linear' out)" -eq 2 ] || fail "$model --between lu: no LU maps"
+    run 0 fit people.csv -o given-$model.leat --model $model --context age $quick
+    run 0 sample given-$model.leat --context people.csv --seed 1
+    [ "$(wc -l <out)" -eq 901 ] || fail "sample --context of $model"
+done
+
+# ---- one column ----
+cut -d, -f1 people.csv >one.csv
+for options in '' '--model maf' '--context age'; do
+    table=one.csv
+    [ "$options" != '--context age' ] || table='people.csv --columns height'
+    # shellcheck disable=SC2086
+    run 0 fit $table -o one.leat --transforms 2 --epochs 5 --batch 64 --hidden 16 --lr 0.01 $options --quiet
+    run 0 score one.leat people.csv --mean
+    # height is 170 + 20 (a sum of three, less 1.5): of sd 10, and so of at most 3.72 nats
+    awk '{ exit !($1 > -3.75 && $1 < -3.5) }' out || fail "one column, $options: $(cat out)"
+    run 0 inspect one.leat
+    grep -q '^1 feature' out && grep -q 'model maf' out || fail "inspect one column"
+    [ "$options" = '--context age' ] && continue
+    run 0 check one.leat one.csv
+    run 0 sample one.leat -n 50 -o drawn-one.csv
+    [ "$(wc -l <drawn-one.csv)" -eq 51 ] || fail "sample of one column"
+    run 0 encode one.leat one.csv -o latents.npy
+    run 0 decode one.leat latents.npy -o back.csv
+    sed 's/\r$//' one.csv | paste -d, - back.csv | awk -F, 'NR > 1 { d = $1 - $2; if (d > 2e-3 || d < -2e-3) exit 1 }' ||
+        fail "one column: decode(encode(x)) is not x"
+    for f in one.png one.svg; do
+        run 0 plot one.leat one.csv -o $f
+        [ -s $f ] || fail "no $f"
+    done
+done
+for model in nice realnvp; do refuses 'two columns' fit one.csv -o no.leat --model $model; done
+run 2 fit one.csv -o no.leat --model masked
+
 # ---- inspect ----
 run 0 inspect people.leat
 grep -q 'height, weight, kg, age' out && grep -q 'parameters' out && grep -q 'layers.0\|layers' out || fail "inspect"

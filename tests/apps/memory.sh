@@ -42,12 +42,14 @@ quick='--epochs 1 --couplings 2 --hidden 4 --quiet --threads 1'
 run 0 fit d.csv -o m.leat $quick
 run 0 fit d.csv -o given.leat --context w $quick
 run 0 fit d.csv -o two.leat --columns u,v $quick
-for m in m given two; do [ -s $m.leat ] || fail "no $m.leat"; done
+run 0 fit d.csv -o maf.leat --model maf --context w --transforms 2 $quick
+for m in m given two maf; do [ -s $m.leat ] || fail "no $m.leat"; done
 
 starved score m.leat turned.csv --threads 1
 starved score given.leat turned.csv -o made.csv --threads 1
 starved sample m.leat -n 20 --threads 1
 starved sample given.leat --context turned.csv -o made.csv --threads 1
+starved sample maf.leat --context turned.csv -o made.csv --threads 1
 starved encode m.leat turned.csv -o made.csv --threads 1
 starved inspect m.leat --threads 1
 starved inspect m.leat --json --threads 1

@@ -131,7 +131,7 @@ echo text >text.npy; bad text.npy 'text.npy'
 bad table.csv 'nosuch' --columns a,nosuch
 bad table.csv 'nosuch' --context nosuch
 bad table.csv '9' --columns 1,9
-bad table.csv 'none besides the context' --context a,b,c
+bad table.csv 'no columns besides the context' --context a,b,c
 bad moons 'are for tables' --context 1
 printf 'a,b,c\n1,2,3\n4,2,6.5\n7,2,9\n' >constant.csv; bad constant.csv 'column 2 (b) is constant'
 printf '1,2\n3,2\n4,2\n' >unnamed.csv; bad unnamed.csv 'column 2 is constant'

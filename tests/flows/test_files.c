@@ -108,8 +108,22 @@ static leat_flow *bare(leat_model *m)
     return leat_flow_new(m, leat_normal(m, 4));
 }
 
+/* Autoregressive: MAF's bijector, and one of a constant of its own, in an order of its own, turned round. */
+static leat_flow *autoregressive(leat_model *m)
+{
+    static const int64_t order[] = { 2, 0, 3, 1 };
+    static leat_elementwise narrow;
+    narrow = leat_bounded_affine;
+    narrow.number[0] = 2;
+    leat_made_opts made = { .features = 4, .widths = { 1, 1 }, .hidden = { 6 }, .order = order };
+    leat_flow *flow =
+        leat_maf_new(m, &(leat_maf_opts){ .dim = 4, .transforms = 2, .hidden = { 9 }, .between = LEAT_LU });
+    leat_flow_add(flow, leat_inverse_of(m, leat_autoregressive(m, leat_made(m, &made), &narrow)));
+    return flow;
+}
+
 static leat_flow *(*const flows[])(leat_model *) = {
-    paper, conditional_realnvp, one_net_realnvp, free_realnvp, mixed, bare, many_layers, normalized,
+    paper, conditional_realnvp, one_net_realnvp, free_realnvp, mixed, bare, many_layers, normalized, autoregressive,
 };
 
 static leat_flow *load(const char *from, leat_flow_file *info)

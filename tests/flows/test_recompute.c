@@ -42,8 +42,9 @@ static const struct {
     const char *name;
     builder *build;
 } flows[] = {
-    { "nice", nice },   { "nice, reversed", nice_reversed }, { "realnvp", realnvp }, { "conditional", conditional },
-    { "mixed", mixed },
+    { "nice", nice },       { "nice, reversed", nice_reversed },
+    { "realnvp", realnvp }, { "conditional", conditional },
+    { "mixed", mixed },     { "maf", maf },
 };
 
 enum { FLOWS = sizeof flows / sizeof *flows };

@@ -1,0 +1,84 @@
+/* leat/flows: whole models. Part of flows.h, which includes it. */
+#ifndef LEAT_MODELS_H
+#define LEAT_MODELS_H
+
+#include "flows.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Definitions of some lines each, in models/. Options are those of the papers and of nflows and zuko, by their names. */
+
+typedef enum leat_mask_kind { LEAT_ALTERNATING = 0, LEAT_HALVES } leat_mask_kind;
+
+/* NICE (Dinh, Krueger & Bengio, "NICE: non-linear independent components estimation", 2015). */
+typedef struct leat_nice_opts {
+    int64_t dim;
+    int couplings;                   /* 0: 6 */
+    int64_t hidden[LEAT_MAX_HIDDEN]; /* of every conditioner; all 0: 128, 128 */
+    int64_t context;                 /* features of the context, 0 for none */
+    leat_mask_kind masks;
+    leat_base *base; /* NULL: leat_normal */
+    bool reverse;    /* reverse the features after every coupling, which swaps the masks' roles */
+    bool scale;      /* ends with a learned diagonal scale */
+    bool small_init; /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
+} leat_nice_opts;
+
+LEAT_API leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o);
+
+/* The paper's: 4 couplings of halves with reversal, 5 hidden layers of 1000, diagonal scale, logistic base, small
+ * weights. */
+LEAT_API leat_nice_opts leat_nice_paper(leat_model *m, int64_t dim);
+
+/* How a coupling's scales are closed: s = tanh(SNET), s = scale * tanh(SNET) with a learned scale for each moved
+ * feature (1 at first; the parameter `scale` of the net's last layer), or s = SNET. */
+typedef enum leat_scale_map { LEAT_SCALE_TANH = 0, LEAT_SCALE_LEARNED, LEAT_SCALE_FREE } leat_scale_map;
+
+/* RealNVP (Dinh, Sohl-Dickstein & Bengio, "Density estimation using Real NVP", 2017): affine couplings, each with two
+ * nets of its kept features, SNET for log-scales and TNET for shifts: layers.N.mask, layers.N.snet, layers.N.tnet. */
+typedef struct leat_realnvp_opts {
+    int64_t dim;
+    int couplings;                     /* 0: 6 */
+    int64_t hidden[LEAT_MAX_HIDDEN];   /* of SNET and TNET; all 0: 128, 128 */
+    int64_t hidden_t[LEAT_MAX_HIDDEN]; /* of TNET, if it has widths of its own */
+    int64_t context;                   /* features of the context, 0 for none */
+    leat_mask_kind masks;
+    const leat_real *given_masks; /* [couplings, dim], zeros and ones, instead of `masks`; read during the call alone */
+    leat_base *base;              /* NULL: leat_normal */
+    leat_scale_map scale;
+    bool one_net; /* one net for both, layers.N.net, of which s is the first half of the outputs */
+} leat_realnvp_opts;
+
+LEAT_API leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o);
+
+/* What closes a net of scales, [batch, columns] -> the same: tanh of the first `bounded` columns, times the learned
+ * parameter `scale` [bounded] if asked for; the other columns as they are. */
+LEAT_API leat_module *leat_bounded_scale(leat_model *m, int64_t bounded, bool learned);
+
+/* What stands between the transforms of a flow whose transforms treat features unlike. */
+typedef enum leat_between {
+    LEAT_REVERSED = 0, /* leat_reverse; of couplings, which change sides as it is, nothing */
+    LEAT_PERMUTED,     /* leat_permutation, a random one each time */
+    LEAT_LU,           /* leat_lu_linear */
+} leat_between;
+
+/* MAF (Papamakarios, Pavlakou & Murray, "Masked autoregressive flow for density estimation", 2017): autoregressive
+ * transforms by leat_bounded_affine, layers.N.made. */
+typedef struct leat_maf_opts {
+    int64_t dim;
+    int transforms;                  /* 0: 5 */
+    int64_t hidden[LEAT_MAX_HIDDEN]; /* of every MADE; all 0: 128, 128 */
+    int64_t context;                 /* features of the context, 0 for none */
+    leat_activation activation;      /* LEAT_IDENTITY (0): ReLU */
+    leat_between between;
+    leat_base *base; /* NULL: leat_normal */
+} leat_maf_opts;
+
+LEAT_API leat_flow *leat_maf_new(leat_model *m, const leat_maf_opts *o);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
