@@ -56,7 +56,7 @@ typedef enum leat_code {
 
 typedef struct leat_status {
     leat_code code;
-    char message[500]; /* one line, no newline at its end */
+    char message[500]; /* one line, no newline at its end; of a longer one the middle is left out */
 } leat_status;
 
 /* Keeps the first failure: sets code and message if `s` still says LEAT_OK, and returns the code passed in either way.
@@ -255,8 +255,8 @@ LEAT_API double leat_sum_contiguous(const leat_real *x, int64_t n);
 /* The whole file in memory from the arena, with a zero byte behind it that `size` does not count. */
 LEAT_API leat_code leat_file_read(const char *path, leat_arena *a, char **bytes, size_t *size, leat_status *s);
 
-/* All or nothing: the bytes go to a temporary name in the same folder, are synced and renamed to `path`. If anything
- * fails, what stood at `path` is still there, and the temporary file is gone. */
+/* All or nothing: the bytes go to a new file in the same folder, are synced and renamed to `path`. If anything fails, what
+ * stood at `path` is still there, and the new file is gone. Symbolic links are followed. */
 LEAT_API leat_code leat_file_write(const char *path, const void *bytes, size_t size, leat_status *s);
 
 /* NumPy's .npy (format versions 1 to 3). Reads floats and integers of any width and byte order, and both index orders,
@@ -303,7 +303,7 @@ LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const 
  * the end are passed over. A number is [sign] digits [. digits] [e [sign] digits] with a digit beside the point, in
  * every locale, and becomes the nearest leat_real, ties to even.
  *
- * The first line is a header, of names, when none of its fields is a number and one is not empty; header = yes or no
+ * Names are UTF-8; one that is not is taken as Latin-1. The first line is a header, of names, when none of its fields is a number and one is not empty; header = yes or no
  * overrules that.
  */
 typedef enum leat_table_header { LEAT_HEADER_AUTO = 0, LEAT_HEADER_YES, LEAT_HEADER_NO } leat_table_header;
@@ -335,6 +335,7 @@ LEAT_API leat_code leat_table_select(leat_table *t, const char *columns, leat_st
 
 LEAT_API int64_t leat_table_columns(const leat_table *t);                /* how many are read */
 LEAT_API const char *const *leat_table_names(const leat_table *t);       /* theirs; NULL without a header */
+LEAT_API bool leat_table_latin1(const leat_table *t);                    /* whether names were taken as Latin-1 */
 LEAT_API int64_t leat_table_place(const leat_table *t, int64_t column);  /* where in the file it stands, from 1 */
 LEAT_API int64_t leat_table_find(const leat_table *t, const char *name); /* the first one called so, from 0; or -1 */
 

@@ -138,6 +138,11 @@ const char *const *leat_table_names(const leat_table *t)
     return t->names;
 }
 
+bool leat_table_latin1(const leat_table *t)
+{
+    return t->latin1;
+}
+
 int64_t leat_table_find(const leat_table *t, const char *name)
 {
     for (int64_t i = 0; t->names && i < t->columns; i++)

@@ -36,6 +36,7 @@ struct leat_table {
     const char **file_names, **names; /* of all columns, of the chosen ones */
     int64_t *chosen;                  /* for each that is read, its column in the file */
     int64_t *place;                   /* for each in the file, where it is read to, or -1 */
+    bool latin1;                      /* a name was not UTF-8 */
     bool skipped;                     /* the rows before first_row */
     int64_t row;                      /* the next one */
     bool single;                      /* numbers are rounded to leat_real, and must not be beyond it */

@@ -6,6 +6,7 @@
  */
 #include "csv.h"
 #include "decimal.h"
+#include "json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -227,8 +228,10 @@ static leat_code read_names(leat_table *t)
         c->column++;
         if (leat_csv_next(t, &f))
             return t->status.code;
-        names[i] = copy_name(&t->arena, &f);
-        if (!names[i])
+        const char *name = copy_name(&t->arena, &f), *text = name ? leat_utf8_text(&t->arena, name) : NULL;
+        t->latin1 = t->latin1 || text != name;
+        names[i] = text;
+        if (!text)
             names = NULL;
         leat_csv_move_behind(c, &f);
     }
