@@ -36,7 +36,7 @@ static const app_program decode_program = {
     .max_arguments = 2,
 };
 
-static leat_code map_block(app_trained *m, const app_rows *r, bool decode, leat_table_writer *w)
+static leat_code map_block(app_trained *m, const app_rows *r, bool decode, app_output *w)
 {
     leat_arena_mark mark = leat_arena_save(&m->arena);
     leat_tensor out = leat_tensor_new(&m->arena, r->x.shape, &m->status);
@@ -47,7 +47,7 @@ static leat_code map_block(app_trained *m, const app_rows *r, bool decode, leat_
                   leat_tape_errmsg(m->tape));
     }
     if (!m->status.code) {
-        leat_table_append(w, &out, &m->status);
+        app_output_append(w, &out);
     }
     leat_arena_restore(&m->arena, mark);
     return m->status.code;
@@ -55,17 +55,17 @@ static leat_code map_block(app_trained *m, const app_rows *r, bool decode, leat_
 
 static leat_code run(app_trained *m, const settings *o, const char *path, bool decode)
 {
-    leat_table_writer *w;
+    const leat_table_writer_opts opts = { .columns = leat_flow_dim(m->flow), .names = decode ? m->columns : NULL };
+    app_output w;
     app_rows r;
 
     if (app_rows_open(&r, m, path, decode ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows)) {
         return m->status.code;
     }
-    w = app_output_open(m, o->out, decode ? m->columns : NULL, leat_flow_dim(m->flow));
-    if (w) {
-        while (app_rows_next(&r) && !map_block(m, &r, decode, w)) {
+    if (!app_output_open(&w, m, o->out, path, &opts)) {
+        while (app_rows_next(&r) && !map_block(m, &r, decode, &w)) {
         }
-        app_output_close(m, w);
+        app_output_close(&w);
     }
     app_rows_close(&r);
     return m->status.code;

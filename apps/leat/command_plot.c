@@ -2,6 +2,7 @@
 #include "../common/options.h"
 #include "commands.h"
 #include "draw.h"
+#include "output.h"
 #include "table_rows.h"
 
 #include <stdio.h>
@@ -51,6 +52,7 @@ int app_leat_plot(int argc, char **argv)
     drawing.out = o.out;
     drawing.samples = o.samples;
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open) &&
+        !app_output_allow(&m, o.out, rest.count > 1 ? rest.values[1] : NULL) &&
         (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, &drawing.data, &context))) {
         app_draw(&m, &drawing);
     }

@@ -42,7 +42,7 @@ static const app_program program = {
 };
 
 static leat_code draw(app_trained *m, const settings *o, int64_t first, int64_t n, leat_tensor context,
-                      leat_real *block, leat_table_writer *w)
+                      leat_real *block, app_output *w)
 {
     leat_tensor rows = { block, LEAT_SHAPE(n, leat_flow_dim(m->flow)) };
 
@@ -50,10 +50,10 @@ static leat_code draw(app_trained *m, const settings *o, int64_t first, int64_t 
         return leat_fail(&m->status, leat_tape_code(m->tape), "drawing rows from %lld: %s", (long long)first,
                          leat_tape_errmsg(m->tape));
     }
-    return leat_table_append(w, &rows, &m->status);
+    return app_output_append(w, &rows);
 }
 
-static leat_code draw_for_context(app_trained *m, const settings *o, leat_real *block, leat_table_writer *w)
+static leat_code draw_for_context(app_trained *m, const settings *o, leat_real *block, app_output *w)
 {
     app_rows r;
 
@@ -66,7 +66,7 @@ static leat_code draw_for_context(app_trained *m, const settings *o, leat_real *
     return m->status.code;
 }
 
-static leat_code draw_all(app_trained *m, const settings *o, leat_real *block, leat_table_writer *w)
+static leat_code draw_all(app_trained *m, const settings *o, leat_real *block, app_output *w)
 {
     int64_t first, last;
 
@@ -92,7 +92,8 @@ static leat_code run(app_trained *m, const settings *o)
 {
     bool conditional = leat_flow_context(m->flow) > 0;
     leat_real *block = leat_arena_alloc(&m->arena, (size_t)(BLOCK * leat_flow_dim(m->flow)) * sizeof *block);
-    leat_table_writer *w;
+    const leat_table_writer_opts opts = { .columns = leat_flow_dim(m->flow), .names = m->columns };
+    app_output w;
 
     if (conditional != (o->context != NULL)) {
         return leat_fail(&m->status, LEAT_EARG,
@@ -104,10 +105,9 @@ static leat_code run(app_trained *m, const settings *o)
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of %lld columns",
                          (long long)leat_flow_dim(m->flow));
     }
-    w = app_output_open(m, o->out, m->columns, leat_flow_dim(m->flow));
-    if (w) {
-        draw_all(m, o, block, w);
-        app_output_close(m, w);
+    if (!app_output_open(&w, m, o->out, o->context, &opts)) {
+        draw_all(m, o, block, &w);
+        app_output_close(&w);
     }
     return m->status.code;
 }
