@@ -18,7 +18,7 @@ extern "C" {
  *
  * The validation rows are drawn once, from a stream of their own, and are never trained on. The weights (parameters and
  * buffers) of the epoch with the least validation loss are kept, and stand in the model when the run is over; without
- * validation rows the last weights do. A fit lives as long as its model. It never prints: callbacks do.
+ * validation rows the last weights do, once they have given a finite loss. A fit lives as long as its model. It never prints: callbacks do.
  *
  * Streams of the seed, beside the model's: epoch e (from 0) shuffles with 2^35 + e; 2^36 draws the validation rows; the
  * tape's random numbers (dropout and the like) are 2^36 + 1.
@@ -66,7 +66,8 @@ typedef struct leat_fit_opts {
     leat_optim *optim;   /* an optimiser of your own, instead of these three */
     /* What is made small, in place of the mean negative log-likelihood of the batch: a variable with one element. For a
      * bound, a regulariser, or a target that has no data, such as reverse KL: then `data` is empty (x is absent), and an
-     * epoch is `steps` steps. Validation is by log-likelihood in any case. */
+     * epoch is `steps` steps. Validation is by log-likelihood in any case. Asked once more, in evaluation mode and not
+     * recorded, before weights are saved or handed out. */
     leat_var (*loss)(void *user, leat_flow *flow, leat_tape *t, leat_var x, leat_var context);
     int64_t steps;
     const leat_schedule *schedule; /* of steps, counted from 0; borrowed; NULL: constant */
@@ -88,7 +89,9 @@ LEAT_API leat_code leat_fit_held(const leat_fit_opts *o, bool *held);
 LEAT_API int64_t leat_fit_steps(const leat_fit_opts *o);
 
 /* All epochs that are left, until early stopping, a callback or an error ends them. Errors name step and epoch ("stopped
- * at step 3 of epoch 2: ..."), stay, and leave the weights as they were before the step. */
+ * at step 3 of epoch 2: ...") and stay. Then the model has the best weights or, without any, those with which the epoch
+ * began, if their loss was finite: see `sound`. At the end the last weights must give the first rows of the training data
+ * (a batch of them, in evaluation mode) a finite loss. */
 LEAT_API leat_code leat_fit_run(leat_fit *f);
 
 /* One epoch, or the rest of one that a callback stopped, whatever `epochs` and `patience` say; *r (may be NULL) has the
@@ -103,6 +106,7 @@ typedef struct leat_fit_state {
     int64_t step, steps;           /* steps taken in the next one, and how many it has */
     int64_t best_epoch;            /* with the least validation loss; 0: none yet, or no validation */
     bool stopped;                  /* a callback ended the last run */
+    bool sound;                    /* after an error: the weights in the model are some that gave a finite loss */
     bool out_of_patience;
     bool done;                        /* nothing is left for leat_fit_run */
     const leat_epoch_report *history; /* of the complete epochs */
@@ -115,7 +119,8 @@ LEAT_API leat_code leat_fit_use_best(leat_fit *f, bool best);
 
 /*
  * A checkpoint: all that a run depends on, as one safetensors file: weights, best weights, what the optimiser remembers,
- * positions of random streams, losses; metadata tell the options. Saved all or nothing. `metadata` (pairs of key and
+ * positions of random streams, losses; metadata tell the options. Saved all or nothing, and not when the fit has failed
+ * or the loss of the weights is not finite. `metadata` (pairs of key and
  * text, may be NULL) is added; its keys must not begin with "fit.".
  *
  * Resume takes a fit made in the same way, and what follows has the very bits of a run that never stopped. Refused, with

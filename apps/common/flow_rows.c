@@ -3,14 +3,10 @@
 
 #include <math.h>
 
-leat_table_writer *app_flow_rows_create(const char *path, const leat_flow *f, const char *const *names, int64_t columns,
-                                        leat_status *s)
+bool app_rows_are_doubles(const leat_flow *f)
 {
     const double *mean, *sd;
-    const leat_table_writer_opts opts = { .columns = columns,
-                                          .names = names,
-                                          .doubles = leat_flow_units(f, &mean, &sd) };
-    return leat_table_create(path, &opts, s);
+    return leat_flow_units(f, &mean, &sd);
 }
 
 /* 10^n for n from 0 to 22, where it is exact. */

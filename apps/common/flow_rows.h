@@ -8,8 +8,8 @@
 
 #include "../../flows/flows.h"
 
-leat_table_writer *app_flow_rows_create(const char *path, const leat_flow *f, const char *const *names, int64_t columns,
-                                        leat_status *s);
+/* Whether they are doubles, for leat_table_writer_opts. */
+bool app_rows_are_doubles(const leat_flow *f);
 
 /* x is [rows, columns], of which the first are the flow's; it is rounded in place. */
 leat_code app_flow_rows_append(leat_table_writer *w, const leat_flow *f, leat_doubles x, leat_status *s);

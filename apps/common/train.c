@@ -1,5 +1,6 @@
 /* A training program from its options to its exit code. Whatever can be refused is refused before training. */
 #include "stop.h"
+#include "streams.h"
 #include "text.h"
 #include "train_run.h"
 
@@ -76,7 +77,7 @@ static void save_sometimes(app_run *r, int64_t epoch)
     leat_status s = { 0 };
     int64_t every = r->o->checkpoint_every;
     if (every > 0 && (epoch % every == 0 || leat_fit_get_state(r->fit).done) && app_train_write_checkpoint(r, &s))
-        fprintf(stderr, "%s: the checkpoint was not saved: %s\n", r->job->program->name, s.message);
+        app_say(r->job->program->name, "the checkpoint was not saved: %s", s.message);
 }
 
 static bool after_epoch(void *user, leat_fit *f, const leat_epoch_report *report)
@@ -191,7 +192,7 @@ static int save_and_tell(app_run *r)
     leat_fit_state s = leat_fit_get_state(r->fit);
     const char *name = r->job->program->name;
     if (app_train_write_checkpoint(r, &r->status)) {
-        fprintf(stderr, "%s: stopped, and the checkpoint was not saved: %s\n", name, r->status.message);
+        app_say(name, "stopped, and the checkpoint was not saved: %s", r->status.message);
         return 1;
     }
     const char *command =
@@ -201,27 +202,35 @@ static int save_and_tell(app_run *r)
     return APP_STOPPED;
 }
 
+/* The run failed: what weights there are go beside the model, which stays what it was. */
+static void save_failed(app_run *r)
+{
+    leat_status saving = { 0 };
+    const char *name = r->job->program->name;
+    if (!leat_fit_get_state(r->fit).sound)
+        app_say(name, "%s; nothing is saved", r->status.message);
+    else if (app_train_write_model(r, r->paths.failed, &saving))
+        app_say(name, "%s; and %s", r->status.message, saving.message);
+    else
+        app_say(name, "%s; the last weights with a finite loss are in %s", r->status.message, r->paths.failed);
+}
+
 /* The exit code. */
 static int run(app_run *r)
 {
-    leat_status saving = { 0 };
-    if (app_train_load(r) || make_model(r) || app_train_prepare(r)) {
-        fprintf(stderr, "%s: %s\n", r->job->program->name, r->status.message);
-        return 1;
-    }
-    if (!train(r)) {
+    if (!app_train_load(r) && !make_model(r) && !app_train_prepare(r)) {
+        if (train(r)) {
+            save_failed(r);
+            return 1;
+        }
         if (leat_fit_get_state(r->fit).stopped && !leat_fit_get_state(r->fit).done)
             return save_and_tell(r);
         tell_early_stop(r);
-        if (!app_train_write_model(r, &r->status))
+        if (!app_train_write_model(r, r->paths.model, &r->status) && !app_train_write_losses(r))
             app_train_write_samples(r);
-    } else {
-        leat_fit_use_best(r->fit, true); /* if there are any, they are worth more than those it failed with */
-        app_train_write_model(r, &saving);
     }
     if (r->status.code)
-        fprintf(stderr, "%s: %s%s%s\n", r->job->program->name, r->status.message, saving.code ? "; and " : "",
-                saving.message);
+        app_say(r->job->program->name, "%s", r->status.message);
     return r->status.code ? 1 : 0;
 }
 
@@ -241,9 +250,10 @@ int app_train(const app_train_job *job)
 int app_train_main(const app_program *program, int kind, int argc, char **argv)
 {
     app_training o = { 0 };
+    app_begin();
     int exit_code = app_options_parse(program, argc, argv, &o, NULL);
-    if (exit_code >= 0)
-        return exit_code;
     o.model.kind = kind;
-    return app_train(&(app_train_job){ .program = program, .settings = &o, .argc = argc, .argv = argv });
+    if (exit_code < 0)
+        exit_code = app_train(&(app_train_job){ .program = program, .settings = &o, .argc = argc, .argv = argv });
+    return app_end(program->name, exit_code);
 }

@@ -8,7 +8,7 @@
  *         APP_TRAIN_OPTIONS(app_training, train),
  *     };
  *
- * Written into a folder: model.safetensors, loss.csv, checkpoint.safetensors if asked for or stopped, and what was
+ * Written into a folder: model.safetensors (of a run that failed: model.failed.safetensors alone), loss.csv, checkpoint.safetensors if asked for or stopped, and what was
  * drawn: samples.npy, samples.png, samples.svg. Or, for a program that is given the path of a model, the model alone,
  * with its checkpoint beside it. The model file tells in its metadata how it came about: `training` (JSON), and for a
  * table with a header `columns` and `context_columns` (JSON lists of names).
@@ -101,7 +101,7 @@ typedef struct app_train_job {
 } app_train_job;
 
 /* Everything from the options on; returns the exit code: 0, 1 for an error, 2 for options that do not fit together, 130
- * when SIGINT or SIGTERM stopped it and a checkpoint was saved. */
+ * when a signal stopped it (stop.h) and a checkpoint was saved. */
 int app_train(const app_train_job *job);
 
 /* The whole of a program that trains one kind of flow, APP_NICE or another, and takes no arguments but options. */

@@ -1,5 +1,6 @@
 /* The data of a training program: made or read, divided into features and context, and looked at before it is used. */
 #include "datasets.h"
+#include "streams.h"
 #include "train_run.h"
 
 #include <math.h>
@@ -112,6 +113,7 @@ static leat_code read_columns(app_run *r, const char *list, columns *out)
     leat_table *t = leat_table_open(r->o->data, &opts, &r->status);
     if (t && !copy_columns(r, t, out))
         copy_rows(r, t, out);
+    r->latin1 = r->latin1 || (t && leat_table_latin1(t));
     leat_table_close(t);
     return r->status.code;
 }
@@ -170,10 +172,10 @@ static void warn(const app_run *r, const columns *c, const leat_column *about)
         count++;
     }
     if (count && !r->o->quiet)
-        fprintf(stderr,
-                "%s: warning: %s: a few values fill column%s %s: their density has no bound, and the loss may fall "
-                "without meaning\n",
-                r->job->program->name, r->o->data, count > 1 ? "s" : "", list);
+        app_say(r->job->program->name,
+                "warning: %s: a few values fill column%s %s: their density has no bound, and the loss may fall without "
+                "meaning",
+                r->o->data, count > 1 ? "s" : "", list);
 }
 
 static leat_code look_at(app_run *r, const columns *c)

@@ -1,42 +1,48 @@
 /* The files of a training program: the model with the record of its training, losses, samples, pictures, checkpoint. */
 #include "../pictures/plot.h"
 #include "flow_rows.h"
+#include "streams.h"
 #include "train_run.h"
 
+#include "../../tensor/files/files.h"
 #include "../../tensor/files/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { REAL_POINTS_SHOWN = 1000 };
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-/* Makes a file beside `path` to see that one can. */
-static leat_code probe(app_run *r, const char *path)
+/* Begins to write every file, and none takes the place of what is there; then writes the model to nowhere. So whatever can
+ * be wrong with a name or a text is told before the first epoch. */
+static leat_code rehearse(app_run *r)
 {
-    struct stat st;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return leat_fail(&r->status, LEAT_EIO, "%s: cannot write the model: it is a folder", path);
-    const char *slash = strrchr(path, '/');
-    const char *name =
-        leat_arena_format(&r->arena, "%.*s.probe-%ld", slash ? (int)(slash - path) + 1 : 0, path, (long)getpid());
-    if (!name)
-        return leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0)
-        return leat_fail(&r->status, LEAT_EIO, "%.*s: cannot write into the folder: %s",
-                         slash ? (int)(slash - path) : 1, slash ? path : ".", strerror(errno));
-    close(fd);
-    unlink(name);
-    return LEAT_OK;
+    const app_train_paths *p = &r->paths;
+    const char *const outs[] = { p->model, p->failed, p->losses, p->samples, p->png, p->svg, p->checkpoint };
+    const char *const inputs[] = { r->data.table ? r->o->data : NULL, r->o->resume };
+    int count = (int)(sizeof outs / sizeof *outs);
+    for (int i = 0; i < count; i++) { /* a checkpoint may take the place of that which it goes on from */
+        if (outs[i] && app_refuse_input(outs[i], inputs, i + 1 < count ? 2 : 1, &r->status))
+            return r->status.code;
+    }
+    for (int i = 0; i < count; i++) {
+        struct stat st;
+        leat_file_out f;
+        if (!outs[i] || (stat(outs[i], &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+            continue; /* a pipe is opened once */
+        if (leat_file_begin(&f, outs[i], &r->status))
+            return r->status.code;
+        leat_file_cancel(&f);
+    }
+    if (!app_train_write_model(r, "/dev/null", &r->status) && r->latin1 && !r->o->quiet)
+        app_say(r->job->program->name, "warning: names that are not UTF-8 are taken as Latin-1");
+    return r->status.code;
 }
 
 static const char *in_folder(app_run *r, const char *name)
@@ -45,34 +51,35 @@ static const char *in_folder(app_run *r, const char *name)
 }
 
 /* moons.safetensors -> moons.checkpoint.safetensors */
-static const char *beside(app_run *r, const char *model)
+static const char *beside(app_run *r, const char *model, const char *word)
 {
     static const char suffix[] = ".safetensors";
     size_t size = strlen(model), tail = sizeof suffix - 1;
     bool has = size > tail && strcmp(model + size - tail, suffix) == 0;
-    return leat_arena_format(&r->arena, "%.*s.checkpoint%s", (int)(has ? size - tail : size), model, suffix);
+    return leat_arena_format(&r->arena, "%.*s.%s%s", (int)(has ? size - tail : size), model, word, suffix);
 }
 
 leat_code app_train_prepare(app_run *r)
 {
     app_train_paths *p = &r->paths;
     if (r->job->model_path) {
-        *p = (app_train_paths){ .model = r->job->model_path, .checkpoint = beside(r, r->job->model_path) };
-        if (!p->checkpoint)
-            return leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
-        return probe(r, p->model);
+        p->model = r->job->model_path;
+        p->checkpoint = beside(r, p->model, "checkpoint");
+        p->failed = beside(r, p->model, "failed");
+        return p->checkpoint && p->failed ? rehearse(r) : leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
     }
     if (mkdir(r->o->out, 0777) && errno != EEXIST)
         return leat_fail(&r->status, LEAT_EIO, "%s: cannot make the folder: %s", r->o->out, strerror(errno));
     *p = (app_train_paths){ .model = in_folder(r, "model.safetensors"),
+                            .failed = in_folder(r, "model.failed.safetensors"),
                             .checkpoint = in_folder(r, "checkpoint.safetensors"),
                             .losses = in_folder(r, "loss.csv"),
                             .samples = in_folder(r, "samples.npy"),
                             .png = in_folder(r, "samples.png"),
                             .svg = in_folder(r, "samples.svg") };
-    if (!p->model || !p->checkpoint || !p->losses || !p->samples || !p->png || !p->svg)
+    if (!p->model || !p->failed || !p->checkpoint || !p->losses || !p->samples || !p->png || !p->svg)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
-    return probe(r, p->model);
+    return rehearse(r);
 }
 
 /* ---- the record of the training ---------------------------------------------------------------------------------- */
@@ -97,9 +104,20 @@ static void put_words(leat_json_writer *w, const char *words, int choice)
     leat_json_put_text(w, word);
 }
 
-static void put_option(leat_json_writer *w, const app_option *o, const void *settings)
+/* A text from the command line. */
+static void put_text(app_run *r, leat_json_writer *w, const char *text)
 {
-    const char *field = (const char *)settings + o->offset;
+    const char *utf8 = leat_utf8_text(&r->arena, text);
+    r->latin1 = r->latin1 || utf8 != text;
+    if (utf8)
+        leat_json_put_text(w, utf8);
+    else
+        *w = (leat_json_writer){ .code = LEAT_ENOMEM, .reason = "out of memory" };
+}
+
+static void put_option(app_run *r, leat_json_writer *w, const app_option *o)
+{
+    const char *field = (const char *)r->job->settings + o->offset;
     const app_sizes *sizes = (const void *)field;
     const char *text = NULL;
     switch (o->kind) {
@@ -113,7 +131,7 @@ static void put_option(leat_json_writer *w, const app_option *o, const void *set
     case APP_KIND_STRING:
         memcpy(&text, field, sizeof text);
         if (text)
-            leat_json_put_text(w, text);
+            put_text(r, w, text);
         else
             leat_json_put_null(w);
         break;
@@ -180,14 +198,14 @@ static const char *training_text(app_run *r, leat_status *s)
     leat_json_key(&w, "leat");
     leat_json_put_text(&w, LEAT_VERSION);
     leat_json_key(&w, "data");
-    leat_json_put_text(&w, r->o->data);
+    put_text(r, &w, r->o->data);
     put_number(&w, "noise", r->noise);
     leat_json_key(&w, "model");
     put_words(&w, APP_MODEL_WORDS, app_model_kind(&r->job->settings->model, r->data.x.columns));
     put_losses(&w, &state);
     leat_json_key(&w, "failed");
     if (r->status.code)
-        leat_json_put_text(&w, r->status.message);
+        put_text(r, &w, r->status.message);
     else
         leat_json_put_null(&w);
     leat_json_key(&w, "options");
@@ -195,7 +213,7 @@ static const char *training_text(app_run *r, leat_status *s)
     for (int i = 0; i < p->option_count; i++) {
         if (is_recorded(p->options[i].name)) {
             leat_json_key(&w, p->options[i].name);
-            put_option(&w, &p->options[i], r->job->settings);
+            put_option(r, &w, &p->options[i]);
         }
     }
     leat_json_close(&w, '}');
@@ -238,12 +256,14 @@ static int64_t list_metadata(app_run *r, text_pair pairs[MOST_METADATA], leat_st
 
 /* ---- model, losses, checkpoint ----------------------------------------------------------------------------------- */
 
-static leat_code write_losses(app_run *r, leat_status *s)
+leat_code app_train_write_losses(app_run *r)
 {
     static const char *const columns[] = { "epoch", "loss", "validation" };
+    if (!r->paths.losses)
+        return LEAT_OK;
     leat_fit_state state = leat_fit_get_state(r->fit);
     int64_t width = state.validation_rows ? 3 : 2;
-    leat_tensor losses = leat_tensor_new(&r->arena, LEAT_SHAPE(state.epoch, width), s);
+    leat_tensor losses = leat_tensor_new(&r->arena, LEAT_SHAPE(state.epoch, width), &r->status);
     if (!losses.data)
         return LEAT_ENOMEM;
     for (int64_t i = 0; i < state.epoch; i++) {
@@ -252,19 +272,16 @@ static leat_code write_losses(app_run *r, leat_status *s)
         for (int64_t j = 0; j < width; j++)
             losses.data[i * width + j] = (leat_real)row[j];
     }
-    return leat_table_write(r->paths.losses, columns, &losses, s);
+    return leat_table_write(r->paths.losses, columns, &losses, &r->status);
 }
 
-leat_code app_train_write_model(app_run *r, leat_status *s)
+leat_code app_train_write_model(app_run *r, const char *path, leat_status *s)
 {
     text_pair pairs[MOST_METADATA];
     int64_t count = list_metadata(r, pairs, s);
     if (s->code)
         return s->code;
-    leat_flow_save(r->flow, r->paths.model, count, pairs, s);
-    if (r->paths.losses)
-        write_losses(r, s);
-    return s->code;
+    return leat_flow_save(r->flow, path, count, pairs, s);
 }
 
 leat_code app_train_write_checkpoint(app_run *r, leat_status *s)
@@ -317,7 +334,8 @@ static leat_doubles draw_samples(app_run *r)
 
 static leat_code write_samples(app_run *r, leat_doubles samples)
 {
-    leat_table_writer *w = app_flow_rows_create(r->paths.samples, r->flow, NULL, samples.columns, &r->status);
+    const leat_table_writer_opts opts = { .columns = samples.columns, .doubles = app_rows_are_doubles(r->flow) };
+    leat_table_writer *w = leat_table_create(r->paths.samples, &opts, &r->status);
     if (w && app_flow_rows_append(w, r->flow, samples, &r->status)) {
         leat_table_discard(w);
         return r->status.code;

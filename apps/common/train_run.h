@@ -16,7 +16,7 @@ typedef struct app_train_data {
 
 /* Where results go; NULL: nowhere. */
 typedef struct app_train_paths {
-    const char *model, *checkpoint, *losses, *samples, *png, *svg;
+    const char *model, *failed, *checkpoint, *losses, *samples, *png, *svg;
 } app_train_paths;
 
 typedef struct app_run {
@@ -25,6 +25,7 @@ typedef struct app_run {
     leat_arena arena;
     leat_status status;
     app_train_data data;
+    bool latin1;  /* a name was not UTF-8 */
     double noise; /* that was asked for, NaN: none was; then that of the data, NaN for a table */
     app_train_paths paths;
     leat_model *model;
@@ -38,11 +39,13 @@ typedef struct app_run {
 /* Reads or makes the data; refuses what no density can be fitted to, and warns of what is next to it. */
 leat_code app_train_load(app_run *r);
 
-/* Finds the places of the results, and makes sure that they can be written. */
+/* Finds the places of the results, and makes sure that they can be written and are no inputs. */
 leat_code app_train_prepare(app_run *r);
 
-/* The model and the losses, with the weights as they are. `s` may not be the run's own status. */
-leat_code app_train_write_model(app_run *r, leat_status *s);
+/* The model, with the weights as they are. `s` need not be the run's own status. */
+leat_code app_train_write_model(app_run *r, const char *path, leat_status *s);
+
+leat_code app_train_write_losses(app_run *r);
 
 /* Samples and pictures. */
 leat_code app_train_write_samples(app_run *r);

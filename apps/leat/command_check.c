@@ -97,6 +97,5 @@ int app_leat_check(int argc, char **argv)
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open)) {
         check(&m, &o, rest.count > 1 ? rest.values[1] : NULL);
     }
-    exit_code = app_end_output(program.name);
-    return app_trained_close(&m) || exit_code;
+    return app_trained_close(&m);
 }

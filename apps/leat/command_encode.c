@@ -37,17 +37,17 @@ static const app_program decode_program = {
     .max_arguments = 2,
 };
 
-static leat_code encode(app_trained *m, const app_rows *r, leat_table_writer *w)
+static leat_code encode(app_trained *m, const app_rows *r, app_output *w)
 {
     leat_tensor z = leat_tensor_new(&m->arena, LEAT_SHAPE(r->count, r->features), &m->status);
 
     if (!z.data || leat_flow_encode_doubles(m->flow, m->tape, r->x, r->context, z.data, NULL)) {
         return m->status.code;
     }
-    return leat_table_append(w, &z, &m->status);
+    return app_output_append(w, &z);
 }
 
-static leat_code decode(app_trained *m, const app_rows *r, leat_table_writer *w)
+static leat_code decode(app_trained *m, const app_rows *r, app_output *w)
 {
     leat_tensor z = app_to_reals(&m->arena, r->x, r->count, &m->status);
     double *x = leat_arena_alloc(&m->arena, (size_t)(r->count * r->features) * sizeof *x);
@@ -58,10 +58,10 @@ static leat_code decode(app_trained *m, const app_rows *r, leat_table_writer *w)
     if (leat_flow_decode_doubles(m->flow, m->tape, z, r->context, x, NULL)) {
         return LEAT_OK;
     }
-    return app_flow_rows_append(w, m->flow, (leat_doubles){ x, r->count, r->features }, &m->status);
+    return app_output_append_doubles(w, (leat_doubles){ x, r->count, r->features });
 }
 
-static leat_code map_block(app_trained *m, const app_rows *r, bool inverse, leat_table_writer *w)
+static leat_code map_block(app_trained *m, const app_rows *r, bool inverse, app_output *w)
 {
     leat_arena_mark mark = leat_arena_save(&m->arena);
 
@@ -77,18 +77,19 @@ static leat_code map_block(app_trained *m, const app_rows *r, bool inverse, leat
 
 static leat_code run(app_trained *m, const settings *o, const char *path, bool inverse)
 {
-    leat_table_writer *w;
+    const leat_table_writer_opts opts = { .columns = leat_flow_dim(m->flow),
+                                          .names = inverse ? m->columns : NULL,
+                                          .doubles = inverse && app_rows_are_doubles(m->flow) };
+    app_output w;
     app_rows r;
 
     if (app_rows_open(&r, m, path, inverse ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows)) {
         return m->status.code;
     }
-    w = inverse ? app_flow_rows_create(o->out ? o->out : "-", m->flow, m->columns, leat_flow_dim(m->flow), &m->status)
-                : app_output_open(m, o->out, NULL, leat_flow_dim(m->flow));
-    if (w) {
-        while (app_rows_next(&r) && !map_block(m, &r, inverse, w)) {
+    if (!app_output_open(&w, m, o->out, path, &opts)) {
+        while (app_rows_next(&r) && !map_block(m, &r, inverse, &w)) {
         }
-        app_output_close(m, w);
+        app_output_close(&w);
     }
     app_rows_close(&r);
     return m->status.code;

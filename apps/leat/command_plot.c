@@ -3,6 +3,7 @@
 #include "../common/options.h"
 #include "commands.h"
 #include "draw.h"
+#include "output.h"
 #include "table_rows.h"
 
 #include <stdio.h>
@@ -52,6 +53,7 @@ int app_leat_plot(int argc, char **argv)
     drawing.out = o.out;
     drawing.samples = o.samples;
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open) &&
+        !app_output_allow(&m, o.out, rest.count > 1 ? rest.values[1] : NULL) &&
         (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, INT64_MAX, &data, &context))) {
         if (data.rows > 0) {
             drawing.data = app_to_reals(&m.arena, data, data.rows, &m.status);

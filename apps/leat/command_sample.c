@@ -48,7 +48,7 @@ static const app_program program = {
 typedef struct drawing {
     app_trained *m;
     const settings *o;
-    leat_table_writer *w;
+    app_output w;
     int64_t dim, width, given; /* width: of what is written; given: of a context */
     double *drawn, *written;   /* the same unless there is a column `row` */
     double *context;
@@ -69,7 +69,7 @@ static leat_code draw(drawing *d, int64_t first, int64_t n)
         memcpy(d->written + i * d->width, d->drawn + i * d->dim, (size_t)d->dim * sizeof *d->drawn);
         d->written[i * d->width + d->dim] = (double)((first + i) / d->o->per_row);
     }
-    return app_flow_rows_append(d->w, m->flow, (leat_doubles){ d->written, n, d->width }, &m->status);
+    return app_output_append_doubles(&d->w, (leat_doubles){ d->written, n, d->width });
 }
 
 /* All draws for the rows of a block of contexts. */
@@ -154,6 +154,7 @@ static const char *const *name_columns(const drawing *d, const char **names)
 static leat_code run(app_trained *m, const settings *o)
 {
     drawing d = { .m = m, .o = o, .dim = leat_flow_dim(m->flow), .given = leat_flow_context(m->flow) };
+    leat_table_writer_opts opts = { .doubles = app_rows_are_doubles(m->flow) };
     const char **names;
 
     if ((d.given > 0) != (o->context != NULL)) {
@@ -170,10 +171,11 @@ static leat_code run(app_trained *m, const settings *o)
     if (!names || !d.drawn || !d.written || !d.context) {
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of %lld columns", (long long)d.width);
     }
-    d.w = app_flow_rows_create(o->out ? o->out : "-", m->flow, name_columns(&d, names), d.width, &m->status);
-    if (d.w) {
+    opts.columns = d.width;
+    opts.names = name_columns(&d, names);
+    if (!app_output_open(&d.w, m, o->out, o->context, &opts)) {
         draw_all(&d);
-        app_output_close(m, d.w);
+        app_output_close(&d.w);
     }
     return m->status.code;
 }

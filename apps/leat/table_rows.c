@@ -70,6 +70,9 @@ leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_k
         return leat_fail(&m->status, LEAT_EARG, "--rows %.60s: rows are given as A:B, counted from 0, B not included",
                          range);
     }
+    if (strcmp(path, "-") == 0 && strcmp(m->path, "/dev/stdin") == 0) {
+        return leat_fail(&m->status, LEAT_EARG, "standard input cannot be both the model and the table");
+    }
     r->first = opts.first_row;
     r->table = leat_table_open(path, &opts, &m->status);
     if (!r->table || choose(r, kind)) {

@@ -25,12 +25,13 @@ struct leat_fit {
     double lr; /* the optimiser's at the beginning */
     leat_tape *tape;
 
-    /* The weights of the model, and copies of them in the same order, with validation rows only: of the best epoch, and
-     * of the last step while the best are in the model. */
+    /* The weights of the model, and copies of them in the same order: of the best epoch, with validation rows; and of
+     * the last step while the best are in the model, or else, if `sound`, those whose loss was finite when the epoch
+     * began. */
     leat_safetensors live;
     int64_t numbers;
     leat_real *best, *last;
-    bool best_in_use;
+    bool best_in_use, sound;
 
     int64_t epoch, step, steps; /* complete epochs; steps taken in the next one, of so many */
     double total;               /* of the epoch under way: sum over rows of their loss */
@@ -58,6 +59,9 @@ leat_var leat_fit_batch_context(leat_fit *f);
 
 /* Mean negative log-likelihood of the validation rows, on the status if it is not finite. */
 leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s);
+
+/* Refuses weights with which the loss of the first rows is not finite. */
+leat_code leat_fit_check_weights(leat_fit *f, leat_status *s);
 
 /* One number for the bits and shapes of data and context. */
 uint64_t leat_fit_hash(const leat_fit_opts *o);

@@ -222,8 +222,9 @@ leat_code leat_fit_save(leat_fit *f, const char *path, int64_t metadata_count, c
                         leat_status *s)
 {
     const leat_status *own = leat_fit_status(f);
-    if (!f || !f->tape) /* without a tape it was never complete */
-        return leat_fail(s, own->code, "%.300s: %.180s", path, own->message);
+    leat_status why = { 0 };
+    if (own->code || leat_fit_check_weights(f, &why))
+        return leat_fail(s, own->code ? own->code : why.code, "%s: %s", path, own->code ? own->message : why.message);
     leat_arena scratch;
     leat_arena_init(&scratch, leat_model_arena(f->model)->allocator);
     leat_code code = write_checkpoint(f, path, &scratch, metadata ? metadata_count : 0, metadata, s);
