@@ -21,7 +21,8 @@ extern "C" {
  * validation rows the last weights do, once they have given a finite loss. A fit lives as long as its model. It never prints: callbacks do.
  *
  * Streams of the seed, beside the model's: epoch e (from 0) shuffles with 2^35 + e; 2^36 draws the validation rows; the
- * tape's random numbers (dropout and the like) are 2^36 + 1.
+ * tape's random numbers (dropout and the like) are 2^36 + 1; whole numbers are dequantized with 2^37 + e, those held out
+ * with 2^36 + 2.
  */
 typedef struct leat_fit leat_fit;
 

@@ -18,6 +18,7 @@ leat_flow *leat_flow_new(leat_model *m, leat_base *base)
     if (!f)
         return NULL;
     f->base = base;
+    f->points = 16;
     leat_attach(&f->module, base ? &base->module : NULL, "base");
     f->chain = (leat_chain_parts *)leat_chain(m);
     leat_attach(&f->module, f->chain ? &f->chain->transform.module : NULL, "%s", "");

@@ -316,15 +316,41 @@ LEAT_API int64_t leat_flow_context(const leat_flow *f);
  * context_rows [n', features], with n or n' in the denominator; a column whose values are all equal is refused by its
  * number (LEAT_EARG), and so are values that are not finite (LEAT_ENONFINITE). After leat_flow_set_context, and before
  * the first use of the model, which fails as it does for other constructors. Rows in double lose nothing, whatever their
- * offset and unit; of them those with left_out[i] (NULL: none) do not count. The last form takes the numbers themselves,
- * or NULL for 0 and 1. */
+ * offset and unit, and may say more. The last form takes the numbers themselves, or NULL for 0 and 1. */
 LEAT_API leat_code leat_flow_standardize(leat_flow *f, leat_tensor rows, leat_tensor context_rows);
-LEAT_API leat_code leat_flow_standardize_doubles(leat_flow *f, leat_doubles rows, leat_doubles context_rows,
-                                                 const bool *left_out);
+
+/*
+ * What else is known of data. A column between bounds is spread over the whole line before it is standardized, by
+ * log(x - lower), -log(upper - x), or, with both, log(x - lower) - log(upper - x): no draw leaves them, outside the density is 0 (the log-density
+ * -inf), and a number on a bound is refused, for there a density may be anything.
+ *
+ * A column of whole numbers is dequantized: k becomes a random number of [k, k + 1), a new one for each epoch of a fit, so
+ * that the density's integral over there becomes the probability of k. Scores are that probability, a mean over points of
+ * a fixed sequence (leat_flow_set_points); encoding takes the middle, and what is drawn or decoded is whole. All this is
+ * what the functions of rows in double do; on a tape such a column holds the real numbers.
+ */
+typedef struct leat_standardize_opts {
+    leat_doubles context; /* rows of the context, for a conditional flow */
+    const bool *left_out; /* [rows], those that do not count; NULL: all do */
+    const double *lower,
+        *upper;        /* [dim], both or none; -INFINITY, INFINITY: no bound; of whole numbers both included */
+    const bool *whole; /* [dim]; NULL: no column is */
+} leat_standardize_opts;
+LEAT_API leat_code leat_flow_standardize_doubles(leat_flow *f, leat_doubles rows, const leat_standardize_opts *o);
+
+/* Over how many points a score of whole numbers is averaged, 16 at first; not saved with the model. */
+LEAT_API void leat_flow_set_points(leat_flow *f, int64_t points);
 LEAT_API leat_code leat_flow_standardize_by(leat_flow *f, const double *mean, const double *sd,
                                             const double *context_mean, const double *context_sd);
-/* Mean and sd of the flow's standardizer, [dim] each; false: it has none. */
-LEAT_API bool leat_flow_units(const leat_flow *f, const double **mean, const double **sd);
+
+/* The units of a flow's data, as its standardizer has them: [columns] each. */
+typedef struct leat_units {
+    int64_t columns;
+    const double *mean, *sd;     /* of the line over which bounds spread a column */
+    const double *lower, *upper; /* bounds, -INFINITY and INFINITY where there is none; NULL: no column has any */
+    const double *whole;         /* 1: whole numbers, whose upper bound is one beyond the largest; NULL: no column */
+} leat_units;
+LEAT_API bool leat_flow_units(const leat_flow *f, leat_units *u); /* false: it has no standardizer */
 LEAT_API int64_t leat_flow_dim(const leat_flow *f);
 LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms, a standardizer (the first) included */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);

@@ -8,7 +8,9 @@
  */
 #include "flow_impl.h"
 #include "../autograd/tape.h"
+#include "../tensor/kernels/elementary.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { FIRST_ROWS = 64, MOST_ROWS = 2048, CHUNK_BYTES = 32 << 20 };
@@ -19,6 +21,7 @@ typedef struct source {
     leat_doubles doubles;
     const leat_transform *standardizer;
     leat_real *units;
+    double *logdet; /* of the standardizer, for each row of the chunk; NULL: nobody asks */
 } source;
 
 typedef struct job {
@@ -29,6 +32,7 @@ typedef struct job {
     bool inverse, standardized; /* standardized: the flow is run behind its standardizer, as doubles want it */
     uint64_t first;             /* of draws: where the numbers of the first begin */
     double temperature;
+    int64_t point;    /* of whole numbers, by which they are dequantized */
     uint64_t *starts; /* of a chunk's random numbers; NULL: there is no chance */
     /* where results go; NULL: not wanted */
     leat_real *rows;
@@ -50,7 +54,8 @@ static leat_var part_of(job *j, const source *s, int64_t begin, int64_t rows)
         return (leat_var){ 0 };
     if (s->units) {
         int64_t columns = s->doubles.columns;
-        leat_standardizer_apply(s->standardizer, s->doubles.data + begin * columns, rows, columns, s->units);
+        leat_units_apply(s->standardizer, s->doubles.data + begin * columns, rows, columns,
+                         &(leat_dequantizer){ .point = j->point }, s->units, s->logdet);
         part = (leat_tensor){ s->units, LEAT_SHAPE(rows, columns) };
     } else if (part.shape.rank == 2 && part.data) { /* any other rank is refused by the flow, as it is */
         part.data += begin * part.shape.size[1];
@@ -72,12 +77,11 @@ static void run_chunk(job *j, chunk_fn *fn, int64_t begin, int64_t rows)
     if (j->rows && count)
         memcpy(j->rows + begin * columns, y.data, (size_t)count * sizeof *y.data);
     if (j->rows_in_double)
-        leat_standardizer_undo(j->flow->input, y.data, rows, columns, j->rows_in_double + begin * columns);
-    if (j->numbers) {
-        const leat_real *numbers = leat_value(out.logdet).data;
-        double units = j->standardized ? leat_standardizer_logdet(j->flow->input) : 0;
-        for (int64_t i = 0; i < rows; i++)
-            j->numbers[begin + i] = (double)numbers[i] + (j->inverse ? -units : units);
+        leat_units_undo(j->flow->input, y.data, rows, columns, j->rows_in_double + begin * columns,
+                        j->numbers ? j->numbers + begin : NULL);
+    for (int64_t i = 0; j->numbers && i < rows; i++) {
+        double units = j->rows_in_double ? j->numbers[begin + i] : j->in.logdet ? j->in.logdet[i] : 0;
+        j->numbers[begin + i] = (double)leat_value(out.logdet).data[i] + units;
     }
 }
 
@@ -104,7 +108,10 @@ static bool units_fit(job *j, source *s, int64_t features, leat_arena *scratch)
                        (long long)features, (long long)s->doubles.columns);
     else if (!(s->units = leat_arena_alloc(scratch, (size_t)(most * features) * sizeof *s->units)))
         leat_tape_fail(j->tape, LEAT_ENOMEM, "out of memory for rows of %lld columns", (long long)features);
-    return s->units != NULL;
+    s->logdet = s->units && s == &j->in ? leat_arena_alloc(scratch, (size_t)most * sizeof *s->logdet) : NULL;
+    if (s->units && s == &j->in && !s->logdet)
+        leat_tape_fail(j->tape, LEAT_ENOMEM, "out of memory for rows of %lld columns", (long long)features);
+    return !leat_tape_code(j->tape);
 }
 
 /* Where each of the rows takes its random numbers. */
@@ -268,9 +275,45 @@ static leat_code run_doubles(chunk_fn *fn, leat_flow *f, leat_tape *t, leat_doub
     return run_job(&j, fn);
 }
 
+/* The logarithm of the mean of k numbers, whose mean has the logarithm `mean`, and one more. */
+static double add_to_mean(double mean, double next, int64_t k)
+{
+    double high = next > mean ? next : mean;
+    if (!isfinite(high))
+        return isnan(next) || isnan(mean) ? (double)NAN : high;
+    return high + leat_log64(((double)k * leat_exp64(mean - high) + leat_exp64(next - high)) / (double)(k + 1));
+}
+
+/* Of whole numbers the mean density over the points of their intervals. */
 leat_code leat_flow_score_doubles(leat_flow *f, leat_tape *t, leat_doubles x, leat_doubles context, double *out)
 {
-    return run_doubles(score_chunk, f, t, x, context, NULL, out);
+    const leat_standardizer_parts *s = f ? (const leat_standardizer_parts *)f->input : NULL;
+    leat_code code = run_doubles(score_chunk, f, t, x, context, NULL, out);
+    if (code || !s || !s->whole || x.rows == 0)
+        return code;
+    leat_arena scratch;
+    leat_arena_init(&scratch, t->step.allocator);
+    double *more = leat_arena_alloc(&scratch, (size_t)x.rows * sizeof *more);
+    if (!more)
+        leat_tape_fail(t, LEAT_ENOMEM, "out of memory for scores of %lld rows", (long long)x.rows);
+    for (int64_t k = 1; more && !code && k < f->points; k++) {
+        job j = in_doubles(f, t, &context);
+        j.in = of_doubles(&x, f->input);
+        j.n = x.rows;
+        j.numbers = more;
+        j.point = k;
+        code = run_job(&j, score_chunk);
+        for (int64_t i = 0; !code && i < x.rows; i++)
+            out[i] = add_to_mean(out[i], more[i], k);
+    }
+    leat_arena_free(&scratch);
+    return leat_tape_code(t);
+}
+
+void leat_flow_set_points(leat_flow *f, int64_t points)
+{
+    if (f)
+        f->points = points < 1 ? 1 : points;
 }
 
 leat_code leat_flow_encode_doubles(leat_flow *f, leat_tape *t, leat_doubles x, leat_doubles context, leat_real *z,

@@ -5,8 +5,8 @@
 
 bool app_rows_are_doubles(const leat_flow *f)
 {
-    const double *mean, *sd;
-    return leat_flow_units(f, &mean, &sd);
+    leat_units u;
+    return leat_flow_units(f, &u);
 }
 
 /* 10^n for n from 0 to 22, where it is exact. */
@@ -34,10 +34,11 @@ static void round_column(leat_doubles x, int64_t column, double sd)
 
 leat_code app_flow_rows_append(leat_table_writer *w, const leat_flow *f, leat_doubles x, leat_status *s)
 {
-    const double *mean, *sd;
-    if (leat_flow_units(f, &mean, &sd)) {
-        for (int64_t j = 0; j < leat_flow_dim(f); j++)
-            round_column(x, j, sd[j]);
+    leat_units u;
+    if (leat_flow_units(f, &u)) {
+        for (int64_t j = 0; j < u.columns; j++)
+            if (!u.lower || (isinf(u.lower[j]) && isinf(u.upper[j])))
+                round_column(x, j, u.sd[j]);
         return leat_table_append_doubles(w, x.data, x.rows, s);
     }
     leat_arena scratch;

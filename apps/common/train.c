@@ -29,6 +29,8 @@ static int check_usage(const app_program *p, const app_train_settings *o, double
         return wrong_usage(p, "--patience needs --validation");
     if (o->standardize && o->no_standardize)
         return wrong_usage(p, "--standardize and --no-standardize exclude each other");
+    if (o->no_standardize && (o->bounds || o->integer))
+        return wrong_usage(p, "--bounds and --integer need standardizing");
     if (o->schedule == APP_SCHEDULE_WARMUP_COSINE && o->warmup >= o->epochs)
         return wrong_usage(p, "--warmup must be less than --epochs");
     return -1;
@@ -134,7 +136,12 @@ static void standardize(app_run *r)
     if (!held || leat_fit_held(&opts, held))
         leat_model_fail(r->model, LEAT_ENOMEM, "out of memory for the choice of rows");
     else
-        leat_flow_standardize_doubles(r->flow, r->data.x, r->data.context, held);
+        leat_flow_standardize_doubles(r->flow, r->data.x,
+                                      &(leat_standardize_opts){ .context = r->data.context,
+                                                                .left_out = held,
+                                                                .lower = r->data.lower,
+                                                                .upper = r->data.upper,
+                                                                .whole = r->data.whole });
     leat_arena_free(&scratch);
 }
 
@@ -219,6 +226,8 @@ static void save_failed(app_run *r)
 static int run(app_run *r)
 {
     if (!app_train_load(r) && !make_model(r) && !app_train_prepare(r)) {
+        for (const app_note *note = r->notes; note; note = note->next)
+            app_say(r->job->program->name, "%s", note->line);
         if (train(r)) {
             save_failed(r);
             return 1;

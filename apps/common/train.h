@@ -19,7 +19,7 @@
 #include "models.h"
 
 typedef struct app_train_settings {
-    const char *data, *noise, *columns, *context, *resume, *out;
+    const char *data, *noise, *columns, *context, *bounds, *integer, *resume, *out;
     int header, optimiser, schedule, recompute;
     int64_t points, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
     double validation, lr, weight_decay, clip, lr_factor;
@@ -41,6 +41,10 @@ enum {
       .help = "of a table: names, numbers from 1, ranges (age,3,5-7); default all" },                                  \
     { "context", APP_STRING(type, field.context), .value = "LIST",                                                     \
       .help = "columns to condition on, taken out of the data: p(x | context)" },                                      \
+    { "bounds", APP_STRING(type, field.bounds), .value = "LIST",                                                       \
+      .help = "edges of columns, price:0:,share:0:1; no draw goes beyond" },                                           \
+    { "integer", APP_STRING(type, field.integer), .value = "LIST|auto",                                                \
+      .help = "columns of whole numbers, which have probabilities; auto: all that look so" },                          \
     { "header", APP_CHOICE(type, field.header), "auto", .words = "auto|yes|no",                                        \
       .help = "whether the first line of a table is one of names" },                                                   \
     { "standardize", APP_FLAG(type, field.standardize),                                                                \

@@ -1,4 +1,5 @@
 /* The data of a training program: made or read, divided into features and context, and looked at before it is used. */
+#include "columns.h"
 #include "datasets.h"
 #include "streams.h"
 #include "train_run.h"
@@ -19,8 +20,9 @@ static leat_code no_memory(app_run *r)
 static leat_code make_data(app_run *r, const app_data_set *set)
 {
     const app_train_settings *o = r->o;
-    if (o->columns || o->context)
-        return leat_fail(&r->status, LEAT_EARG, "%s: --columns and --context are for tables", o->data);
+    if (o->columns || o->context || o->bounds || o->integer)
+        return leat_fail(&r->status, LEAT_EARG, "%s: --columns, --context, --bounds and --integer are for tables",
+                         o->data);
     leat_rng rng = leat_rng_new((uint64_t)o->seed, APP_STREAM_DATA);
     if (isnan(r->noise))
         r->noise = set->noise;
@@ -37,14 +39,8 @@ static leat_code make_data(app_run *r, const app_data_set *set)
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
-typedef struct columns {
-    leat_doubles values;
-    const char *const *names; /* NULL without a header */
-    int64_t count, *places;   /* in the file, from 1 */
-} columns;
-
 /* Names and places, which belong to the table, copied. */
-static leat_code copy_columns(app_run *r, const leat_table *t, columns *out)
+static leat_code copy_columns(app_run *r, const leat_table *t, app_columns *out)
 {
     const char *const *names = leat_table_names(t);
     out->count = leat_table_columns(t);
@@ -90,7 +86,7 @@ static leat_code read_parts(app_run *r, leat_table *t, int64_t width, leat_arena
 }
 
 /* In one pass, so that a pipe can be read. */
-static leat_code copy_rows(app_run *r, leat_table *t, columns *out)
+static leat_code copy_rows(app_run *r, leat_table *t, app_columns *out)
 {
     parts p = { .count = 0 };
     leat_arena scratch;
@@ -107,7 +103,7 @@ static leat_code copy_rows(app_run *r, leat_table *t, columns *out)
     return r->status.code;
 }
 
-static leat_code read_columns(app_run *r, const char *list, columns *out)
+static leat_code read_columns(app_run *r, const char *list, app_columns *out)
 {
     leat_table_opts opts = { .columns = list, .header = (leat_table_header)r->o->header };
     leat_table *t = leat_table_open(r->o->data, &opts, &r->status);
@@ -119,7 +115,7 @@ static leat_code read_columns(app_run *r, const char *list, columns *out)
 }
 
 /* Without the columns that are context. */
-static leat_code take_out(app_run *r, columns *data, const columns *context)
+static leat_code take_out(app_run *r, app_columns *data, const app_columns *context)
 {
     int64_t rows = data->values.rows, width = data->count, kept = 0;
     const char **names = leat_arena_alloc(&r->arena, (size_t)width * sizeof *names);
@@ -146,59 +142,32 @@ static leat_code take_out(app_run *r, columns *data, const columns *context)
     return LEAT_OK;
 }
 
-static const char *column_text(const columns *c, int64_t j, char text[100])
+/* Said once nothing has been refused. */
+static void keep_line(void *user, const char *line)
 {
-    if (c->names)
-        snprintf(text, 100, "%lld (%.70s)", (long long)c->places[j], c->names[j]);
-    else
-        snprintf(text, 100, "%lld", (long long)c->places[j]);
-    return text;
+    app_run *r = user;
+    app_note *note = leat_arena_alloc(&r->arena, sizeof *note), **end = &r->notes;
+    while (*end)
+        end = &(*end)->next;
+    if (note && !r->o->quiet)
+        *note = (app_note){ leat_arena_format(&r->arena, "%s", line), NULL };
+    if (note && !r->o->quiet && note->line)
+        *end = note;
 }
 
-/* One line for all of them. */
-static void warn(const app_run *r, const columns *c, const leat_column *about)
+/* What the options say of columns, and what there is to say of them. */
+static leat_code look_at(app_run *r, app_columns *c)
 {
-    char list[300] = "", text[100];
-    size_t used = 0;
-    int count = 0;
-    for (int64_t j = 0; j < c->count; j++) {
-        if (!about[j].discrete)
-            continue;
-        if (used < sizeof list - 110)
-            used +=
-                (size_t)snprintf(list + used, sizeof list - used, "%s%s", count ? ", " : "", column_text(c, j, text));
-        else if (used < sizeof list - 4)
-            used += (size_t)snprintf(list + used, sizeof list - used, ", ...");
-        count++;
-    }
-    if (count && !r->o->quiet)
-        app_say(r->job->program->name,
-                "warning: %s: a few values fill column%s %s: their density has no bound, and the loss may fall without "
-                "meaning",
-                r->o->data, count > 1 ? "s" : "", list);
-}
-
-static leat_code look_at(app_run *r, const columns *c)
-{
-    char text[100];
-    leat_column *about = leat_arena_alloc(&r->arena, (size_t)c->count * sizeof *about);
-    if (!about)
-        return no_memory(r);
-    if (leat_table_inspect(&c->values, about, &r->status))
+    if (app_columns_bounds(c, r->o->bounds, &r->arena, &r->status) ||
+        app_columns_whole(c, r->o->integer, &r->arena, &r->status))
         return r->status.code;
-    for (int64_t j = 0; j < c->count; j++) {
-        if (about[j].constant)
-            return leat_fail(&r->status, LEAT_EARG, "%.300s: column %s is constant, and has no density", r->o->data,
-                             column_text(c, j, text));
-    }
-    warn(r, c, about);
-    return LEAT_OK;
+    return app_columns_look(c, keep_line, r, &r->status);
 }
 
 static leat_code read_table(app_run *r)
 {
     const app_train_settings *o = r->o;
-    columns data = { 0 }, context = { 0 };
+    app_columns data = { .file = o->data }, context = { .file = o->data };
     r->noise = (double)NAN; /* a table is as it is */
     if (o->context && strcmp(o->data, "-") == 0)
         return leat_fail(&r->status, LEAT_EARG, "--context reads the table twice, and standard input can be read once");
@@ -217,6 +186,9 @@ static leat_code read_table(app_run *r)
     r->data = (app_train_data){ .x = data.values,
                                 .context = context.values,
                                 .columns = data.names,
+                                .lower = data.lower,
+                                .upper = data.upper,
+                                .whole = data.whole,
                                 .context_columns = context.names,
                                 .table = true };
     return LEAT_OK;

@@ -11,7 +11,9 @@
 typedef struct app_train_data {
     leat_doubles x, context;                             /* context: data NULL if there is none */
     const char *const *columns, *const *context_columns; /* names; NULL without a header */
-    bool table;                                          /* from a file */
+    double *lower, *upper;                               /* for leat_standardize_opts */
+    bool *whole;
+    bool table; /* from a file */
 } app_train_data;
 
 /* Where results go; NULL: nowhere. */
@@ -19,12 +21,19 @@ typedef struct app_train_paths {
     const char *model, *failed, *checkpoint, *losses, *samples, *png, *svg;
 } app_train_paths;
 
+/* What there is to say of the data. */
+typedef struct app_note {
+    const char *line;
+    struct app_note *next;
+} app_note;
+
 typedef struct app_run {
     const app_train_job *job;
     const app_train_settings *o;
     leat_arena arena;
     leat_status status;
     app_train_data data;
+    app_note *notes;
     bool latin1;  /* a name was not UTF-8 */
     double noise; /* that was asked for, NaN: none was; then that of the data, NaN for a table */
     app_train_paths paths;

@@ -18,7 +18,7 @@ typedef struct settings {
     app_trained_opts open;
     const char *out, *rows;
     bool mean;
-    int64_t top;
+    int64_t top, points;
     double bin_width;
 } settings;
 
@@ -30,6 +30,8 @@ static const app_option table[] = {
       .help = "print the N least likely rows, each with its number (from 0)" },
     { "bin-width", APP_NONNEGATIVE(settings, bin_width), "0",
       .help = "of data rounded to steps of this width: tell bits per dimension too" },
+    { "points", APP_INTEGER(settings, points), "16", .min = 1, .max = 1000000,
+      .help = "of columns of whole numbers: average over so many points of each interval" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
     APP_TRAINED_OPTIONS(settings, open),
 };
@@ -231,6 +233,7 @@ int app_leat_score(int argc, char **argv)
         return exit_code;
     }
     if (!app_trained_open(&s.m, program.name, rest.values[0], &o.open)) {
+        leat_flow_set_points(s.m.flow, o.points);
         run(&s, rest.values[1]);
     }
     if (!s.m.status.code && fflush(stdout) == 0 && !ferror(stdout)) {

@@ -278,7 +278,8 @@ static bool take_doubles(leat_check *c, const leat_doubles *d, const leat_transf
 {
     *out = leat_tensor_new(c->arena, LEAT_SHAPE(d->rows, d->columns), NULL);
     if (out->data)
-        leat_standardizer_apply(standardizer, d->data, d->rows, d->columns, out->data);
+        leat_units_apply(standardizer, d->data, d->rows, d->columns, &(leat_dequantizer){ .point = 0 }, out->data,
+                         NULL);
     else
         leat_check_complain(c, "out of memory");
     return out->data != NULL;

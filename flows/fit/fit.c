@@ -232,7 +232,7 @@ static leat_code take_step(leat_fit *f, leat_tensor batch, double *loss, leat_st
     leat_tape_reset(t);
     leat_var x = batch.data ? leat_borrow(t, batch) : (leat_var){ 0 }, context = leat_fit_batch_context(f);
     leat_var cost = cost_of(f, x, context);
-    *loss = leat_item(cost) - (f->standardized ? leat_standardizer_logdet(f->flow->input) : 0);
+    *loss = leat_item(cost) - f->train.logdet;
     if (leat_backward(cost))
         return leat_fail(s, leat_tape_code(t), "%s", leat_tape_errmsg(t));
     if (f->step == 0 || !f->sound)
@@ -308,6 +308,7 @@ static leat_code run_epoch(leat_fit *f, leat_epoch_report *r)
 {
     leat_tensor batch;
     double loss;
+    leat_fit_dequantize(f);
     while (!f->stopped && next_batch(f, &batch)) {
         leat_status why = { 0 };
         if (take_step(f, batch, &loss, &why))

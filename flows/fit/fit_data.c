@@ -8,16 +8,20 @@
 #include <math.h>
 #include <string.h>
 
-#define STREAM_SPLIT ((uint64_t)1 << 36)
+#define STREAM_SPLIT      ((uint64_t)1 << 36)
+#define STREAM_HELD_NOISE (((uint64_t)1 << 36) + 2)
+#define STREAM_NOISE      ((uint64_t)1 << 37)
 
 /* ---- data in double ---------------------------------------------------------------------------------------------- */
 
-/* As leat_real, in the model's memory, behind the standardizer unless that is NULL. */
-static leat_tensor convert(leat_fit *f, const leat_doubles *d, const leat_transform *standardizer)
+/* As leat_real, in the model's memory, behind the standardizer unless that is NULL; and the log-determinants. */
+static leat_tensor convert(leat_fit *f, const leat_doubles *d, const leat_transform *standardizer, double *logdet)
 {
     leat_tensor out = leat_tensor_new(leat_model_arena(f->model), LEAT_SHAPE(d->rows, d->columns), &f->status);
+    leat_rng rng = leat_rng_new(f->o.seed, STREAM_HELD_NOISE);
     if (out.data)
-        leat_standardizer_apply(standardizer, d->data, d->rows, d->columns, out.data);
+        leat_units_apply(standardizer, d->data, d->rows, d->columns, &(leat_dequantizer){ .rng = &rng }, out.data,
+                         logdet);
     return out;
 }
 
@@ -25,6 +29,7 @@ leat_code leat_fit_take_doubles(leat_fit *f)
 {
     leat_fit_opts *o = &f->o;
     const leat_flow *flow = f->flow;
+    const leat_standardizer_parts *input = (const leat_standardizer_parts *)flow->input;
     if (!o->doubles.data)
         return LEAT_OK;
     if (o->doubles.columns != leat_flow_dim(flow) ||
@@ -33,10 +38,45 @@ leat_code leat_fit_take_doubles(leat_fit *f)
                          (long long)o->doubles.columns, (long long)o->context_doubles.columns,
                          (long long)leat_flow_dim(flow), (long long)flow->context);
     f->standardized = !o->loss;
-    o->data = convert(f, &o->doubles, f->standardized ? flow->input : NULL);
+    f->dequantized = f->standardized && input && input->whole;
+    f->noisy_epoch = -1;
+    f->logdet = leat_arena_zalloc(leat_model_arena(f->model), (size_t)o->doubles.rows * sizeof *f->logdet);
+    if (!f->logdet)
+        return leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for %lld rows", (long long)o->doubles.rows);
+    o->data = convert(f, &o->doubles, f->standardized ? flow->input : NULL, f->standardized ? f->logdet : NULL);
+    for (int64_t i = 0; i < o->doubles.rows && !f->status.code; i++)
+        if (!isfinite(f->logdet[i]))
+            leat_fail(&f->status, LEAT_EARG, "fit: data, row %lld (from 1) is not inside of the bounds",
+                      (long long)i + 1);
     if (o->context_doubles.data)
-        o->context = convert(f, &o->context_doubles, f->standardized ? flow->context_input : NULL);
+        o->context = convert(f, &o->context_doubles, f->standardized ? flow->context_input : NULL, NULL);
     return f->status.code;
+}
+
+/* Adds to a part what its rows lose or gain by the standardizer, in the mean. */
+static void measure_units(const leat_fit *f, leat_fit_part *part)
+{
+    int64_t rows = part->x.shape.size[0];
+    double sum = 0;
+    for (int64_t i = 0; f->logdet && i < rows; i++)
+        sum += f->logdet[part->index ? part->index[i] : i];
+    part->logdet = rows ? sum / (double)rows : 0;
+}
+
+void leat_fit_dequantize(leat_fit *f)
+{
+    leat_fit_part *part = &f->train;
+    int64_t columns = f->o.doubles.columns;
+    leat_rng rng = leat_rng_new(f->o.seed, STREAM_NOISE + (uint64_t)f->epoch);
+    if (!f->dequantized || f->noisy_epoch == f->epoch)
+        return;
+    for (int64_t i = 0; i < part->x.shape.size[0]; i++) {
+        int64_t row = part->index ? part->index[i] : i;
+        leat_units_apply(f->flow->input, f->o.doubles.data + row * columns, 1, columns,
+                         &(leat_dequantizer){ .rng = &rng }, part->x.data + i * columns, &f->logdet[row]);
+    }
+    measure_units(f, part);
+    f->noisy_epoch = f->epoch;
 }
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
@@ -172,12 +212,15 @@ leat_code leat_fit_split(leat_fit *f)
     int64_t rows = f->o.data.shape.size[0], held_rows = leat_fit_held_rows(&f->o);
     if (held_rows == 0) {
         f->train = (leat_fit_part){ .x = f->o.data, .context = f->o.context };
+        measure_units(f, &f->train);
         return LEAT_OK;
     }
     leat_arena scratch;
     leat_arena_init(&scratch, leat_model_arena(f->model)->allocator);
     bool done = split(f, &scratch, rows, held_rows);
     leat_arena_free(&scratch);
+    measure_units(f, &f->train);
+    measure_units(f, &f->held);
     return done ? LEAT_OK : leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for %lld rows", (long long)rows);
 }
 
@@ -208,7 +251,7 @@ leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s)
                              (long long)f->held.index[i] + 1, f->scores[i]);
         total -= f->scores[i];
     }
-    *loss = total / (double)n;
+    *loss = total / (double)n - f->held.logdet;
     return LEAT_OK;
 }
 
@@ -231,7 +274,24 @@ static uint64_t hash_tensor(uint64_t hash, leat_tensor t)
     return hash_bytes(hash, t.data, (size_t)leat_shape_count(&t.shape) * sizeof(leat_real));
 }
 
-uint64_t leat_fit_hash(const leat_fit_opts *o)
+static uint64_t hash_doubles(uint64_t hash, leat_doubles d)
 {
+    return d.data ? hash_bytes(hash_bytes(hash, &d.columns, sizeof d.columns), d.data,
+                               (size_t)(d.rows * d.columns) * sizeof *d.data)
+                  : hash;
+}
+
+uint64_t leat_fit_hash(const leat_fit *f)
+{
+    const leat_fit_opts *o = &f->o;
+    leat_units u;
+    leat_flow_units(f->flow, &u);
+    if (o->doubles.data) {
+        const double *units[] = { u.mean, u.sd, u.lower, u.upper, u.whole };
+        uint64_t hash = hash_doubles(hash_doubles(0xcbf29ce484222325, o->doubles), o->context_doubles);
+        for (size_t k = 0; k < sizeof units / sizeof *units; k++)
+            hash = units[k] ? hash_bytes(hash, units[k], (size_t)u.columns * sizeof *units[k]) : hash;
+        return hash;
+    }
     return hash_tensor(hash_tensor(0xcbf29ce484222325, o->data), o->context);
 }

@@ -8,6 +8,7 @@
 typedef struct leat_fit_part {
     leat_tensor x, context;
     int64_t *index; /* which rows of all the data these are; NULL: all of them */
+    double logdet;  /* of the standardizer, if the data are standardized, in the mean */
 } leat_fit_part;
 
 struct leat_fit {
@@ -17,6 +18,9 @@ struct leat_fit {
     leat_status status;
 
     bool standardized;         /* the data are, so that the flow's standardizer is passed over */
+    bool dequantized;          /* and some are whole numbers, whose noise is new in each epoch: */
+    int64_t noisy_epoch;       /* the one whose noise they have */
+    double *logdet;            /* of the standardizer, for each row */
     leat_fit_part train, held; /* held: the validation rows */
     double *scores;            /* of the validation rows */
     leat_real *batch_context;
@@ -48,6 +52,9 @@ int64_t leat_fit_held_rows(const leat_fit_opts *o);
 /* Puts data in double in the place of `data` and `context`. */
 leat_code leat_fit_take_doubles(leat_fit *f);
 
+/* Gives the training rows the noise of the epoch under way. */
+void leat_fit_dequantize(leat_fit *f);
+
 /* Refuses data and context that do not fit the flow or are not finite. */
 leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, leat_status *s);
 
@@ -63,8 +70,8 @@ leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s);
 /* Refuses weights with which the loss of the first rows is not finite. */
 leat_code leat_fit_check_weights(leat_fit *f, leat_status *s);
 
-/* One number for the bits and shapes of data and context. */
-uint64_t leat_fit_hash(const leat_fit_opts *o);
+/* One number for the bits and shapes of data and context, and for the flow's units if the data are in double. */
+uint64_t leat_fit_hash(const leat_fit *f);
 
 /* Copies the model's weights to `to`, one tensor behind the other. */
 void leat_fit_pack(const leat_fit *f, leat_real *to);

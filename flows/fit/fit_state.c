@@ -71,7 +71,7 @@ int64_t leat_fit_list_options(const leat_fit *f, leat_arena *a, leat_fit_text ou
         { "fit.precision", sizeof(leat_real) == 8 ? "double" : "float" },
         { "fit.data",
           leat_arena_format(a, "%s %s %016" PRIx64, leat_shape_print(&o->data.shape, shape),
-                            o->context.data ? leat_shape_print(&o->context.shape, context) : "[]", leat_fit_hash(o)) },
+                            o->context.data ? leat_shape_print(&o->context.shape, context) : "[]", leat_fit_hash(f)) },
         { "fit.flow", flow_text(f->flow, a) },
         { "fit.validation", number_text(a, o->validation) },
         { "fit.batch", leat_arena_format(a, "%lld", (long long)o->batch) },
