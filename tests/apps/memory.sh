@@ -53,6 +53,15 @@ starved inspect m.leat --threads 1
 starved inspect m.leat --json --threads 1
 starved plot m.leat turned.csv -o made.svg --samples 50 --threads 1
 starved plot two.leat -o made.svg --samples 50 --threads 1
+starved encode m.leat d.csv -o latents.csv --threads 1
+starved decode m.leat latents.csv --threads 1
+starved check m.leat --count 20 --threads 1
+starved fit d.csv -o made.leat $quick
+starved fit d.csv -o made.leat --context w --validation 0.2 $quick
+run 0 fit d.csv -o plain.leat --no-standardize $quick
+starved export plain.leat -o made.safetensors --threads 1
+run 0 export plain.leat -o plain.safetensors
+starved import plain.safetensors -o made.leat --threads 1
 
 # ---- names that are damaged are not names that are absent ----
 names='"columns":"\[\\"u\\",\\"v\\",\\"w\\"'
