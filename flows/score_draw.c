@@ -9,6 +9,7 @@
 #include "flow_impl.h"
 #include "../autograd/tape.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { FIRST_ROWS = 64, MOST_ROWS = 2048, CHUNK_BYTES = 32 << 20 };
@@ -18,8 +19,8 @@ typedef struct job {
     leat_tape *tape;
     leat_tensor in, context; /* [n, ..]; rank 0: none */
     int64_t n;
-    bool inverse;
-    uint64_t first; /* of draws: where the numbers of the first begin */
+    bool inverse, density; /* density: the numbers are log-densities */
+    uint64_t first;        /* of draws: where the numbers of the first begin */
     double temperature;
     uint64_t *starts; /* of a chunk's random numbers; NULL: there is no chance */
     /* where results go; NULL: not wanted */
@@ -27,13 +28,41 @@ typedef struct job {
     double *numbers;
 } job;
 
-/* The result of a chunk: y for j->rows, logdet for j->numbers; either may be absent. */
-typedef leat_pair chunk_fn(job *j, leat_var in, leat_var context, int64_t begin, int64_t rows);
-
 static bool is_none(const leat_tensor *t)
 {
     return !t->data && t->shape.rank == 0;
 }
+
+static bool all_finite(const leat_real *x, int64_t n)
+{
+    int64_t i = 0;
+    while (i < n && isfinite(x[i]))
+        i++;
+    return i >= n;
+}
+
+static void see_param(leat_visitor *v, leat_module *owner, leat_param *p)
+{
+    bool *finite = v->user;
+    (void)owner;
+    *finite = *finite && all_finite(p->leaf.value, leat_shape_count(&p->leaf.shape));
+}
+
+/* A row so far out that numbers overflow on the way to its density, which is 0: the two infinities that meet there make
+ * a NaN. A NaN for which the row, its context or the weights are to blame stays one. */
+static bool is_far(const job *j, int64_t row)
+{
+    bool finite = all_finite(j->in.data + row * j->in.shape.size[1], j->in.shape.size[1]);
+    if (finite && !is_none(&j->context))
+        finite = all_finite(j->context.data + row * j->context.shape.size[1], j->context.shape.size[1]);
+    leat_visitor v = { .user = &finite, .param = see_param };
+    if (finite)
+        leat_visit_model(&v, leat_flow_model(j->flow));
+    return finite;
+}
+
+/* The result of a chunk: y for j->rows, logdet for j->numbers; either may be absent. */
+typedef leat_pair chunk_fn(job *j, leat_var in, leat_var context, int64_t begin, int64_t rows);
 
 static leat_var part_of(job *j, leat_tensor whole, int64_t begin, int64_t rows)
 {
@@ -59,7 +88,8 @@ static void run_chunk(job *j, chunk_fn *fn, int64_t begin, int64_t rows)
     if (j->numbers) {
         const leat_real *numbers = leat_value(out.logdet).data;
         for (int64_t i = 0; i < rows; i++)
-            j->numbers[begin + i] = (double)numbers[i];
+            j->numbers[begin + i] =
+                j->density && isnan(numbers[i]) && is_far(j, begin + i) ? -(double)INFINITY : (double)numbers[i];
     }
 }
 
@@ -180,6 +210,7 @@ static leat_code run_rows(chunk_fn *fn, leat_flow *f, leat_tape *t, leat_tensor 
               .context = context,
               .n = rows_of(&in),
               .inverse = fn == decode_chunk,
+              .density = fn == score_chunk,
               .rows = rows,
               .numbers = numbers };
     return run_job(&j, fn);

@@ -62,7 +62,7 @@ static leat_code run(app_trained *m, const settings *o, const char *path, bool d
     if (app_rows_open(&r, m, path, decode ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows)) {
         return m->status.code;
     }
-    if (!app_output_open(&w, m, o->out, path, &opts)) {
+    if (!app_output_open(&w, m, o->out, path, opts)) {
         while (app_rows_next(&r) && !map_block(m, &r, decode, &w)) {
         }
         app_output_close(&w);

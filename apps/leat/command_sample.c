@@ -105,7 +105,7 @@ static leat_code run(app_trained *m, const settings *o)
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of %lld columns",
                          (long long)leat_flow_dim(m->flow));
     }
-    if (!app_output_open(&w, m, o->out, o->context, &opts)) {
+    if (!app_output_open(&w, m, o->out, o->context, opts)) {
         draw_all(m, o, block, &w);
         app_output_close(&w);
     }

@@ -3,20 +3,42 @@
 
 #include "../common/streams.h"
 
+#include "../../tensor/files/files.h"
+
 #include <math.h>
+#include <string.h>
+#include <unistd.h>
 
 leat_code app_output_allow(app_trained *m, const char *out, const char *table)
 {
     return app_refuse_input(out, (const char *const[]){ m->path, table }, 2, &m->status);
 }
 
-leat_code app_output_open(app_output *w, app_trained *m, const char *out, const char *table,
-                          const leat_table_writer_opts *o)
+/* A terminal is not told what control characters in names tell it. */
+static leat_code clean_names(app_trained *m, leat_table_writer_opts *o)
+{
+    const char **shown = leat_arena_alloc(&m->arena, (size_t)o->columns * sizeof *shown);
+    char *texts = leat_arena_alloc(&m->arena, (size_t)o->columns * LEAT_NAME_TEXT);
+
+    if (!shown || !texts) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the names of columns");
+    }
+    for (int64_t i = 0; i < o->columns; i++) {
+        shown[i] = leat_name_print(o->names[i], texts + i * LEAT_NAME_TEXT);
+    }
+    o->names = shown;
+    return LEAT_OK;
+}
+
+leat_code app_output_open(app_output *w, app_trained *m, const char *out, const char *table, leat_table_writer_opts o)
 {
     *w = (app_output){ .m = m };
-    if (!app_output_allow(m, out, table)) {
-        w->writer = leat_table_create(out ? out : "-", o, &m->status);
+    out = out ? out : "-";
+    if (app_output_allow(m, out, table) ||
+        (o.names && strcmp(out, "-") == 0 && isatty(STDOUT_FILENO) && clean_names(m, &o))) {
+        return m->status.code;
     }
+    w->writer = leat_table_create(out, &o, &m->status);
     return m->status.code;
 }
 
