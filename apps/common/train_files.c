@@ -368,7 +368,11 @@ leat_code app_train_write_samples(app_run *r)
     leat_tensor samples;
     if (!r->paths.samples)
         return LEAT_OK;
-    if (draw_samples(r, &samples) || leat_npy_write(r->paths.samples, &samples, &r->status))
+    int64_t bad = draw_samples(r, &samples) ? 0 : app_count_not_finite(&samples);
+    if (bad)
+        leat_fail(&r->status, LEAT_ENONFINITE, "of %lld samples %lld have numbers that are not finite",
+                  (long long)r->o->draw, (long long)bad);
+    if (r->status.code || leat_npy_write(r->paths.samples, &samples, &r->status))
         return r->status.code;
     return write_picture(r, samples);
 }

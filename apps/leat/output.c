@@ -5,7 +5,6 @@
 
 #include "../../tensor/files/files.h"
 
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,17 +43,8 @@ leat_code app_output_open(app_output *w, app_trained *m, const char *out, const 
 
 leat_code app_output_append(app_output *w, const leat_tensor *rows)
 {
-    int64_t width = rows->shape.size[1];
-
-    for (int64_t i = 0; i < rows->shape.size[0]; i++) {
-        bool finite = true;
-
-        for (int64_t j = 0; j < width; j++) {
-            finite = finite && isfinite(rows->data[i * width + j]);
-        }
-        w->not_finite += finite ? 0 : 1;
-    }
     w->rows += rows->shape.size[0];
+    w->not_finite += app_count_not_finite(rows);
     return leat_table_append(w->writer, rows, &w->m->status);
 }
 

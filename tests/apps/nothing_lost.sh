@@ -171,6 +171,9 @@ done
 (ulimit -f 20; exec "$program" sample m.leat -n 100000 -o clean/x.csv) >out 2>err </dev/null
 [ $? -eq 1 ] && grep -q 'clean/x.csv: .*large' err || fail "the limit of the size of files"
 [ -z "$(ls -A clean)" ] || fail "SIGXFSZ leaves something behind"
+(ulimit -f 20; exec "$program" fit d.csv -o clean/m.leat --epochs 1 --couplings 8 --hidden 64 --quiet) >out 2>err </dev/null
+[ $? -eq 1 ] && grep -q 'clean/m.leat: .*large' err || fail "the limit of the size of files ends a training"
+[ -z "$(ls -A clean)" ] || fail "SIGXFSZ leaves something of a training behind"
 
 [ $failures -eq 0 ] && echo "nothing is lost"
 exit $((failures > 0))
