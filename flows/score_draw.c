@@ -20,6 +20,7 @@ typedef struct job {
     leat_tensor in, context; /* [n, ..]; rank 0: none */
     int64_t n;
     bool inverse, density; /* density: the numbers are log-densities */
+    bool looked, sound;    /* whether the weights have been looked at, and are finite */
     uint64_t first;        /* of draws: where the numbers of the first begin */
     double temperature;
     uint64_t *starts; /* of a chunk's random numbers; NULL: there is no chance */
@@ -48,16 +49,26 @@ static void see_param(leat_visitor *v, leat_module *owner, leat_param *p)
     *finite = *finite && all_finite(p->leaf.value, leat_shape_count(&p->leaf.shape));
 }
 
+static void see_buffer(leat_visitor *v, leat_module *owner, leat_buffer *b)
+{
+    bool *finite = v->user;
+    (void)owner;
+    *finite = *finite && all_finite(b->value.data, leat_shape_count(&b->value.shape));
+}
+
 /* A row so far out that numbers overflow on the way to its density, which is 0: the two infinities that meet there make
  * a NaN. A NaN for which the row, its context or the weights are to blame stays one. */
-static bool is_far(const job *j, int64_t row)
+static bool is_far(job *j, int64_t row)
 {
-    bool finite = all_finite(j->in.data + row * j->in.shape.size[1], j->in.shape.size[1]);
-    if (finite && !is_none(&j->context))
-        finite = all_finite(j->context.data + row * j->context.shape.size[1], j->context.shape.size[1]);
-    leat_visitor v = { .user = &finite, .param = see_param };
-    if (finite)
+    const leat_tensor *parts[2] = { &j->in, &j->context };
+    leat_visitor v = { .user = &j->sound, .param = see_param, .buffer = see_buffer };
+    if (!j->looked) {
+        j->looked = j->sound = true;
         leat_visit_model(&v, leat_flow_model(j->flow));
+    }
+    bool finite = j->sound;
+    for (int k = 0; k < 2 && finite && !is_none(parts[k]); k++)
+        finite = all_finite(parts[k]->data + row * parts[k]->shape.size[1], parts[k]->shape.size[1]);
     return finite;
 }
 
