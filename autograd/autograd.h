@@ -373,6 +373,20 @@ LEAT_API leat_var leat_dropout(leat_var x, double p);
 LEAT_API leat_var leat_affine_forward(leat_var x, leat_var s, leat_var t, leat_var *logdet);
 /* Its inverse, x = (y - t) exp(-s); *logdet = -sum of s. */
 LEAT_API leat_var leat_affine_inverse(leat_var y, leat_var s, leat_var t, leat_var *logdet);
+/* The rational-quadratic spline (Durkan et al., "Neural spline flows", 2019, equations 4 to 8) from -bound to bound, of K =
+ * 2 .. 64 bins, and its inverse. x is [batch, ..], raw widths and heights [batch, .., K], raw slopes [batch, .., K - 1]:
+ *     width = 2 bound (least_width + (1 - K least_width) softmax(raw)), height likewise; slope = least_slope +
+ *     softplus(raw), that of the knot behind each bin but the last; 1 at the ends, beyond which y = x (linear tails).
+ * Raw slopes [batch, .., K], those of the knots before each bin: circular, the last slope is the first, and x is taken
+ * some whole periods nearer, to -bound .. bound. *logdet, [batch], are the log-derivatives, summed in double over all
+ * axes but the first. LEAT_EARG unless bound > 0, 0 <= least, K least_width < 1 and K least_height < 1. */
+typedef struct leat_spline {
+    double bound, least_width, least_height, least_slope;
+} leat_spline;
+LEAT_API leat_var leat_rational_quadratic_forward(leat_var x, leat_var widths, leat_var heights, leat_var slopes,
+                                                  const leat_spline *spline, leat_var *logdet);
+LEAT_API leat_var leat_rational_quadratic_inverse(leat_var y, leat_var widths, leat_var heights, leat_var slopes,
+                                                  const leat_spline *spline, leat_var *logdet);
 /* The log-density of each row, [batch, ..] -> [batch], summed in double: of independent N(0, 1),
  * -sum x^2 / 2 - count log(2 pi) / 2, and standard logistics, -sum softplus(x) + softplus(-x). */
 LEAT_API leat_var leat_normal_log_density(leat_var x);

@@ -485,6 +485,7 @@ LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check
 }
 #endif
 
+#include "bijectors.h"
 #include "fitting.h"
 #include "models.h"
 #include "saving.h"
