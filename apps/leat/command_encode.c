@@ -8,6 +8,7 @@
 
 typedef struct settings {
     app_trained_opts open;
+    app_table_settings table;
     const char *out, *rows;
 } settings;
 
@@ -15,6 +16,7 @@ static const app_option table[] = {
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
       .help = ".csv or .npy; without it CSV to standard output" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
+    APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -58,7 +60,7 @@ static leat_code run(app_trained *m, const settings *o, const char *path, bool d
     leat_table_writer *w;
     app_rows r;
 
-    if (app_rows_open(&r, m, path, decode ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows)) {
+    if (app_rows_open(&r, m, path, decode ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows, &o->table)) {
         return m->status.code;
     }
     w = app_output_open(m, o->out, decode ? m->columns : NULL, leat_flow_dim(m->flow));

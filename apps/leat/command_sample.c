@@ -13,6 +13,7 @@ enum { BLOCK = 8192 };
 
 typedef struct settings {
     app_trained_opts open;
+    app_table_settings table;
     const char *out, *rows, *context;
     int64_t count, seed;
     double temperature;
@@ -29,6 +30,7 @@ static const app_option table[] = {
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "of these rows only A .. B-1, counted from 0" },
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
       .help = ".csv or .npy; without it CSV to standard output" },
+    APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -57,7 +59,7 @@ static leat_code draw_for_context(app_trained *m, const settings *o, leat_real *
 {
     app_rows r;
 
-    if (app_rows_open(&r, m, o->context, APP_ROWS_CONTEXT, o->rows)) {
+    if (app_rows_open(&r, m, o->context, APP_ROWS_CONTEXT, o->rows, &o->table)) {
         return m->status.code;
     }
     while (app_rows_next(&r) && !draw(m, o, r.first, r.count, r.context, block, w)) {

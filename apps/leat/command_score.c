@@ -15,6 +15,7 @@
 
 typedef struct settings {
     app_trained_opts open;
+    app_table_settings table;
     const char *out, *rows;
     bool mean;
     int64_t top;
@@ -30,6 +31,7 @@ static const app_option table[] = {
     { "bin-width", APP_NONNEGATIVE(settings, bin_width), "0",
       .help = "of data rounded to steps of this width: tell bits per dimension too" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
+    APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -153,7 +155,7 @@ static leat_code score_all(scoring *s, const char *path)
     int64_t capacity = 0;
     app_rows r;
 
-    if (app_rows_open(&r, m, path, APP_ROWS_DATA, s->o->rows)) {
+    if (app_rows_open(&r, m, path, APP_ROWS_DATA, s->o->rows, &s->o->table)) {
         return m->status.code;
     }
     while (app_rows_next(&r) && !ferror(stdout)) {
