@@ -303,17 +303,26 @@ LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const 
  * the end are passed over. A number is [sign] digits [. digits] [e [sign] digits] with a digit beside the point, in
  * every locale, and becomes the nearest leat_real, ties to even.
  *
- * Names are UTF-8; one that is not is taken as Latin-1. The first line is a header, of names, when none of its fields is a number and one is not empty; header = yes or no
- * overrules that.
+ * Names are UTF-8; one that is not is taken as Latin-1. Lines that begin with # in front of the rows and between them are
+ * comments (between them if the first column is read, as no number begins so). The first line that is none is a header, of
+ * names, when none of its fields is a number and one is not empty; or when its first field is empty and the others are 0,
+ * 1, 2, ..; or when it has all of known_names. Else the last comment in front of it is one, if by the same rules and with
+ * as many fields, between whatever separator; so numpy.savetxt writes names. header = yes makes one of the first line where
+ * all this does not find one, header = no takes nothing for one.
  */
 typedef enum leat_table_header { LEAT_HEADER_AUTO = 0, LEAT_HEADER_YES, LEAT_HEADER_NO } leat_table_header;
 
 typedef struct leat_table_opts {
     /* The columns to read, in this order: names, numbers from 1, and ranges of numbers, between commas: "age,3,7-9",
-     * "2-" for all from the second on. An item that is a name in the header means that column, whatever it looks like.
-     * A name with a comma in it stands in quotes. NULL: all columns. Fields of the other columns may hold anything. */
+     * "2-" for all from the second on. An item that is a name in the header means that column, whatever it looks like;
+     * #3 is the third column, even where another is called 3. A name with a comma in it stands in quotes. NULL: all columns. Fields of the other columns may hold anything. */
     const char *columns;
     leat_table_header header; /* of text files; a .npy has none */
+    /* The names of columns that the caller knows: a line that has them all, in any order, is a header, numbers or not. */
+    const char *const *known_names;
+    int64_t known_count;
+    char delimiter; /* between the fields of a text; ' ': runs of spaces and tabs; 0: looked for, as told above */
+    char decimal; /* '.' or 0; ',': a decimal comma, and then no comma stands between fields unless delimiter says so */
     /* The rows to read, first_row .. last_row - 1, counted from 0 behind the header; last_row = 0: to the end. What the
      * file does not have is left out. Rows before first_row are skipped without a look at their numbers. */
     int64_t first_row, last_row;
@@ -332,6 +341,12 @@ LEAT_API void leat_table_close(leat_table *t); /* NULL is allowed */
 
 /* Chooses columns as leat_table_opts does, for those who must see the names first; before the first row is read. */
 LEAT_API leat_code leat_table_select(leat_table *t, const char *columns, leat_status *s);
+
+/* The same by numbers from 1, in the order in which they are to be read. */
+LEAT_API leat_code leat_table_select_places(leat_table *t, const int64_t *places, int64_t count, leat_status *s);
+
+/* What was guessed about the table and should be looked at, a phrase to stand behind its name; NULL: nothing. */
+LEAT_API const char *leat_table_note(const leat_table *t);
 
 LEAT_API int64_t leat_table_columns(const leat_table *t);                /* how many are read */
 LEAT_API const char *const *leat_table_names(const leat_table *t);       /* theirs; NULL without a header */

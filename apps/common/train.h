@@ -17,10 +17,12 @@
 #define APPS_COMMON_TRAIN_H
 
 #include "models.h"
+#include "table_input.h"
 
 typedef struct app_train_settings {
-    const char *data, *noise, *columns, *context, *bounds, *integer, *resume, *out;
-    int header, optimiser, schedule, recompute;
+    app_table_settings table;
+    const char *data, *noise, *context, *bounds, *integer, *resume, *out;
+    int optimiser, schedule, recompute;
     int64_t points, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
     double validation, lr, weight_decay, clip, lr_factor;
     bool standardize, no_standardize, quiet;
@@ -37,16 +39,13 @@ enum {
 /* clang-format off */
 /* Of every program that fits a flow; data and places of results are its own. */
 #define APP_FIT_OPTIONS(type, field)                                                                                   \
-    { "columns", APP_STRING(type, field.columns), .value = "LIST",                                                     \
-      .help = "of a table: names, numbers from 1, ranges (age,3,5-7); default all" },                                  \
+    APP_TABLE_OPTIONS(type, field.table),                                                                               \
     { "context", APP_STRING(type, field.context), .value = "LIST",                                                     \
       .help = "columns to condition on, taken out of the data: p(x | context)" },                                      \
     { "bounds", APP_STRING(type, field.bounds), .value = "LIST",                                                       \
       .help = "edges of columns, price:0:,share:0:1; no draw goes beyond" },                                           \
     { "integer", APP_STRING(type, field.integer), .value = "LIST|auto",                                                \
       .help = "columns of whole numbers, which have probabilities; auto: all that look so" },                          \
-    { "header", APP_CHOICE(type, field.header), "auto", .words = "auto|yes|no",                                        \
-      .help = "whether the first line of a table is one of names" },                                                   \
     { "standardize", APP_FLAG(type, field.standardize),                                                                \
       .help = "learn on (x - mean) / sd; the default for tables" },                                                    \
     { "no-standardize", APP_FLAG(type, field.no_standardize), .help = "learn on the numbers as they are" },            \

@@ -20,7 +20,7 @@ static leat_code no_memory(app_run *r)
 static leat_code make_data(app_run *r, const app_data_set *set)
 {
     const app_train_settings *o = r->o;
-    if (o->columns || o->context || o->bounds || o->integer)
+    if (o->table.columns || o->context || o->bounds || o->integer)
         return leat_fail(&r->status, LEAT_EARG, "%s: --columns, --context, --bounds and --integer are for tables",
                          o->data);
     leat_rng rng = leat_rng_new((uint64_t)o->seed, APP_STREAM_DATA);
@@ -103,10 +103,11 @@ static leat_code copy_rows(app_run *r, leat_table *t, app_columns *out)
     return r->status.code;
 }
 
-static leat_code read_columns(app_run *r, const char *list, app_columns *out)
+static leat_code read_columns(app_run *r, const char *program, const char *list, app_columns *out)
 {
-    leat_table_opts opts = { .columns = list, .header = (leat_table_header)r->o->header };
-    leat_table *t = leat_table_open(r->o->data, &opts, &r->status);
+    app_table_settings o = r->o->table;
+    o.columns = list;
+    leat_table *t = app_table_open(program, r->o->data, &o, (leat_table_opts){ 0 }, &r->status);
     if (t && !copy_columns(r, t, out))
         copy_rows(r, t, out);
     r->latin1 = r->latin1 || (t && leat_table_latin1(t));
@@ -171,9 +172,9 @@ static leat_code read_table(app_run *r)
     r->noise = (double)NAN; /* a table is as it is */
     if (o->context && strcmp(o->data, "-") == 0)
         return leat_fail(&r->status, LEAT_EARG, "--context reads the table twice, and standard input can be read once");
-    if (read_columns(r, o->columns, &data))
+    if (read_columns(r, o->quiet ? NULL : r->job->program->name, o->table.columns, &data))
         return r->status.code;
-    if (o->context && (read_columns(r, o->context, &context) || take_out(r, &data, &context)))
+    if (o->context && (read_columns(r, NULL, o->context, &context) || take_out(r, &data, &context)))
         return r->status.code;
     if (data.count == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: there are no columns besides the context", o->data);

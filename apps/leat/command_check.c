@@ -8,6 +8,7 @@
 
 typedef struct settings {
     app_trained_opts open;
+    app_table_settings table;
     int64_t rows, seed;
     double tolerance;
 } settings;
@@ -17,6 +18,7 @@ static const app_option table[] = {
       .help = "how many rows to check on: the first of DATA, or samples" },
     { "tolerance", APP_NONNEGATIVE(settings, tolerance), "0", .help = "0: 1e-4, relative to max(1, magnitude)" },
     { "seed", APP_INTEGER(settings, seed), "0", .help = "of the samples" },
+    APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -36,7 +38,7 @@ static leat_code find_rows(app_trained *m, const settings *o, const char *data, 
     int64_t dim = leat_flow_dim(m->flow);
 
     if (data) {
-        return app_rows_all(m, data, APP_ROWS_DATA, o->rows, x, context);
+        return app_rows_all(m, data, APP_ROWS_DATA, &o->table, o->rows, x, context);
     }
     if (leat_flow_context(m->flow) > 0) {
         return leat_fail(&m->status, LEAT_EARG, "%s: a conditional flow is checked on a table, which has its context",

@@ -9,6 +9,7 @@
 
 typedef struct settings {
     app_trained_opts open;
+    app_table_settings table;
     const char *out, *rows;
 } settings;
 
@@ -16,6 +17,7 @@ static const app_option table[] = {
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
       .help = ".csv or .npy; without it CSV to standard output" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
+    APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -83,7 +85,7 @@ static leat_code run(app_trained *m, const settings *o, const char *path, bool i
     app_output w;
     app_rows r;
 
-    if (app_rows_open(&r, m, path, inverse ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows)) {
+    if (app_rows_open(&r, m, path, inverse ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows, &o->table)) {
         return m->status.code;
     }
     if (!app_output_open(&w, m, o->out, path, opts)) {

@@ -10,6 +10,7 @@
 
 typedef struct settings {
     app_trained_opts open;
+    app_table_settings table;
     const char *out;
     int64_t samples, seed;
 } settings;
@@ -18,6 +19,7 @@ static const app_option table[] = {
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o', .help = "the picture, .png or .svg" },
     { "samples", APP_INTEGER(settings, samples), "2000", .min = 1, .max = 1000000, .help = "how many to draw" },
     { "seed", APP_INTEGER(settings, seed), "0", .help = "of the samples" },
+    APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -54,7 +56,7 @@ int app_leat_plot(int argc, char **argv)
     drawing.samples = o.samples;
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open) &&
         !app_output_allow(&m, o.out, rest.count > 1 ? rest.values[1] : NULL) &&
-        (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, INT64_MAX, &data, &context))) {
+        (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, &o.table, INT64_MAX, &data, &context))) {
         if (data.rows > 0) {
             drawing.data = app_to_reals(&m.arena, data, data.rows, &m.status);
         }

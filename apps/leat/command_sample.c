@@ -15,6 +15,7 @@ enum { BLOCK = 8192 };
 
 typedef struct settings {
     app_trained_opts open;
+    app_table_settings table;
     const char *out, *rows, *context;
     int64_t count, per_row, seed;
     double temperature;
@@ -33,6 +34,7 @@ static const app_option table[] = {
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "of these rows only A .. B-1, counted from 0" },
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
       .help = ".csv or .npy; without it CSV to standard output" },
+    APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -109,7 +111,7 @@ static leat_code draw_for_context(drawing *d)
     int64_t rows = 0;
     app_rows r;
 
-    if (app_rows_open(&r, m, d->o->context, APP_ROWS_CONTEXT, d->o->rows)) {
+    if (app_rows_open(&r, m, d->o->context, APP_ROWS_CONTEXT, d->o->rows, &d->o->table)) {
         return m->status.code;
     }
     while (app_rows_next(&r) && !check_count(d, rows += r.count, false) && !draw_for_block(d, &r)) {

@@ -16,6 +16,7 @@
 
 typedef struct settings {
     app_trained_opts open;
+    app_table_settings table;
     const char *out, *rows;
     bool mean;
     int64_t top, points;
@@ -33,6 +34,7 @@ static const app_option table[] = {
     { "points", APP_INTEGER(settings, points), "16", .min = 1, .max = 1000000,
       .help = "of columns of whole numbers: average over so many points of each interval" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
+    APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -156,7 +158,7 @@ static leat_code score_all(scoring *s, const char *path)
     int64_t capacity = 0;
     app_rows r;
 
-    if (app_rows_open(&r, m, path, APP_ROWS_DATA, s->o->rows)) {
+    if (app_rows_open(&r, m, path, APP_ROWS_DATA, s->o->rows, &s->o->table)) {
         return m->status.code;
     }
     while (app_rows_next(&r) && !ferror(stdout)) {

@@ -35,30 +35,73 @@ static void add_names(app_text *text, const char *const *names, int64_t count)
     }
 }
 
-/* Chooses the columns by name, if both sides have names. */
-static leat_code choose(app_rows *r, app_row_kind kind)
+/* The names of the columns that are read, of features and then of conditions; NULL if some are not known. */
+static const char *const *find_names(const app_rows *r, app_row_kind kind)
 {
     app_trained *m = r->m;
-    bool features = kind == APP_ROWS_DATA && r->features > 0, conditions = r->conditions > 0;
+    bool known = kind != APP_ROWS_LATENT && (r->features == 0 || m->columns) && (r->conditions == 0 || m->conditions);
+    const char **names =
+        known ? leat_arena_alloc(&m->arena, (size_t)(r->features + r->conditions) * sizeof *names) : NULL;
+
+    for (int64_t i = 0; names && i < r->features + r->conditions; i++) {
+        names[i] = i < r->features ? m->columns[i] : m->conditions[i - r->features];
+    }
+    return names;
+}
+
+static int64_t count_name(const char *const *names, int64_t count, const char *name)
+{
+    int64_t found = 0;
+
+    for (int64_t i = 0; i < count; i++) {
+        found += strcmp(names[i], name) == 0 ? 1 : 0;
+    }
+    return found;
+}
+
+/* Finds the places of `count` names in a table that has each as often as they have, in their order. */
+static bool find_in_order(const leat_table *t, const char *const *names, int64_t count, int64_t *places)
+{
+    const char *const *all = leat_table_names(t);
+    int64_t found = 0;
+
+    for (int64_t i = 0; i < leat_table_columns(t) && found < count; i++) {
+        if (strcmp(all[i], names[found]) == 0) {
+            places[found++] = i + 1;
+        }
+    }
+    for (int64_t i = 0; i < count && found == count; i++) {
+        if (count_name(all, leat_table_columns(t), names[i]) != count_name(names, count, names[i])) {
+            return false;
+        }
+    }
+    return found == count;
+}
+
+/* Chooses the columns by name, if both sides have names. */
+static leat_code choose(app_rows *r, const char *const *names)
+{
+    app_trained *m = r->m;
+    int64_t needs = r->features + r->conditions;
+    int64_t *places = leat_arena_alloc(&m->arena, (size_t)needs * sizeof *places);
     app_text text = app_text_new(&m->arena);
 
-    if (kind == APP_ROWS_LATENT || !leat_table_names(r->table) || (features && !m->columns) ||
-        (conditions && !m->conditions)) {
+    if (!names || !leat_table_names(r->table)) {
         return LEAT_OK;
     }
-    if (features) {
-        add_names(&text, m->columns, r->features);
+    if (places && find_in_order(r->table, names, r->features, places) &&
+        find_in_order(r->table, names + r->features, r->conditions, places + r->features)) {
+        return leat_table_select_places(r->table, places, needs, &m->status);
     }
-    if (conditions) {
-        add_names(&text, m->conditions, r->conditions);
-    }
-    if (text.failed) {
+    add_names(&text, names, needs);
+    if (!places || text.failed) {
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the names of columns");
     }
     return leat_table_select(r->table, text.bytes, &m->status);
 }
 
-leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_kind kind, const char *range)
+leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_kind kind, const char *range,
+                        const app_table_settings *o)
 {
     leat_table_opts opts = { 0 };
     int64_t needs;
@@ -74,12 +117,14 @@ leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_k
         return leat_fail(&m->status, LEAT_EARG, "standard input cannot be both the model and the table");
     }
     r->first = opts.first_row;
-    r->table = leat_table_open(path, &opts, &m->status);
-    if (!r->table || choose(r, kind)) {
+    needs = r->features + r->conditions;
+    opts.known_names = find_names(r, kind);
+    opts.known_count = opts.known_names ? needs : 0;
+    r->table = app_table_open(m->program, path, o, opts, &m->status);
+    if (!r->table || (!o->columns && choose(r, opts.known_names))) {
         app_rows_close(r);
         return m->status.code;
     }
-    needs = r->features + r->conditions;
     if (leat_table_columns(r->table) != needs) {
         leat_fail(&m->status, LEAT_ESHAPE, "%.200s: %lld columns, where %.200s needs %lld%s", path,
                   (long long)leat_table_columns(r->table), m->path, (long long)needs,
@@ -158,14 +203,14 @@ static bool gather(app_rows *r, leat_doubles *all, leat_doubles block, int64_t *
     return true;
 }
 
-leat_code app_rows_all(app_trained *m, const char *path, app_row_kind kind, int64_t most, leat_doubles *x,
-                       leat_doubles *context)
+leat_code app_rows_all(app_trained *m, const char *path, app_row_kind kind, const app_table_settings *o, int64_t most,
+                       leat_doubles *x, leat_doubles *context)
 {
     int64_t room[2] = { 0 };
     app_rows r;
 
     *x = *context = (leat_doubles){ 0 };
-    if (app_rows_open(&r, m, path, kind, NULL)) {
+    if (app_rows_open(&r, m, path, kind, NULL, o)) {
         return m->status.code;
     }
     while (x->rows < most && app_rows_next(&r) && gather(&r, x, r.x, &room[0]) &&

@@ -38,6 +38,20 @@ bool leat_csv_look(const leat_csv *c, leat_csv_field *f);
 /* The same with all of it in the window, and refused if there is a problem with it. */
 leat_code leat_csv_next(leat_table *t, leat_csv_field *f);
 
+/* Whether all of a field is a number, with the table's decimal mark; and whether it is nan or inf. */
+bool leat_csv_is_number(const leat_table *t, const leat_csv_field *f, bool single, double *x);
+bool leat_csv_is_nonfinite(const leat_csv_field *f);
+
+/* Passes over lines that begin with '#'. `last`, unless NULL, gets the last of them, without the '#'. */
+typedef struct leat_csv_comment {
+    char *text; /* NULL: there was none; a newline stands behind it */
+    size_t size, capacity;
+} leat_csv_comment;
+leat_code leat_csv_pass_comments(leat_table *t, leat_csv_comment *last);
+
+/* What stands in front of the rows: byte order mark, comments, header; finds the separator and the number of columns. */
+leat_code leat_csv_begin(leat_table *t);
+
 static inline void leat_csv_move_behind(leat_csv *c, const leat_csv_field *f)
 {
     c->at += f->next - c->at;

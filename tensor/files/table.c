@@ -1,6 +1,7 @@
 /* Reading tables block by block, and whole. What is between bytes and numbers stands in csv.c and table_npy.c. */
 #include "table.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -21,6 +22,12 @@ static leat_code check_options(leat_table *t)
     if (o->first_row < 0 || o->last_row < 0 || (o->last_row > 0 && o->last_row <= o->first_row))
         return leat_fail(&t->status, LEAT_EARG, "%s: there are no rows from %lld to before %lld", t->name,
                          (long long)o->first_row, (long long)o->last_row);
+    if (o->decimal && o->decimal != '.' && o->decimal != ',')
+        return leat_fail(&t->status, LEAT_EARG, "%s: a decimal mark is a point or a comma", t->name);
+    if (o->delimiter &&
+        (o->delimiter == o->decimal || isalnum((unsigned char)o->delimiter) || strchr("\"#+-.\r\n", o->delimiter)))
+        return leat_fail(&t->status, LEAT_EARG, "%s: fields cannot stand between '%c'", t->name,
+                         isprint((unsigned char)o->delimiter) ? o->delimiter : '?');
     return LEAT_OK;
 }
 
@@ -112,15 +119,31 @@ void leat_table_close(leat_table *t)
     }
 }
 
-leat_code leat_table_select(leat_table *t, const char *columns, leat_status *s)
+static bool may_select(leat_table *t)
 {
     if (t->skipped)
         leat_fail(&t->status, LEAT_ESTATE, "%s: columns are chosen before the first row is read", t->name);
+    return !t->status.code;
+}
+
+leat_code leat_table_select(leat_table *t, const char *columns, leat_status *s)
+{
     t->opts.columns = columns;
-    t->columns = 0;
-    if (!t->status.code)
+    if (may_select(t))
         leat_table_choose(t);
     return report(t, s);
+}
+
+leat_code leat_table_select_places(leat_table *t, const int64_t *places, int64_t count, leat_status *s)
+{
+    if (may_select(t))
+        leat_table_choose_places(t, places, count);
+    return report(t, s);
+}
+
+const char *leat_table_note(const leat_table *t)
+{
+    return t->note;
 }
 
 int64_t leat_table_columns(const leat_table *t)

@@ -13,6 +13,7 @@ typedef struct leat_csv {
     size_t capacity;             /* of the window, without that newline */
     bool ended;                  /* nothing follows behind `end` */
     char separator;              /* ' ' means any run of spaces and tabs */
+    bool comma;                  /* stands for the decimal point */
     int64_t line, column, blank; /* from 1; the first of the blank lines just passed over, or 0 */
 } leat_csv;
 
@@ -34,6 +35,7 @@ struct leat_table {
     int64_t file_rows; /* -1: not known */
     int64_t file_columns, columns;
     const char **file_names, **names; /* of all columns, of the chosen ones */
+    const char *note;                 /* leat_table_note */
     int64_t *chosen;                  /* for each that is read, its column in the file */
     int64_t *place;                   /* for each in the file, where it is read to, or -1 */
     bool latin1;                      /* a name was not UTF-8 */
@@ -64,6 +66,7 @@ extern const leat_table_format leat_table_csv, leat_table_npy;
 
 /* Which columns: sets names, columns, chosen and place. */
 leat_code leat_table_choose(leat_table *t);
+leat_code leat_table_choose_places(leat_table *t, const int64_t *places, int64_t count);
 
 /* leat_table_open for a text in memory that arrives `step` bytes at a time, in a window as small as that at first. */
 leat_table *leat_table_open_text(const char *bytes, size_t size, size_t step, const leat_table_opts *opts,

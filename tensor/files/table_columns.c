@@ -2,7 +2,7 @@
  * Choosing columns by name and number: "age,3,7-9".
  *
  * The text is a list of items between commas. An item in quotes is a name. Any other is a name if the header has it,
- * else a number, or a range of numbers.
+ * else a number, or a range of numbers, with or without a # in front.
  */
 #include "table.h"
 #include "json.h"
@@ -62,8 +62,9 @@ static int64_t find_name(leat_table *t, const char *name)
         if (strcmp(t->file_names[i], name) != 0)
             continue;
         if (found >= 0) {
-            leat_fail(&t->status, LEAT_EARG, "%s: columns %lld and %lld are both called \"%s\": choose by number",
-                      t->name, (long long)found + 1, (long long)i + 1, leat_name_print(name, shown));
+            leat_fail(&t->status, LEAT_EARG,
+                      "%s: columns %lld and %lld are both called \"%s\": choose by number, as #%lld", t->name,
+                      (long long)found + 1, (long long)i + 1, leat_name_print(name, shown), (long long)found + 1);
             return -2;
         }
         found = i;
@@ -84,9 +85,10 @@ static size_t read_number(const char *text, int64_t most, int64_t *out)
     return digits;
 }
 
-/* N, N-M or N-; false when it is none of them. */
+/* N, N-M or N-, or with a # in front, which a name of digits may need; false when it is none of them. */
 static bool read_range(const leat_table *t, const char *text, int64_t *first, int64_t *last)
 {
+    text += *text == '#';
     size_t digits = read_number(text, t->file_columns, first);
 
     *last = *first;
@@ -159,9 +161,10 @@ static leat_code choose_listed(leat_table *t)
     return LEAT_OK;
 }
 
-leat_code leat_table_choose(leat_table *t)
+static leat_code make_lists(leat_table *t)
 {
     size_t count = (size_t)t->file_columns;
+    t->columns = 0;
     t->chosen = leat_arena_alloc(&t->arena, count * sizeof *t->chosen);
     t->place = leat_arena_alloc(&t->arena, count * sizeof *t->place);
     t->names = t->file_names ? leat_arena_alloc(&t->arena, count * sizeof *t->names) : NULL;
@@ -169,12 +172,39 @@ leat_code leat_table_choose(leat_table *t)
         return leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory for its columns", t->name);
     for (int64_t i = 0; i < t->file_columns; i++)
         t->place[i] = -1;
+    return LEAT_OK;
+}
+
+static void take_names(leat_table *t)
+{
+    for (int64_t i = 0; t->names && i < t->columns; i++)
+        t->names[i] = t->file_names[t->chosen[i]];
+}
+
+leat_code leat_table_choose(leat_table *t)
+{
+    if (make_lists(t))
+        return t->status.code;
     for (int64_t i = 0; !t->opts.columns && i < t->file_columns; i++)
         choose(t, i);
     if (t->opts.columns && choose_listed(t))
         return t->status.code;
     t->opts.columns = NULL; /* the caller's, and not needed any more */
-    for (int64_t i = 0; t->names && i < t->columns; i++)
-        t->names[i] = t->file_names[t->chosen[i]];
+    take_names(t);
+    return LEAT_OK;
+}
+
+leat_code leat_table_choose_places(leat_table *t, const int64_t *places, int64_t count)
+{
+    if (make_lists(t))
+        return t->status.code;
+    for (int64_t i = 0; i < count; i++) {
+        if (places[i] < 1 || places[i] > t->file_columns)
+            return leat_fail(&t->status, LEAT_EARG, "%s: there is no column %lld: they are 1 to %lld", t->name,
+                             (long long)places[i], (long long)t->file_columns);
+        if (choose(t, places[i] - 1))
+            return t->status.code;
+    }
+    take_names(t);
     return LEAT_OK;
 }

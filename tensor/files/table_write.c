@@ -43,7 +43,7 @@ static void put(leat_table_writer *w, const void *bytes, size_t size)
 
 static void put_name(leat_table_writer *w, const char *name)
 {
-    if (*name && !strpbrk(name, ",;\t\"\r\n ")) {
+    if (*name && *name != '#' && !strpbrk(name, ",;\t\"\r\n ")) {
         put(w, name, strlen(name));
         return;
     }

@@ -228,7 +228,7 @@ static const refusal refusals[] = {
     { "1,2\n3,1e\n", "line 2, column 2: \"1e\" is not a number" },
     { "1,2\n3,.\n", "line 2, column 2: \".\" is not a number" },
     { "1,2\n3,--4\n", "line 2, column 2: \"--4\" is not a number" },
-    { "1;2\n3;1,5\n", "line 2, column 2: \"1,5\" is not a number" },
+    { "1;2\n3;1,5\n", "line 2, column 2: \"1,5\" is not a number, or one with a decimal comma" },
     { "1,2\n3,nan\n", "line 2, column 2: \"nan\" is not a finite number" },
     { "1,2\n-Inf,3\n", "line 2, column 1: \"-Inf\" is not a finite number" },
     { "inf,NaN\n", "line 1, column 1: \"inf\" is not a finite number" },
