@@ -4,7 +4,7 @@
 # Usage: kills.sh PROGRAM [COUNT], a training program. Prints the counts.
 . "$(dirname "$0")/program.sh"
 count=${2:-1000}
-task='--points 400 --epochs 30 --couplings 2 --hidden 12 --batch 50 --validation 0.2 --threads 1 --quiet --checkpoint-every 1'
+task='--points 400 --epochs 150 --couplings 2 --hidden 12 --batch 50 --validation 0.2 --threads 1 --quiet --checkpoint-every 1'
 run 0 $task --out whole
 kills=0 ends=0 left=0
 while [ "$kills" -lt "$count" ]; do

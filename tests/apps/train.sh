@@ -205,6 +205,11 @@ run 1 --lr 1e6 --points 2000 --epochs 5 --out good
 for f in first/*; do cmp -s "$f" "good/${f#first/}" || fail "a run that failed changed ${f#first/}"; done
 grep -qa 'failed\\":\\"stopped at step' good/model.failed.safetensors || fail "the failed model does not say so"
 
+# ---- a result of a run that is the data of the next ----
+cp -r first again
+run 1 $quick --data again/samples.npy --out again; says 'is the input again/samples.npy'
+cmp -s first/samples.npy again/samples.npy || fail "the data are overwritten"
+
 # ---- standard output that is full ----
 if [ -e /dev/full ]; then
     for words in "$quick --out full" --help --version; do
