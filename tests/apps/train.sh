@@ -172,6 +172,11 @@ grep -qa 'input.mean' standard/model.safetensors || fail "--standardize does not
 run 0 $quick --data people.csv --columns x,y --out unpiped
 cmp -s piped/samples.npy unpiped/samples.npy || fail "standard input is another table"
 
+awk 'BEGIN { srand(9); print "a,b"; for (i = 0; i < 200; i++) print exp(1380 * rand() - 690) "," rand() }' >huge.csv
+run 1 --data huge.csv --bounds a:0: --epochs 1 --quiet --out huge # the logarithms spread too wide for draws
+grep -q 'of 1000 samples [0-9]* have numbers that are not finite' err || fail "samples that are not finite"
+[ ! -e huge/samples.npy ] && [ -s huge/model.safetensors ] || fail "samples that are not finite are written, or the model is not"
+
 # ---- validation, patience, schedules, clip ----
 run 0 $quick --validation 0.25 --out validated
 grep -qE '^Epoch 2, Loss: [0-9.]+, Validation: [0-9.]+$' out || fail "no validation loss"
