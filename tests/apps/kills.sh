@@ -4,14 +4,16 @@
 # Usage: kills.sh PROGRAM [COUNT], a training program. Prints the counts.
 . "$(dirname "$0")/program.sh"
 count=${2:-1000}
-task='--points 400 --epochs 30 --couplings 2 --hidden 12 --batch 50 --validation 0.2 --threads 1 --quiet --checkpoint-every 1'
+task='--points 400 --epochs 60 --couplings 2 --hidden 12 --batch 50 --validation 0.2 --threads 1 --quiet --checkpoint-every 1'
+before=$(date +%s%N)
 run 0 $task --out whole
+took=$((($(date +%s%N) - before) / 1000000)) # milliseconds, of which a run may have a third at most
 kills=0 ends=0 left=0
 while [ "$kills" -lt "$count" ]; do
     rm -rf killed
     run 0 $task --epochs 0 --out killed
     while :; do
-        delay=$(awk -v seed="$kills$ends" 'BEGIN { srand(seed); print 0.01 + 0.12 * rand() }')
+        delay=$(awk -v seed="$kills$ends" -v took=$took 'BEGIN { srand(seed); print 0.005 + took / 3000 * rand() }')
         resume=
         [ ! -e killed/checkpoint.safetensors ] || resume='--resume killed/checkpoint.safetensors'
         timeout -s KILL "$delay" "$program" $task --out killed $resume >out 2>err </dev/null

@@ -172,6 +172,11 @@ grep -qa 'input.mean' standard/model.safetensors || fail "--standardize does not
 run 0 $quick --data people.csv --columns x,y --out unpiped
 cmp -s piped/samples.npy unpiped/samples.npy || fail "standard input is another table"
 
+awk 'BEGIN { srand(9); print "a,b"; for (i = 0; i < 200; i++) print exp(1380 * rand() - 690) "," rand() }' >huge.csv
+run 1 --data huge.csv --bounds a:0: --epochs 1 --quiet --out huge # the logarithms spread too wide for draws
+grep -q 'of 1000 samples [0-9]* have numbers that are not finite' err || fail "samples that are not finite"
+[ ! -e huge/samples.npy ] && [ -s huge/model.safetensors ] || fail "samples that are not finite are written, or the model is not"
+
 # ---- validation, patience, schedules, clip ----
 run 0 $quick --validation 0.25 --out validated
 grep -qE '^Epoch 2, Loss: [0-9.]+, Validation: [0-9.]+$' out || fail "no validation loss"
@@ -204,6 +209,11 @@ cp -r first good
 run 1 --lr 1e6 --points 2000 --epochs 5 --out good
 for f in first/*; do cmp -s "$f" "good/${f#first/}" || fail "a run that failed changed ${f#first/}"; done
 grep -qa 'failed\\":\\"stopped at step' good/model.failed.safetensors || fail "the failed model does not say so"
+
+# ---- a result of a run that is the data of the next ----
+cp -r first again
+run 1 $quick --data again/samples.npy --out again; says 'is the input again/samples.npy'
+cmp -s first/samples.npy again/samples.npy || fail "the data are overwritten"
 
 # ---- standard output that is full ----
 if [ -e /dev/full ]; then
