@@ -402,6 +402,8 @@ LEAT_API leat_var leat_transpose(leat_var x, int axis_a, int axis_b); /* the two
 LEAT_API leat_var leat_unsqueeze(leat_var x, int axis);               /* a new axis of size 1 at that place */
 LEAT_API leat_var leat_squeeze(leat_var x, int axis);                 /* an axis of size 1 left out */
 LEAT_API leat_var leat_stack(int n, const leat_var *x, int axis);     /* joined along a new axis */
+/* n pieces along an axis: piece i has sizes[i], which add up to what there is. */
+LEAT_API void leat_split_sizes(leat_var x, int axis, int n, const int64_t *sizes, leat_var *pieces);
 /* Pieces of `size` along an axis, the last may be smaller; fails unless there are n of them. Of an empty axis there is
  * one, empty. */
 LEAT_API void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pieces);

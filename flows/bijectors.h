@@ -26,6 +26,11 @@ typedef struct leat_rational_quadratic_opts {
 /* For that model; NULL options: all defaults. */
 LEAT_API const leat_elementwise *leat_rational_quadratic(leat_model *m, const leat_rational_quadratic_opts *o);
 
+/* The logit of the distribution function of a mixture of logistics (Ho et al., "Flow++", 2019): y = log F - log(1 - F),
+ * F = sum over `components` (0: 8) of softmax(weights) sigmoid((x - means) exp(-log_scales)); far out y is linear. theta
+ * is weights, means and log_scales, each [components]. The inverse is searched for. */
+LEAT_API const leat_elementwise *leat_logistic_mixture(leat_model *m, int64_t components);
+
 #ifdef __cplusplus
 }
 #endif

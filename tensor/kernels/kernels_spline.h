@@ -18,41 +18,60 @@ typedef struct spline_bin {
     vec x0, w, y0, h, d0, d1; /* its ends and its slopes */
     vec raw[2];               /* what the slopes are made of, */
     vmask fixed[2];           /* unless they are 1 */
-    vec share[2], before[2];  /* its part of the softmax of widths and of heights, and that of all bins before it */
+    vec part[2], before[2];   /* of the exponentials of widths and of heights its own, and the sum before it, */
+    vec unit[2];              /* and one over the sum of all */
 } spline_bin;
 
-/* Number j of element i, at [i n + j], to [j VL + i], and back. */
+/* Number j of element i, at [i n + j], to [j VL + i], */
 SIMD_INLINE void spread(const leat_real *from, int64_t count, int64_t n, leat_real *to)
 {
-    for (int64_t j = 0; j < n; j++) {
-        for (int64_t i = 0; i < count; i++)
-            to[j * VL + i] = from[i * n + j];
-        for (int64_t i = count; i < VL; i++)
-            to[j * VL + i] = 0;
+    vec t[TURN];
+    for (int64_t j = 0; count == VL && n >= TURN && j < n; j += TURN) {
+        int64_t at = j < n - TURN ? j : n - TURN;
+        turn((turn_rows){ from, n, NULL }, at, t);
+        for (int p = 0; p < TURN; p++)
+            v_store(to + (at + p) * VL, t[p]);
     }
+    for (int64_t j = 0; (count < VL || n < TURN) && j < n; j++)
+        for (int64_t i = 0; i < VL; i++)
+            to[j * VL + i] = i < count ? from[i * n + j] : 0;
 }
 
+/* and back. */
 SIMD_INLINE void gather(const leat_real *from, int64_t count, int64_t n, leat_real *to)
 {
-    for (int64_t j = 0; j < n; j++)
+    vec t[TURN];
+    for (int64_t j = 0; count == VL && n >= TURN && j < n; j += TURN) {
+        int64_t at = j < n - TURN ? j : n - TURN;
+        for (int p = 0; p < TURN; p++)
+            t[p] = v_load(from + (at + p) * VL);
+        turn_back(t, to + at, n);
+    }
+    for (int64_t j = 0; (count < VL || n < TURN) && j < n; j++)
         for (int64_t i = 0; i < count; i++)
             to[i * n + j] = from[j * VL + i];
 }
 
-/* e = softmax(e) over the bins. */
-SIMD_INLINE void spline_softmax(leat_real *e, int64_t bins)
+/* exp(x) for x <= 0, but no less than the least normal number. */
+SIMD_INLINE vec spline_exp(vec x)
+{
+    vec n, r, w;
+    v_exp_reduced(v_max(v_set((vreal)(1 - VM_BIAS) * (vreal)0.69), x), &n, &r, &w);
+    return v_mul(v_add(v_set(1), v_add(r, w)), v_pow2(n));
+}
+
+/* e times what is returned is softmax(e) over the bins. */
+SIMD_INLINE vec spline_softmax(leat_real *e, int64_t bins)
 {
     vec top = v_load(e), total = v_set(0);
     for (int64_t j = 1; j < bins; j++)
         top = v_max(v_load(e + j * VL), top);
     for (int64_t j = 0; j < bins; j++) {
-        vec part = v_exp(v_sub(v_load(e + j * VL), top));
+        vec part = spline_exp(v_sub(v_load(e + j * VL), top));
         v_store(e + j * VL, part);
         total = v_add(total, part);
     }
-    const vec scale = v_div(v_set(1), total);
-    for (int64_t j = 0; j < bins; j++)
-        v_store(e + j * VL, v_mul(v_load(e + j * VL), scale));
+    return v_div(v_set(1), total);
 }
 
 /* Where the bin begins along axis 0 (x) or 1 (y), and its size: the last one that begins at `at` or before, or, for the
@@ -60,7 +79,7 @@ SIMD_INLINE void spline_softmax(leat_real *e, int64_t bins)
 SIMD_INLINE void spline_axis(const leat_spline_constants *k, const leat_real *e, int axis, vec at, bool search,
                              spline_bin *b)
 {
-    const vec least = v_set(k->least[axis]), scale = v_set(k->scale[axis]);
+    const vec least = v_set(k->least[axis]), scale = v_mul(v_set(k->scale[axis]), b->unit[axis]);
     vec before = v_set(0), number = before, own_begin = before, own_before = before, own_part = before;
     for (int64_t j = 0; j < k->bins; j++) {
         vec part = v_load(e + j * VL), begin = v_fma(before, scale, v_set(k->start[axis][j]));
@@ -71,7 +90,7 @@ SIMD_INLINE void spline_axis(const leat_spline_constants *k, const leat_real *e,
         own_before = v_select(reached, before, own_before);
         before = v_add(before, part);
     }
-    b->share[axis] = own_part;
+    b->part[axis] = own_part;
     b->before[axis] = own_before;
     *(axis ? &b->y0 : &b->x0) = own_begin;
     *(axis ? &b->h : &b->w) = v_fma(own_part, scale, least);
@@ -98,13 +117,14 @@ SIMD_INLINE void spline_slopes(const leat_spline_constants *k, const leat_real *
     b->d1 = v_select(b->fixed[1], v_set(1), v_add(v_softplus(b->raw[1]), v_set(k->least_slope)));
 }
 
-/* The bin of `at`, an x (axis 0) or a y; e has widths, heights and slopes, turned, and then the softmaxes. */
+/* The bin of `at`, an x (axis 0) or a y; e has widths, heights and slopes, turned, and then the exponentials of
+ * the first two. */
 SIMD_INLINE spline_bin spline_find(const leat_spline_constants *k, leat_real e[3][LEAT_SPLINE_BINS * VL], int axis,
                                    vec at)
 {
     spline_bin b;
-    spline_softmax(e[0], k->bins);
-    spline_softmax(e[1], k->bins);
+    b.unit[0] = spline_softmax(e[0], k->bins);
+    b.unit[1] = spline_softmax(e[1], k->bins);
     spline_axis(k, e[axis], axis, at, true, &b);
     spline_axis(k, e[!axis], !axis, at, false, &b);
     spline_slopes(k, e[2], &b);
@@ -248,9 +268,9 @@ SIMD_INLINE spline_gradient spline_differentiate(const spline_bin *b, const spli
 SIMD_INLINE void spline_axis_backward(const leat_spline_constants *k, leat_real *e, int axis, const spline_bin *b,
                                       const spline_gradient *d)
 {
-    const vec scale = v_set(k->scale[axis]);
+    const vec scale = v_mul(v_set(k->scale[axis]), b->unit[axis]);
     vec begin = v_mul(scale, d->begin[axis]), size = v_mul(scale, d->size[axis]);
-    vec mean = v_fma(begin, b->before[axis], v_mul(size, b->share[axis]));
+    vec mean = v_mul(b->unit[axis], v_fma(begin, b->before[axis], v_mul(size, b->part[axis])));
     for (int64_t j = 0; j < k->bins; j++) {
         vec count = v_set((leat_real)j);
         vec own = v_select(v_lt(count, b->number), begin, v_select(v_eq(count, b->number), size, v_set(0)));

@@ -275,6 +275,47 @@ Test(spline, gives_what_nflows_gives)
     }
 }
 
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+/* Values and gradients of 900 rows, all at once on some threads, or each row alone. */
+static void run_rows(int threads, bool alone, leat_real *y, leat_real *logdet, leat_real *grad)
+{
+    enum { ROWS = 900, FEATURES = 7, BINS = 8 };
+    leat_tensor x = test_normal(1, ROWS, FEATURES, 4), theta = test_normal(2, ROWS, FEATURES * 3 * BINS, 1);
+    leat_pool *pool = leat_pool_new(threads, NULL);
+    leat_tape *t = leat_tape_new(&(leat_tape_opts){ .pool = pool });
+    for (int64_t at = 0, rows = alone ? 1 : ROWS; at < ROWS; at += rows) {
+        leat_tape_reset(t);
+        leat_var group[3], sum;
+        leat_var element = leat_const(t, (leat_tensor){ x.data + at * FEATURES, LEAT_SHAPE(rows, FEATURES) });
+        leat_var all = leat_input(
+            t, (leat_tensor){ theta.data + at * FEATURES * 3 * BINS, LEAT_SHAPE(rows, FEATURES * 3 * BINS) });
+        for (int g = 0; g < 3; g++)
+            group[g] = leat_reshape(leat_slice(all, 1, g * FEATURES * BINS, FEATURES * BINS),
+                                    LEAT_SHAPE(rows, FEATURES, BINS));
+        leat_spline s = { 5, 1e-3, 1e-3, 1e-3 };
+        leat_var out = leat_rational_quadratic_inverse(element, group[0], group[1], group[2], &s, &sum);
+        cr_assert_eq(leat_backward(leat_add(leat_sum(out), leat_sum(sum))), LEAT_OK, "%s", leat_tape_errmsg(t));
+        memcpy(y + at * FEATURES, leat_value(out).data, (size_t)(rows * FEATURES) * sizeof *y);
+        memcpy(logdet + at, leat_value(sum).data, (size_t)rows * sizeof *y);
+        memcpy(grad + at * FEATURES * 3 * BINS, leat_grad(all).data, (size_t)(rows * FEATURES * 3 * BINS) * sizeof *y);
+    }
+    leat_tape_free(t);
+    leat_pool_free(pool);
+}
+
+Test(spline, rows_stand_for_themselves)
+{
+    static leat_real y[2][900 * 7], logdet[2][900], grad[2][900 * 7 * 24];
+    run_rows(1, true, y[0], logdet[0], grad[0]);
+    for (int threads = 1; threads <= 3; threads++) {
+        run_rows(threads, false, y[1], logdet[1], grad[1]);
+        cr_assert_eq(memcmp(y[0], y[1], sizeof y[0]), 0);
+        cr_assert_eq(memcmp(logdet[0], logdet[1], sizeof logdet[0]), 0);
+        cr_assert_eq(memcmp(grad[0], grad[1], sizeof grad[0]), 0);
+    }
+}
+
 /* ---- in a model -------------------------------------------------------------------------------------------------- */
 
 Test(spline, trains)
