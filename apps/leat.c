@@ -1,9 +1,7 @@
 /* leat: one program for trained flows. Every command is a file in leat/. */
+#include "common/streams.h"
 #include "leat/commands.h"
 
-#include "../tensor/tensor.h"
-
-#include <stdio.h>
 #include <string.h>
 
 typedef struct command {
@@ -37,15 +35,19 @@ static void print_help(FILE *f)
     fputs("\nleat COMMAND --help lists the options of a command.\n", f);
 }
 
-int main(int argc, char **argv)
+static const command *find(const char *name)
 {
-    const char *name = argc > 1 ? argv[1] : "";
-
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
+            return &commands[i];
         }
     }
+    return NULL;
+}
+
+/* Without a command. */
+static int run_plain(const char *name)
+{
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_help(stdout);
         return 0;
@@ -60,4 +62,18 @@ int main(int argc, char **argv)
         print_help(stderr);
     }
     return 2;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    const command *c = find(name);
+    char program[20] = "leat";
+
+    app_begin();
+    if (!c) {
+        return app_end(program, run_plain(name));
+    }
+    snprintf(program, sizeof program, "leat %s", c->name);
+    return app_end(program, c->run(argc - 1, argv + 1));
 }

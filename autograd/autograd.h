@@ -442,6 +442,11 @@ typedef enum leat_op_flags {
     LEAT_OP_VIEW = 2,
 } leat_op_flags;
 
+/* Values that backward does without: bit i for input i, LEAT_UNREAD_OUT(i) for output i. The tape may let go of them,
+ * and then the numbers that backward finds there are others; shapes stay. */
+enum { LEAT_UNREAD_INPUTS = 0xFFFF, LEAT_UNREAD_OUTPUTS = 0xF0000, LEAT_UNREAD_ALL = 0xFFFFF };
+#define LEAT_UNREAD_OUT(i) (1U << (LEAT_MAX_INPUTS + (i)))
+
 struct leat_case;
 
 struct leat_op {
@@ -452,6 +457,7 @@ struct leat_op {
     unsigned flags;    /* leat_op_flags */
     unsigned optional; /* bit i: input i may be absent */
     unsigned no_grad;  /* bit i: input i never gets a gradient */
+    unsigned unread;   /* what backward does without; 0: it may read everything */
 
     /* sets out[].shape from in[].shape; the only function that may refuse */
     leat_code (*shape)(leat_call *c);

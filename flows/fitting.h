@@ -18,10 +18,12 @@ extern "C" {
  *
  * The validation rows are drawn once, from a stream of their own, and are never trained on. The weights (parameters and
  * buffers) of the epoch with the least validation loss are kept, and stand in the model when the run is over; without
- * validation rows the last weights do. A fit lives as long as its model. It never prints: callbacks do.
+ * validation rows the last weights do, once they have given a finite loss. A fit lives as long as its model. It never
+ * prints: callbacks do.
  *
  * Streams of the seed, beside the model's: epoch e (from 0) shuffles with 2^35 + e; 2^36 draws the validation rows; the
- * tape's random numbers (dropout and the like) are 2^36 + 1.
+ * tape's random numbers (dropout and the like) are 2^36 + 1; whole numbers are dequantized with 2^37 + e, those held out
+ * with 2^36 + 2.
  */
 typedef struct leat_fit leat_fit;
 
@@ -53,17 +55,21 @@ typedef struct leat_epoch_report {
 typedef struct leat_fit_opts {
     leat_tensor data;    /* [rows, dim], finite; borrowed */
     leat_tensor context; /* [rows, features] for a conditional flow, likewise; data NULL: none */
-    double validation;   /* the part of the rows that is held out, from 0 to below 1, rounded to whole rows */
-    int64_t epochs;      /* at most; 0 trains nothing */
-    int64_t batch;       /* rows, 0: 256 */
-    int64_t patience;    /* stop after so many epochs without a lower validation loss; 0: never */
+    /* Both in double instead: they go through the flow's standardizer in double, once. `loss` is given them as
+     * leat_real, in the data's own units. */
+    leat_doubles doubles, context_doubles;
+    double validation; /* the part of the rows that is held out, from 0 to below 1, rounded to whole rows */
+    int64_t epochs;    /* at most; 0 trains nothing */
+    int64_t batch;     /* rows, 0: 256 */
+    int64_t patience;  /* stop after so many epochs without a lower validation loss; 0: never */
     leat_fit_optimiser optimiser;
     double lr;           /* 0: the optimiser's default */
     double weight_decay; /* in the optimiser's own way */
     leat_optim *optim;   /* an optimiser of your own, instead of these three */
     /* What is made small, in place of the mean negative log-likelihood of the batch: a variable with one element. For a
      * bound, a regulariser, or a target that has no data, such as reverse KL: then `data` is empty (x is absent), and an
-     * epoch is `steps` steps. Validation is by log-likelihood in any case. */
+     * epoch is `steps` steps. Validation is by log-likelihood in any case. Asked once more, in evaluation mode and not
+     * recorded, before weights are saved or handed out. */
     leat_var (*loss)(void *user, leat_flow *flow, leat_tape *t, leat_var x, leat_var context);
     int64_t steps;
     const leat_schedule *schedule; /* of steps, counted from 0; borrowed; NULL: constant */
@@ -78,11 +84,16 @@ typedef struct leat_fit_opts {
 /* Wrong options and data are told by the status, and by every run. NULL: out of memory. */
 LEAT_API leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o);
 
+/* Which rows a fit with these options will hold out, for those who must know before: held[i] of every row. LEAT_ENOMEM. */
+LEAT_API leat_code leat_fit_held(const leat_fit_opts *o, bool *held);
+
 /* How many steps an epoch with these options has, for schedules. */
 LEAT_API int64_t leat_fit_steps(const leat_fit_opts *o);
 
 /* All epochs that are left, until early stopping, a callback or an error ends them. Errors name step and epoch ("stopped
- * at step 3 of epoch 2: ..."), stay, and leave the weights as they were before the step. */
+ * at step 3 of epoch 2: ...") and stay. Then the model has the best weights or, without any, those with which the epoch
+ * began, if their loss was finite: see `sound`. At the end the last weights must give the first rows of the training data
+ * (a batch of them, in evaluation mode) a finite loss. */
 LEAT_API leat_code leat_fit_run(leat_fit *f);
 
 /* One epoch, or the rest of one that a callback stopped, whatever `epochs` and `patience` say; *r (may be NULL) has the
@@ -97,6 +108,7 @@ typedef struct leat_fit_state {
     int64_t step, steps;           /* steps taken in the next one, and how many it has */
     int64_t best_epoch;            /* with the least validation loss; 0: none yet, or no validation */
     bool stopped;                  /* a callback ended the last run */
+    bool sound;                    /* after an error: the weights in the model are some that gave a finite loss */
     bool out_of_patience;
     bool done;                        /* nothing is left for leat_fit_run */
     const leat_epoch_report *history; /* of the complete epochs */
@@ -109,7 +121,8 @@ LEAT_API leat_code leat_fit_use_best(leat_fit *f, bool best);
 
 /*
  * A checkpoint: all that a run depends on, as one safetensors file: weights, best weights, what the optimiser remembers,
- * positions of random streams, losses; metadata tell the options. Saved all or nothing. `metadata` (pairs of key and
+ * positions of random streams, losses; metadata tell the options. Saved all or nothing, and not when the fit has failed
+ * or the loss of the weights is not finite. `metadata` (pairs of key and
  * text, may be NULL) is added; its keys must not begin with "fit.".
  *
  * Resume takes a fit made in the same way, and what follows has the very bits of a run that never stopped. Refused, with

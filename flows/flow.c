@@ -18,6 +18,7 @@ leat_flow *leat_flow_new(leat_model *m, leat_base *base)
     if (!f)
         return NULL;
     f->base = base;
+    f->points = 16;
     leat_attach(&f->module, base ? &base->module : NULL, "base");
     f->chain = (leat_chain_parts *)leat_chain(m);
     leat_attach(&f->module, f->chain ? &f->chain->transform.module : NULL, "%s", "");
@@ -128,11 +129,13 @@ static bool context_fits(const leat_flow *f, leat_tape *t, int64_t rows, leat_va
     return false;
 }
 
-leat_var leat_flow_see_context(const leat_flow *f, leat_var context)
+leat_var leat_flow_see_context(const leat_flow *f, const leat_flow_call *call)
 {
-    if (!f->context_input || leat_is_absent(context))
-        return context;
-    return leat_transform_forward(f->context_input, context, &(leat_flow_call){ 0 }).y;
+    if (!f->context_input || leat_is_absent(call->context))
+        return call->context;
+    return leat_transform_forward(f->context_input, call->context,
+                                  &(leat_flow_call){ .standardized = call->standardized })
+        .y;
 }
 
 /* Rows on the outside are flat; z is of that kind too. */
@@ -148,34 +151,25 @@ static bool rows_fit(const leat_flow *f, leat_var x, leat_var context)
     return shape.rank == 2 && context_fits(f, x.tape, shape.size[0], context);
 }
 
-static leat_pair run_chain(leat_flow *f, leat_var x, leat_var context, bool inverse)
+leat_pair leat_flow_run(leat_flow *f, leat_var x, const leat_flow_call *call, bool inverse)
 {
-    if (!rows_fit(f, x, context))
+    if (!rows_fit(f, x, call->context))
         return leat_failed_pair(x);
-    leat_flow_call call = { .context = leat_flow_see_context(f, context) };
-    leat_pair out = leat_transform_run(&f->chain->transform, x, &call, inverse);
+    leat_flow_call inner = *call;
+    inner.context = leat_flow_see_context(f, call);
+    leat_pair out = leat_transform_run(&f->chain->transform, x, &inner, inverse);
     if (!leat_tape_code(x.tape) && leat_var_shape(out.y).rank != 2)
         leat_tape_fail(x.tape, LEAT_ESHAPE, "the flow's last transform must give [batch,%lld]; a view makes it so",
                        (long long)leat_flow_dim(f));
     return leat_tape_code(x.tape) ? leat_failed_pair(x) : out;
 }
 
-leat_pair leat_flow_forward_given(leat_flow *f, leat_var x, leat_var context)
+leat_var leat_flow_run_log_prob(leat_flow *f, leat_var x, const leat_flow_call *call)
 {
-    return run_chain(f, x, context, false);
-}
-
-leat_pair leat_flow_inverse_given(leat_flow *f, leat_var z, leat_var context)
-{
-    return run_chain(f, z, context, true);
-}
-
-leat_var leat_flow_log_prob_given(leat_flow *f, leat_var x, leat_var context)
-{
-    leat_pair z = run_chain(f, x, context, false);
+    leat_pair z = leat_flow_run(f, x, call, false);
     if (leat_tape_code(x.tape))
         return z.y;
-    return leat_add(leat_base_log_prob(f->base, z.y, leat_flow_see_context(f, context)), z.logdet);
+    return leat_add(leat_base_log_prob(f->base, z.y, leat_flow_see_context(f, call)), z.logdet);
 }
 
 static bool draws_fit(const leat_flow *f, leat_tape *t, int64_t n, leat_var context)
@@ -185,12 +179,43 @@ static bool draws_fit(const leat_flow *f, leat_tape *t, int64_t n, leat_var cont
     return leat_tape_code(t) == LEAT_OK && context_fits(f, t, n, context);
 }
 
+leat_var leat_flow_run_sample(leat_flow *f, leat_tape *t, int64_t n, double temperature, const leat_flow_call *call)
+{
+    if (!flow_ready(f, t) || !draws_fit(f, t, n, call->context))
+        return (leat_var){ .tape = t };
+    leat_var z = leat_base_sample(f->base, t, n, temperature, leat_flow_see_context(f, call));
+    return leat_flow_run(f, z, call, true).y;
+}
+
+/* ---- in the data's units ----------------------------------------------------------------------------------------- */
+
+static leat_flow_call given(leat_var context)
+{
+    return (leat_flow_call){ .context = context };
+}
+
+leat_pair leat_flow_forward_given(leat_flow *f, leat_var x, leat_var context)
+{
+    leat_flow_call call = given(context);
+    return leat_flow_run(f, x, &call, false);
+}
+
+leat_pair leat_flow_inverse_given(leat_flow *f, leat_var z, leat_var context)
+{
+    leat_flow_call call = given(context);
+    return leat_flow_run(f, z, &call, true);
+}
+
+leat_var leat_flow_log_prob_given(leat_flow *f, leat_var x, leat_var context)
+{
+    leat_flow_call call = given(context);
+    return leat_flow_run_log_prob(f, x, &call);
+}
+
 leat_var leat_flow_sample_given(leat_flow *f, leat_tape *t, int64_t n, double temperature, leat_var context)
 {
-    if (!flow_ready(f, t) || !draws_fit(f, t, n, context))
-        return (leat_var){ .tape = t };
-    leat_var z = leat_base_sample(f->base, t, n, temperature, leat_flow_see_context(f, context));
-    return run_chain(f, z, context, true).y;
+    leat_flow_call call = given(context);
+    return leat_flow_run_sample(f, t, n, temperature, &call);
 }
 
 leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, int64_t n, leat_var context, leat_var *log_prob)
@@ -198,8 +223,9 @@ leat_var leat_flow_sample_log_prob_given(leat_flow *f, leat_tape *t, int64_t n, 
     *log_prob = (leat_var){ .tape = t };
     if (!flow_ready(f, t) || !draws_fit(f, t, n, context))
         return *log_prob;
-    leat_var seen = leat_flow_see_context(f, context), z = leat_base_sample(f->base, t, n, 1, seen);
-    leat_pair x = run_chain(f, z, context, true);
+    leat_flow_call call = given(context);
+    leat_var seen = leat_flow_see_context(f, &call), z = leat_base_sample(f->base, t, n, 1, seen);
+    leat_pair x = leat_flow_run(f, z, &call, true);
     if (leat_tape_code(t) == LEAT_OK)
         *log_prob = leat_sub(leat_base_log_prob(f->base, z, seen), x.logdet);
     return x.y;
@@ -209,7 +235,8 @@ leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair 
 {
     if (!rows_fit(f, x, context))
         return leat_tape_code(x.tape);
-    leat_flow_call call = { .context = leat_flow_see_context(f, context) };
+    leat_flow_call call = given(context);
+    call.context = leat_flow_see_context(f, &call);
     for (int k = 0; k < f->chain->length; k++)
         steps[k] = leat_transform_forward(f->chain->layers[k], k ? steps[k - 1].y : x, &call);
     return leat_tape_code(x.tape);
@@ -219,12 +246,12 @@ leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, leat_pair 
 
 leat_pair leat_flow_forward(leat_flow *f, leat_var x)
 {
-    return run_chain(f, x, (leat_var){ 0 }, false);
+    return leat_flow_forward_given(f, x, (leat_var){ 0 });
 }
 
 leat_pair leat_flow_inverse(leat_flow *f, leat_var z)
 {
-    return run_chain(f, z, (leat_var){ 0 }, true);
+    return leat_flow_inverse_given(f, z, (leat_var){ 0 });
 }
 
 leat_var leat_flow_log_prob(leat_flow *f, leat_var x)

@@ -19,6 +19,7 @@ struct leat_flow {
     leat_chain_parts *chain;               /* adds nothing to names */
     int64_t context;                       /* features, 0 for none */
     leat_transform *input, *context_input; /* standardizers; NULL: none; input is the chain's first */
+    int64_t points;                        /* over which scores of whole numbers are averaged */
 };
 
 /* The types that a file can hold; leat_flow_read looks through them (files/flow_json.c). */
@@ -56,11 +57,48 @@ int64_t leat_transform_numbers(const leat_transform *t, bool inverse);
 int64_t leat_base_numbers(const leat_base *b);
 int64_t leat_flow_numbers_per_row(const leat_flow *f, bool inverse); /* inverse: of a draw */
 
+/* A standardizer (transforms/standardizer.c on a tape, units.c outside of one). */
+typedef struct leat_standardizer_parts {
+    leat_transform transform;
+    leat_buffer *mean, *sd;
+    leat_buffer *lower, *upper, *whole; /* NULL: no column has bounds, or whole numbers */
+    leat_real *line;                    /* of columns with bounds, for the tape */
+    double log_sd;                      /* the sum of all log sd */
+    double step;                        /* of the sequence that dequantizes */
+    bool input;                         /* the flow's own, which leat_flow_call.standardized passes over */
+} leat_standardizer_parts;
+
+leat_transform *leat_standardizer_of(leat_model *m, const leat_units *u);
+leat_code leat_flow_set_units(leat_flow *f, const leat_units *units, const leat_units *context);
+
+/* How whole numbers become real ones: by random numbers, or by point 0, 1, .. of a sequence. */
+typedef struct leat_dequantizer {
+    leat_rng *rng;
+    int64_t point;
+} leat_dequantizer;
+
+/* What a standardizer (NULL: none) makes of rows in double, and back, with the log-determinants, [rows], which may be
+ * NULL. That of a row outside of its bounds is -inf. */
+void leat_units_prepare(leat_standardizer_parts *s);
+void leat_units_apply(const leat_transform *t, const double *x, int64_t rows, int64_t columns,
+                      const leat_dequantizer *d, leat_real *y, double *logdet);
+void leat_units_undo(const leat_transform *t, const leat_real *y, int64_t rows, int64_t columns, double *x,
+                     double *logdet);
+
+/* A flow's public functions, with the context in the call, on rows that its standardizers are applied to, or have been
+ * already. */
+leat_pair leat_flow_run(leat_flow *f, leat_var x, const leat_flow_call *call, bool inverse);
+leat_var leat_flow_run_log_prob(leat_flow *f, leat_var x, const leat_flow_call *call);
+leat_var leat_flow_run_sample(leat_flow *f, leat_tape *t, int64_t n, double temperature, const leat_flow_call *call);
+
+/* leat_flow_score_given of rows that have been standardized. */
+leat_code leat_flow_score_units(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out);
+
 /* Puts a standardizer in front. */
 void leat_chain_standardize(leat_chain_parts *c, leat_transform *input);
 
 /* What the parts of the flow see of a context: standardized, if the flow does that. */
-leat_var leat_flow_see_context(const leat_flow *f, leat_var context);
+leat_var leat_flow_see_context(const leat_flow *f, const leat_flow_call *call);
 
 /* A context [batch, features] at every position of x [batch, .., n], another one as it is. */
 leat_var leat_context_at(leat_var context, leat_var x);

@@ -102,7 +102,8 @@ typedef struct leat_transform leat_transform;
 
 /* What a transform's call is given besides its input. Mode and random numbers are the tape's. */
 typedef struct leat_flow_call {
-    leat_var context; /* [batch, features], or a map of the input's positions [batch, .., features]; absent: none */
+    leat_var context;  /* [batch, features], or a map of the input's positions [batch, .., features]; absent: none */
+    bool standardized; /* the flow's own standardizer lets x pass, in which it has been applied already */
 } leat_flow_call;
 
 /* What is known of a transform's inverse, for leat_flow_set_recompute. */
@@ -180,8 +181,8 @@ LEAT_API leat_transform *leat_inverse_of(leat_model *m, leat_transform *of);
 LEAT_API leat_transform *leat_permutation(leat_model *m, int64_t dim, const int64_t *order);
 LEAT_API leat_transform *leat_reverse(leat_model *m, int64_t dim); /* y_j = x_{dim-1-j} */
 
-/* y = (x - mean) / sd for each feature; log-determinant -sum log sd. Both are buffers, `mean` and `sd`; every sd must
- * be positive. NULL: means of 0, sds of 1. */
+/* y = (x - mean) / sd for each feature; log-determinant -sum log sd. Both are buffers, `mean` and `sd`, kept and saved in
+ * double; every sd must be positive. NULL: means of 0, sds of 1. */
 LEAT_API leat_transform *leat_standardizer(leat_model *m, int64_t dim, const double *mean, const double *sd);
 
 /* Actnorm (Kingma & Dhariwal, "Glow", 2018): y = exp(log_scale) x + bias, both learned, [dim]; log-determinant
@@ -314,11 +315,42 @@ LEAT_API int64_t leat_flow_context(const leat_flow *f);
  * standardized likewise, by context.mean and context.sd. Mean and sd are those of the columns of the rows [n, dim] and
  * context_rows [n', features], with n or n' in the denominator; a column whose values are all equal is refused by its
  * number (LEAT_EARG), and so are values that are not finite (LEAT_ENONFINITE). After leat_flow_set_context, and before
- * the first use of the model, which fails as it does for other constructors. The second form takes the numbers
- * themselves, or NULL for 0 and 1. */
+ * the first use of the model, which fails as it does for other constructors. Rows in double lose nothing, whatever their
+ * offset and unit, and may say more. The last form takes the numbers themselves, or NULL for 0 and 1. */
 LEAT_API leat_code leat_flow_standardize(leat_flow *f, leat_tensor rows, leat_tensor context_rows);
+
+/*
+ * What else is known of data. A column between bounds is spread over the whole line before it is standardized, by
+ * log(x - lower), -log(upper - x), or, with both, log(x - lower) - log(upper - x): no draw leaves them, outside the density is 0 (the log-density
+ * -inf), and a number on a bound is refused, for there a density may be anything.
+ *
+ * A column of whole numbers is dequantized: k becomes a random number of [k, k + 1), a new one for each epoch of a fit, so
+ * that the density's integral over there becomes the probability of k. Scores are that probability, a mean over points of
+ * a fixed sequence (leat_flow_set_points); encoding takes the middle, and what is drawn or decoded is whole. All this is
+ * what the functions of rows in double do; on a tape such a column holds the real numbers.
+ */
+typedef struct leat_standardize_opts {
+    leat_doubles context; /* rows of the context, for a conditional flow */
+    const bool *left_out; /* [rows], those that do not count; NULL: all do */
+    const double *lower,
+        *upper;        /* [dim], both or none; -INFINITY, INFINITY: no bound; of whole numbers both included */
+    const bool *whole; /* [dim]; NULL: no column is */
+} leat_standardize_opts;
+LEAT_API leat_code leat_flow_standardize_doubles(leat_flow *f, leat_doubles rows, const leat_standardize_opts *o);
+
+/* Over how many points a score of whole numbers is averaged, 16 at first; not saved with the model. */
+LEAT_API void leat_flow_set_points(leat_flow *f, int64_t points);
 LEAT_API leat_code leat_flow_standardize_by(leat_flow *f, const double *mean, const double *sd,
                                             const double *context_mean, const double *context_sd);
+
+/* The units of a flow's data, as its standardizer has them: [columns] each. */
+typedef struct leat_units {
+    int64_t columns;
+    const double *mean, *sd;     /* of the line over which bounds spread a column */
+    const double *lower, *upper; /* bounds, -INFINITY and INFINITY where there is none; NULL: no column has any */
+    const double *whole;         /* 1: whole numbers, whose upper bound is one beyond the largest; NULL: no column */
+} leat_units;
+LEAT_API bool leat_flow_units(const leat_flow *f, leat_units *u); /* false: it has no standardizer */
 LEAT_API int64_t leat_flow_dim(const leat_flow *f);
 LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms, a standardizer (the first) included */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
@@ -381,7 +413,7 @@ LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, l
  * reset on the way, and keeps its own modes and place in its random numbers. What a row gives depends on it alone, to the
  * bit, not on the rows beside it, chance in the transforms included. x and z are [n, dim]; a context is [n, features], a row for each row, and (leat_tensor){ 0 } for flows without. Results that are
  * not wanted may be NULL.
- *     score   the log-density of every row, in nats
+ *     score   the log-density of every row, in nats; -inf for a row so far out that numbers overflow on the way
  *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]
  *     decode  latent to data: x [n, dim] and log|det dx/dz| [n] */
 LEAT_API leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out);
@@ -390,6 +422,15 @@ LEAT_API leat_code leat_flow_encode(leat_flow *f, leat_tape *t, leat_tensor x, l
                                     double *logdet);
 LEAT_API leat_code leat_flow_decode(leat_flow *f, leat_tape *t, leat_tensor z, leat_tensor context, leat_real *x,
                                     double *logdet);
+
+/* The same of rows in double, which go through the flow's standardizer in double, and come back so: seconds since 1970
+ * keep their seconds. A context with data NULL: none. */
+LEAT_API leat_code leat_flow_score_doubles(leat_flow *f, leat_tape *t, leat_doubles x, leat_doubles context,
+                                           double *out);
+LEAT_API leat_code leat_flow_encode_doubles(leat_flow *f, leat_tape *t, leat_doubles x, leat_doubles context,
+                                            leat_real *z, double *logdet);
+LEAT_API leat_code leat_flow_decode_doubles(leat_flow *f, leat_tape *t, leat_tensor z, leat_doubles context, double *x,
+                                            double *logdet);
 
 /* n draws, [n, dim], in the same way, from the tape's random numbers on from where they are. With a context, row i is
  * drawn given its row i. */
@@ -401,12 +442,16 @@ LEAT_API leat_code leat_flow_draw_given(leat_flow *f, leat_tape *t, int64_t n, d
  * of its row of the context (row i - first of what is given), so that any part can be drawn anywhere. */
 LEAT_API leat_code leat_flow_draw_rows(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
                                        leat_tensor context, leat_real *out);
+LEAT_API leat_code leat_flow_draw_rows_doubles(leat_flow *f, leat_tape *t, int64_t first, int64_t n, double temperature,
+                                               leat_doubles context, double *out);
 
 /* ---- checker ----------------------------------------------------------------------------------------------------- */
 
 typedef struct leat_flow_check_opts {
-    double tolerance;      /* 0: 1e-9 in double, 1e-4 in float; relative to max(1, magnitude) */
-    leat_tensor context;   /* data NULL: none */
+    double tolerance;    /* 0: 1e-9 in double, 1e-4 in float; relative to max(1, magnitude) */
+    leat_tensor context; /* data NULL: none */
+    /* Rows in double in the place of x and context; then all is checked behind the flow's standardizer. */
+    leat_doubles doubles, context_doubles;
     int64_t jacobian_rows; /* 0: 8; rows of x whose Jacobian is looked at */
 } leat_flow_check_opts;
 

@@ -154,6 +154,15 @@ leat_buffer *leat_buffer_new(leat_module *owner, const char *name, leat_shape sh
     return b;
 }
 
+leat_buffer *leat_buffer_new_doubles(leat_module *owner, const char *name, leat_shape shape)
+{
+    leat_buffer *b = leat_buffer_new(owner, name, shape);
+    if (b &&
+        !(b->doubles = leat_arena_zalloc(&owner->model->arena, (size_t)leat_shape_count(&shape) * sizeof *b->doubles)))
+        return no_memory(owner, name);
+    return b;
+}
+
 const char *leat_param_path(const leat_param *p, char *text, size_t size)
 {
     return leat_scope_path(&p->leaf.scope, text, size);

@@ -132,6 +132,7 @@ typedef struct leat_param {
 typedef struct leat_buffer {
     const char *name;
     leat_tensor value;
+    double *doubles; /* the same numbers in double, as which the file has them; NULL: as `value` */
     struct leat_buffer *next_own;
 } leat_buffer;
 
@@ -189,6 +190,7 @@ LEAT_API void leat_attach(leat_module *parent, leat_module *child, const char *f
 
 LEAT_API leat_param *leat_param_new(leat_module *owner, const char *name, leat_shape shape, leat_init init);
 LEAT_API leat_buffer *leat_buffer_new(leat_module *owner, const char *name, leat_shape shape); /* zeros */
+LEAT_API leat_buffer *leat_buffer_new_doubles(leat_module *owner, const char *name, leat_shape shape);
 
 /* The parameter as a variable of the tape. */
 LEAT_API leat_var leat_use(leat_tape *t, leat_param *p);

@@ -16,11 +16,11 @@ typedef struct lister {
     bool full;
 } lister;
 
-static void list_tensor(lister *l, const char *name, leat_tensor value)
+static void list_tensor(lister *l, const char *name, leat_tensor value, double *doubles)
 {
     if (l->arena && !l->full) {
         leat_safetensors_entry *e = &l->out->entries[l->out->count];
-        *e = (leat_safetensors_entry){ leat_arena_format(l->arena, "%s", name), value };
+        *e = (leat_safetensors_entry){ leat_arena_format(l->arena, "%s", name), value, doubles };
         l->full = e->name == NULL;
     }
     l->out->count++;
@@ -30,13 +30,13 @@ static void list_param(leat_visitor *v, leat_module *owner, leat_param *p)
 {
     (void)owner;
     char text[LEAT_NAME_SIZE];
-    list_tensor(v->user, leat_param_path(p, text, sizeof text), (leat_tensor){ p->leaf.value, p->leaf.shape });
+    list_tensor(v->user, leat_param_path(p, text, sizeof text), (leat_tensor){ p->leaf.value, p->leaf.shape }, NULL);
 }
 
 static void list_buffer(leat_visitor *v, leat_module *owner, leat_buffer *b)
 {
     char text[LEAT_NAME_SIZE];
-    list_tensor(v->user, leat_buffer_path(owner, b, text), b->value);
+    list_tensor(v->user, leat_buffer_path(owner, b, text), b->value, b->doubles);
 }
 
 leat_code leat_model_list(leat_model *m, leat_arena *a, leat_safetensors *out)
@@ -85,7 +85,7 @@ typedef struct load {
     const char *from;
     leat_arena scratch;
     leat_safetensors ours;
-    const leat_real **fresh, **old;
+    leat_safetensors_entry *fresh, *old; /* the numbers of `ours` */
     leat_status *status;
 } load;
 
@@ -113,7 +113,7 @@ static leat_code match_one(load *l, int64_t i, bool *used)
     if (!leat_shape_equal(&theirs->shape, &ours->tensor.shape))
         return leat_fail(l->status, LEAT_ESHAPE, "%.150s: '%.150s' is %s; the model's is %s", l->from, ours->name,
                          leat_shape_print(&theirs->shape, got), leat_shape_print(&ours->tensor.shape, want));
-    l->fresh[i] = theirs->data;
+    l->fresh[i] = l->file->entries[j];
     used[j] = true;
     return LEAT_OK;
 }
@@ -136,31 +136,37 @@ static leat_code match_all(load *l)
     return LEAT_OK;
 }
 
-static size_t tensor_bytes(const leat_tensor *t)
+/* The numbers of one entry into the memory of another; in double, too, where that is wanted. */
+static void copy_numbers(const leat_safetensors_entry *to, const leat_safetensors_entry *from)
 {
-    return (size_t)leat_shape_count(&t->shape) * sizeof(leat_real);
+    int64_t count = leat_shape_count(&to->tensor.shape);
+    for (int64_t k = 0; to->doubles && to->doubles != from->doubles && k < count; k++)
+        to->doubles[k] = from->doubles ? from->doubles[k] : (double)from->tensor.data[k];
+    if (count)
+        memcpy(to->tensor.data, from->tensor.data, (size_t)count * sizeof *to->tensor.data);
 }
 
 static leat_code keep_old(load *l)
 {
     for (int64_t i = 0; i < l->ours.count; i++) {
-        const leat_tensor *t = &l->ours.entries[i].tensor;
-        leat_real *copy = leat_arena_alloc(&l->scratch, tensor_bytes(t));
-        if (!copy)
+        const leat_safetensors_entry *ours = &l->ours.entries[i];
+        size_t count = (size_t)leat_shape_count(&ours->tensor.shape);
+        leat_safetensors_entry *old = &l->old[i];
+        *old = *ours;
+        old->tensor.data = leat_arena_alloc(&l->scratch, count * sizeof *old->tensor.data);
+        if (ours->doubles)
+            old->doubles = leat_arena_alloc(&l->scratch, count * sizeof *old->doubles);
+        if (!old->tensor.data || (ours->doubles && !old->doubles))
             return leat_fail(l->status, LEAT_ENOMEM, "%.300s: out of memory for a copy of the old values", l->from);
-        memcpy(copy, t->data, tensor_bytes(t));
-        l->old[i] = copy;
+        copy_numbers(old, ours);
     }
     return LEAT_OK;
 }
 
-static void write_values(const load *l, const leat_real *const *values)
+static void write_values(const load *l, const leat_safetensors_entry *values)
 {
-    for (int64_t i = 0; i < l->ours.count; i++) {
-        const leat_tensor *t = &l->ours.entries[i].tensor;
-        if (tensor_bytes(t))
-            memcpy(t->data, values[i], tensor_bytes(t));
-    }
+    for (int64_t i = 0; i < l->ours.count; i++)
+        copy_numbers(&l->ours.entries[i], &values[i]);
 }
 
 static void tell_loaded(leat_visitor *v, leat_module *m)

@@ -56,7 +56,7 @@ typedef enum leat_code {
 
 typedef struct leat_status {
     leat_code code;
-    char message[500]; /* one line, no newline at its end */
+    char message[500]; /* one line, no newline at its end; of a longer one the middle is left out */
 } leat_status;
 
 /* Keeps the first failure: sets code and message if `s` still says LEAT_OK, and returns the code passed in either way.
@@ -255,8 +255,8 @@ LEAT_API double leat_sum_contiguous(const leat_real *x, int64_t n);
 /* The whole file in memory from the arena, with a zero byte behind it that `size` does not count. */
 LEAT_API leat_code leat_file_read(const char *path, leat_arena *a, char **bytes, size_t *size, leat_status *s);
 
-/* All or nothing: the bytes go to a temporary name in the same folder, are synced and renamed to `path`. If anything
- * fails, what stood at `path` is still there, and the temporary file is gone. */
+/* All or nothing: the bytes go to a new file in the same folder, are synced and renamed to `path`. If anything fails, what
+ * stood at `path` is still there, and the new file is gone. Symbolic links are followed. */
 LEAT_API leat_code leat_file_write(const char *path, const void *bytes, size_t size, leat_status *s);
 
 /* NumPy's .npy (format versions 1 to 3). Reads floats and integers of any width and byte order, and both index orders,
@@ -268,6 +268,8 @@ LEAT_API leat_code leat_npy_write(const char *path, const leat_tensor *t, leat_s
 typedef struct leat_safetensors_entry {
     const char *name;
     leat_tensor tensor;
+    double *
+        doubles; /* the same numbers where the file has, or is to have, more of them than leat_real does (F64); or NULL */
 } leat_safetensors_entry;
 
 typedef struct leat_safetensors {
@@ -280,7 +282,7 @@ typedef struct leat_safetensors {
 /* F64, F32, F16, BF16, the integers, and BOOL are read into leat_real. Refused: offsets that overlap, leave holes or do
  * not fit the shape, names that occur twice, rank above 6, a header that is not JSON of the described form. */
 LEAT_API leat_code leat_safetensors_read(const char *path, leat_arena *a, leat_safetensors *out, leat_status *s);
-/* Writes leat_real (F32, or F64 from leat64), data aligned to 64 bytes; all or nothing, like leat_file_write. */
+/* Writes leat_real (F32, or F64 from leat64) or doubles, data aligned to 64 bytes; all or nothing, like leat_file_write. */
 LEAT_API leat_code leat_safetensors_write(const char *path, const leat_safetensors *f, leat_status *s);
 LEAT_API const leat_tensor *leat_safetensors_find(const leat_safetensors *f, const char *name); /* NULL: not there */
 LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const char *key);     /* NULL: not there */
@@ -301,7 +303,7 @@ LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const 
  * the end are passed over. A number is [sign] digits [. digits] [e [sign] digits] with a digit beside the point, in
  * every locale, and becomes the nearest leat_real, ties to even.
  *
- * The first line is a header, of names, when none of its fields is a number and one is not empty; header = yes or no
+ * Names are UTF-8; one that is not is taken as Latin-1. The first line is a header, of names, when none of its fields is a number and one is not empty; header = yes or no
  * overrules that.
  */
 typedef enum leat_table_header { LEAT_HEADER_AUTO = 0, LEAT_HEADER_YES, LEAT_HEADER_NO } leat_table_header;
@@ -333,6 +335,7 @@ LEAT_API leat_code leat_table_select(leat_table *t, const char *columns, leat_st
 
 LEAT_API int64_t leat_table_columns(const leat_table *t);                /* how many are read */
 LEAT_API const char *const *leat_table_names(const leat_table *t);       /* theirs; NULL without a header */
+LEAT_API bool leat_table_latin1(const leat_table *t);                    /* whether names were taken as Latin-1 */
 LEAT_API int64_t leat_table_place(const leat_table *t, int64_t column);  /* where in the file it stands, from 1 */
 LEAT_API int64_t leat_table_find(const leat_table *t, const char *name); /* the first one called so, from 0; or -1 */
 
@@ -349,6 +352,15 @@ LEAT_API int64_t leat_table_find(const leat_table *t, const char *name); /* the 
  * numbers beyond leat_real; with LEAT_ENONFINITE for nan and inf (in a .npy with row and column, from 1).
  */
 LEAT_API int64_t leat_table_next(leat_table *t, int64_t most_rows, leat_tensor *block, leat_status *s);
+
+/* Rows of numbers with the precision that files have, [rows, columns]. */
+typedef struct leat_doubles {
+    double *data; /* NULL: none */
+    int64_t rows, columns;
+} leat_doubles;
+
+/* The same as doubles: the nearest ones to what a text says. */
+LEAT_API int64_t leat_table_next_doubles(leat_table *t, int64_t most_rows, leat_doubles *block, leat_status *s);
 
 /* A whole table, [rows, columns], into an arena; there may be no rows. `names`, unless NULL, gets the columns' names, or
  * NULL without a header. */
@@ -398,9 +410,9 @@ typedef struct leat_column {
     bool constant, discrete;
 } leat_column;
 
-/* Of a [rows, columns] tensor with at least one row, into one leat_column for each column. A value that is not finite is
- * refused with its row and column, from 1. */
-LEAT_API leat_code leat_table_inspect(const leat_tensor *values, leat_column *columns, leat_status *s);
+/* Of at least one row, into one leat_column for each column. A value that is not finite is refused with its row and
+ * column, from 1. */
+LEAT_API leat_code leat_table_inspect(const leat_doubles *values, leat_column *columns, leat_status *s);
 
 #ifdef __cplusplus
 }

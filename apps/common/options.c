@@ -6,10 +6,12 @@
  * reading.
  */
 #include "options.h"
+#include "streams.h"
 #include "text.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const app_option help_option = {
@@ -386,6 +388,19 @@ static int check_arguments(const app_program *p, const app_arguments *given)
     return -1;
 }
 
+/* The library goes without a number that it cannot read; here that is said. */
+static void look_at_environment(const app_program *p)
+{
+    const char *wish = getenv("LEAT_NUM_THREADS");
+    char shown[APP_EXCERPT];
+    int64_t n;
+
+    if (wish && (!app_integer_read(wish, strlen(wish), &n) || n < 0 || n > 1024)) {
+        app_say(p->name, "warning: LEAT_NUM_THREADS=%s is no number of threads, 1 to 1024",
+                app_excerpt(wish, strlen(wish), shown));
+    }
+}
+
 int app_options_parse(const app_program *p, int argc, char **argv, void *settings, app_arguments *rest)
 {
     app_arguments given = { 0, argv + (argc > 0) };
@@ -403,6 +418,7 @@ int app_options_parse(const app_program *p, int argc, char **argv, void *setting
     }
     if (exit_code < 0) {
         exit_code = check_arguments(p, &given);
+        look_at_environment(p);
     }
     if (rest) {
         *rest = given;

@@ -10,8 +10,10 @@ enum { ONE_REQUEST_MS = 500 };
 
 static volatile sig_atomic_t requested;
 static struct timespec requested_at; /* the handler's own */
-static struct sigaction before[2];
-static const int signals[2] = { SIGINT, SIGTERM };
+enum { SIGNALS = 3 };
+
+static struct sigaction before[SIGNALS];
+static const int signals[SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
 
 /* What comes right behind the first signal is the same request: timeout(1) sends one to the process and one to its
  * group, which arrive as two if the first is handled in between. */
@@ -36,9 +38,9 @@ void app_stop_begin(void)
     struct sigaction action = { .sa_handler = note };
     requested = 0;
     sigemptyset(&action.sa_mask);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < SIGNALS; i++)
         sigaddset(&action.sa_mask, signals[i]);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SIGNALS; i++) {
         sigaction(signals[i], NULL, &before[i]);
         if (before[i].sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL);
@@ -47,7 +49,7 @@ void app_stop_begin(void)
 
 void app_stop_end(void)
 {
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < SIGNALS; i++)
         sigaction(signals[i], &before[i], NULL);
 }
 

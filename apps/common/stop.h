@@ -1,10 +1,10 @@
-/* Ending a long run on request: Ctrl-C and SIGTERM, and the words that tell how to go on. */
+/* Ending a long run on request: Ctrl-C, SIGTERM and SIGHUP, and the words that tell how to go on. */
 #ifndef APPS_COMMON_STOP_H
 #define APPS_COMMON_STOP_H
 
 #include "../../tensor/tensor.h"
 
-/* From here on the first SIGINT or SIGTERM is only noted; another one, half a second later or more, does what it did
+/* From here on the first SIGINT, SIGTERM or SIGHUP is only noted; another one, half a second later or more, does what it did
  * before. One that was ignored before stays so. */
 void app_stop_begin(void);
 void app_stop_end(void); /* signals do again what they did before */

@@ -1,5 +1,6 @@
 /* A training program from its options to its exit code. Whatever can be refused is refused before training. */
 #include "stop.h"
+#include "streams.h"
 #include "text.h"
 #include "train_run.h"
 
@@ -28,6 +29,8 @@ static int check_usage(const app_program *p, const app_train_settings *o, double
         return wrong_usage(p, "--patience needs --validation");
     if (o->standardize && o->no_standardize)
         return wrong_usage(p, "--standardize and --no-standardize exclude each other");
+    if (o->no_standardize && (o->bounds || o->integer))
+        return wrong_usage(p, "--bounds and --integer need standardizing");
     if (o->schedule == APP_SCHEDULE_WARMUP_COSINE && o->warmup >= o->epochs)
         return wrong_usage(p, "--warmup must be less than --epochs");
     return -1;
@@ -76,7 +79,7 @@ static void save_sometimes(app_run *r, int64_t epoch)
     leat_status s = { 0 };
     int64_t every = r->o->checkpoint_every;
     if (every > 0 && (epoch % every == 0 || leat_fit_get_state(r->fit).done) && app_train_write_checkpoint(r, &s))
-        fprintf(stderr, "%s: the checkpoint was not saved: %s\n", r->job->program->name, s.message);
+        app_say(r->job->program->name, "the checkpoint was not saved: %s", s.message);
 }
 
 static bool after_epoch(void *user, leat_fit *f, const leat_epoch_report *report)
@@ -95,39 +98,63 @@ static bool after_epoch(void *user, leat_fit *f, const leat_epoch_report *report
     return !app_stop_requested();
 }
 
-static leat_code make_fit(app_run *r)
+static leat_fit_opts fit_options(app_run *r)
 {
     const app_train_settings *o = r->o;
-    leat_fit_opts opts = { .data = r->data.x,
-                           .context = r->data.context,
-                           .validation = o->validation,
-                           .epochs = o->epochs,
-                           .batch = o->batch,
-                           .patience = o->patience,
-                           .optimiser = (leat_fit_optimiser)o->optimiser,
-                           .lr = o->lr,
-                           .weight_decay = o->weight_decay,
-                           .clip = o->clip,
-                           .seed = (uint64_t)o->seed,
-                           .on_step = after_step,
-                           .on_epoch = after_epoch,
-                           .user = r };
+    return (leat_fit_opts){ .doubles = r->data.x,
+                            .context_doubles = r->data.context,
+                            .validation = o->validation,
+                            .epochs = o->epochs,
+                            .batch = o->batch,
+                            .patience = o->patience,
+                            .optimiser = (leat_fit_optimiser)o->optimiser,
+                            .lr = o->lr,
+                            .weight_decay = o->weight_decay,
+                            .clip = o->clip,
+                            .seed = (uint64_t)o->seed,
+                            .on_step = after_step,
+                            .on_epoch = after_epoch,
+                            .user = r };
+}
+
+static leat_code make_fit(app_run *r)
+{
+    leat_fit_opts opts = fit_options(r);
     opts.schedule = make_schedule(r, leat_fit_steps(&opts));
     r->fit = leat_fit_new(r->flow, &opts);
     const leat_status *s = leat_fit_status(r->fit);
     return leat_fail(&r->status, s->code, "%s", s->message);
 }
 
+/* By the rows that are trained on alone: of those held out nothing may be known. */
+static void standardize(app_run *r)
+{
+    leat_fit_opts opts = fit_options(r);
+    leat_arena scratch;
+    leat_arena_init(&scratch, NULL);
+    bool *held = leat_arena_alloc(&scratch, (size_t)r->data.x.rows * sizeof *held);
+    if (!held || leat_fit_held(&opts, held))
+        leat_model_fail(r->model, LEAT_ENOMEM, "out of memory for the choice of rows");
+    else
+        leat_flow_standardize_doubles(r->flow, r->data.x,
+                                      &(leat_standardize_opts){ .context = r->data.context,
+                                                                .left_out = held,
+                                                                .lower = r->data.lower,
+                                                                .upper = r->data.upper,
+                                                                .whole = r->data.whole });
+    leat_arena_free(&scratch);
+}
+
 static leat_code make_model(app_run *r)
 {
     const app_train_settings *o = r->o;
-    int64_t context = r->data.context.data ? r->data.context.shape.size[1] : 0;
+    int64_t context = r->data.context.data ? r->data.context.columns : 0;
     r->model = leat_model_new(&(leat_model_opts){ .seed = (uint64_t)o->seed, .threads = (int)o->threads });
     if (!r->model)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
-    r->flow = app_model_build(r->model, r->data.x.shape.size[1], context, &r->job->settings->model);
+    r->flow = app_model_build(r->model, r->data.x.columns, context, &r->job->settings->model);
     if (o->standardize || (r->data.table && !o->no_standardize))
-        leat_flow_standardize(r->flow, r->data.x, r->data.context);
+        standardize(r);
     leat_flow_set_recompute(r->flow, (leat_recompute)o->recompute);
     r->tape = leat_model_tape(r->model, NULL);
     if (leat_model_seal(r->model))
@@ -172,7 +199,7 @@ static int save_and_tell(app_run *r)
     leat_fit_state s = leat_fit_get_state(r->fit);
     const char *name = r->job->program->name;
     if (app_train_write_checkpoint(r, &r->status)) {
-        fprintf(stderr, "%s: stopped, and the checkpoint was not saved: %s\n", name, r->status.message);
+        app_say(name, "stopped, and the checkpoint was not saved: %s", r->status.message);
         return 1;
     }
     const char *command =
@@ -182,27 +209,37 @@ static int save_and_tell(app_run *r)
     return APP_STOPPED;
 }
 
+/* The run failed: what weights there are go beside the model, which stays what it was. */
+static void save_failed(app_run *r)
+{
+    leat_status saving = { 0 };
+    const char *name = r->job->program->name;
+    if (!leat_fit_get_state(r->fit).sound)
+        app_say(name, "%s; nothing is saved", r->status.message);
+    else if (app_train_write_model(r, r->paths.failed, &saving))
+        app_say(name, "%s; and %s", r->status.message, saving.message);
+    else
+        app_say(name, "%s; the last weights with a finite loss are in %s", r->status.message, r->paths.failed);
+}
+
 /* The exit code. */
 static int run(app_run *r)
 {
-    leat_status saving = { 0 };
-    if (app_train_load(r) || make_model(r) || app_train_prepare(r)) {
-        fprintf(stderr, "%s: %s\n", r->job->program->name, r->status.message);
-        return 1;
-    }
-    if (!train(r)) {
+    if (!app_train_load(r) && !make_model(r) && !app_train_prepare(r)) {
+        for (const app_note *note = r->notes; note; note = note->next)
+            app_say(r->job->program->name, "%s", note->line);
+        if (train(r)) {
+            save_failed(r);
+            return 1;
+        }
         if (leat_fit_get_state(r->fit).stopped && !leat_fit_get_state(r->fit).done)
             return save_and_tell(r);
         tell_early_stop(r);
-        if (!app_train_write_model(r, &r->status))
+        if (!app_train_write_model(r, r->paths.model, &r->status) && !app_train_write_losses(r))
             app_train_write_samples(r);
-    } else {
-        leat_fit_use_best(r->fit, true); /* if there are any, they are worth more than those it failed with */
-        app_train_write_model(r, &saving);
     }
     if (r->status.code)
-        fprintf(stderr, "%s: %s%s%s\n", r->job->program->name, r->status.message, saving.code ? "; and " : "",
-                saving.message);
+        app_say(r->job->program->name, "%s", r->status.message);
     return r->status.code ? 1 : 0;
 }
 
@@ -222,9 +259,10 @@ int app_train(const app_train_job *job)
 int app_train_main(const app_program *program, int kind, int argc, char **argv)
 {
     app_training o = { 0 };
+    app_begin();
     int exit_code = app_options_parse(program, argc, argv, &o, NULL);
-    if (exit_code >= 0)
-        return exit_code;
     o.model.kind = kind;
-    return app_train(&(app_train_job){ .program = program, .settings = &o, .argc = argc, .argv = argv });
+    if (exit_code < 0)
+        exit_code = app_train(&(app_train_job){ .program = program, .settings = &o, .argc = argc, .argv = argv });
+    return app_end(program->name, exit_code);
 }

@@ -8,7 +8,7 @@
  *         APP_TRAIN_OPTIONS(app_training, train),
  *     };
  *
- * Written into a folder: model.safetensors, loss.csv, checkpoint.safetensors if asked for or stopped, and what was
+ * Written into a folder: model.safetensors (of a run that failed: model.failed.safetensors alone), loss.csv, checkpoint.safetensors if asked for or stopped, and what was
  * drawn: samples.npy, samples.png, samples.svg. Or, for a program that is given the path of a model, the model alone,
  * with its checkpoint beside it. The model file tells in its metadata how it came about: `training` (JSON), and for a
  * table with a header `columns` and `context_columns` (JSON lists of names).
@@ -19,7 +19,7 @@
 #include "models.h"
 
 typedef struct app_train_settings {
-    const char *data, *noise, *columns, *context, *resume, *out;
+    const char *data, *noise, *columns, *context, *bounds, *integer, *resume, *out;
     int header, optimiser, schedule, recompute;
     int64_t points, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
     double validation, lr, weight_decay, clip, lr_factor;
@@ -41,6 +41,10 @@ enum {
       .help = "of a table: names, numbers from 1, ranges (age,3,5-7); default all" },                                  \
     { "context", APP_STRING(type, field.context), .value = "LIST",                                                     \
       .help = "columns to condition on, taken out of the data: p(x | context)" },                                      \
+    { "bounds", APP_STRING(type, field.bounds), .value = "LIST",                                                       \
+      .help = "edges of columns, price:0:,share:0:1; no draw goes beyond" },                                           \
+    { "integer", APP_STRING(type, field.integer), .value = "LIST|auto",                                                \
+      .help = "columns of whole numbers, which have probabilities; auto: all that look so" },                          \
     { "header", APP_CHOICE(type, field.header), "auto", .words = "auto|yes|no",                                        \
       .help = "whether the first line of a table is one of names" },                                                   \
     { "standardize", APP_FLAG(type, field.standardize),                                                                \
@@ -101,7 +105,7 @@ typedef struct app_train_job {
 } app_train_job;
 
 /* Everything from the options on; returns the exit code: 0, 1 for an error, 2 for options that do not fit together, 130
- * when SIGINT or SIGTERM stopped it and a checkpoint was saved. */
+ * when a signal stopped it (stop.h) and a checkpoint was saved. */
 int app_train(const app_train_job *job);
 
 /* The whole of a program that trains one kind of flow, APP_NICE or another, and takes no arguments but options. */

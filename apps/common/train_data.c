@@ -1,5 +1,7 @@
 /* The data of a training program: made or read, divided into features and context, and looked at before it is used. */
+#include "columns.h"
 #include "datasets.h"
+#include "streams.h"
 #include "train_run.h"
 
 #include <math.h>
@@ -8,34 +10,37 @@
 
 enum { BLOCK_ROWS = 4096 };
 
+static leat_code no_memory(app_run *r)
+{
+    return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for its rows", r->o->data);
+}
+
 /* ---- named sets -------------------------------------------------------------------------------------------------- */
 
 static leat_code make_data(app_run *r, const app_data_set *set)
 {
     const app_train_settings *o = r->o;
-    if (o->columns || o->context)
-        return leat_fail(&r->status, LEAT_EARG, "%s: --columns and --context are for tables", o->data);
+    if (o->columns || o->context || o->bounds || o->integer)
+        return leat_fail(&r->status, LEAT_EARG, "%s: --columns, --context, --bounds and --integer are for tables",
+                         o->data);
     leat_rng rng = leat_rng_new((uint64_t)o->seed, APP_STREAM_DATA);
     if (isnan(r->noise))
         r->noise = set->noise;
-    return set->generate(o->points, r->noise, &rng, &r->arena, &r->data.x, &r->status);
+    leat_tensor x;
+    if (set->generate(o->points, r->noise, &rng, &r->arena, &x, &r->status))
+        return r->status.code;
+    int64_t count = leat_shape_count(&x.shape);
+    r->data.x = (leat_doubles){ NULL, x.shape.size[0], x.shape.size[1] };
+    r->data.x.data = leat_arena_alloc(&r->arena, (size_t)count * sizeof(double));
+    for (int64_t i = 0; r->data.x.data && i < count; i++)
+        r->data.x.data[i] = (double)x.data[i];
+    return r->data.x.data ? LEAT_OK : no_memory(r);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
-typedef struct columns {
-    leat_tensor values;
-    const char *const *names; /* NULL without a header */
-    int64_t count, *places;   /* in the file, from 1 */
-} columns;
-
-static leat_code no_memory(app_run *r)
-{
-    return leat_fail(&r->status, LEAT_ENOMEM, "%s: out of memory for a table", r->o->data);
-}
-
 /* Names and places, which belong to the table, copied. */
-static leat_code copy_columns(app_run *r, const leat_table *t, columns *out)
+static leat_code copy_columns(app_run *r, const leat_table *t, app_columns *out)
 {
     const char *const *names = leat_table_names(t);
     out->count = leat_table_columns(t);
@@ -52,44 +57,67 @@ static leat_code copy_columns(app_run *r, const leat_table *t, columns *out)
     return LEAT_OK;
 }
 
-/* In one pass, so that a pipe can be read. */
-static leat_code copy_rows(app_run *r, leat_table *t, columns *out)
+/* Rows as they come, in parts of growing size. */
+enum { MOST_PARTS = 64 };
+typedef struct parts {
+    leat_doubles part[MOST_PARTS];
+    int count;
+    int64_t rows;
+} parts;
+
+static leat_code read_parts(app_run *r, leat_table *t, int64_t width, leat_arena *scratch, parts *p)
 {
-    int64_t rows = 0, room = 0, width = out->count, n;
-    leat_real *values = NULL;
-    leat_tensor block;
-    while ((n = leat_table_next(t, BLOCK_ROWS, &block, &r->status)) > 0) {
-        if (rows + n > room) {
-            room = 2 * room + BLOCK_ROWS;
-            leat_shape shape = LEAT_SHAPE(room, width);
-            leat_real *larger = leat_tensor_new(&r->arena, shape, &r->status).data;
-            if (!larger)
-                return r->status.code;
-            if (rows)
-                memcpy(larger, values, (size_t)(rows * width) * sizeof *values);
-            values = larger;
+    int64_t n, room = 0;
+    leat_doubles block, *last = NULL;
+    while ((n = leat_table_next_doubles(t, BLOCK_ROWS, &block, &r->status)) > 0) {
+        if (!last || last->rows + n > room) {
+            room = p->rows / 2 + BLOCK_ROWS;
+            last = p->count < MOST_PARTS ? &p->part[p->count++] : NULL;
+            double *data = leat_arena_alloc(scratch, (size_t)(room * width) * sizeof *data);
+            if (!last || !data)
+                return no_memory(r);
+            *last = (leat_doubles){ data, 0, width };
         }
-        memcpy(values + rows * width, block.data, (size_t)(n * width) * sizeof *values);
-        rows += n;
+        memcpy(last->data + last->rows * width, block.data, (size_t)(n * width) * sizeof *block.data);
+        last->rows += n;
+        p->rows += n;
     }
-    out->values = (leat_tensor){ values, LEAT_SHAPE(rows, width) };
     return r->status.code;
 }
 
-static leat_code read_columns(app_run *r, const char *list, columns *out)
+/* In one pass, so that a pipe can be read. */
+static leat_code copy_rows(app_run *r, leat_table *t, app_columns *out)
+{
+    parts p = { .count = 0 };
+    leat_arena scratch;
+    leat_arena_init(&scratch, NULL);
+    if (!read_parts(r, t, out->count, &scratch, &p)) {
+        double *at = leat_arena_alloc(&r->arena, (size_t)(p.rows * out->count) * sizeof *at);
+        out->values = (leat_doubles){ at, p.rows, out->count };
+        for (int i = 0; at && i < p.count; at += p.part[i].rows * out->count, i++)
+            memcpy(at, p.part[i].data, (size_t)(p.part[i].rows * out->count) * sizeof *at);
+        if (!out->values.data)
+            no_memory(r);
+    }
+    leat_arena_free(&scratch);
+    return r->status.code;
+}
+
+static leat_code read_columns(app_run *r, const char *list, app_columns *out)
 {
     leat_table_opts opts = { .columns = list, .header = (leat_table_header)r->o->header };
     leat_table *t = leat_table_open(r->o->data, &opts, &r->status);
     if (t && !copy_columns(r, t, out))
         copy_rows(r, t, out);
+    r->latin1 = r->latin1 || (t && leat_table_latin1(t));
     leat_table_close(t);
     return r->status.code;
 }
 
 /* Without the columns that are context. */
-static leat_code take_out(app_run *r, columns *data, const columns *context)
+static leat_code take_out(app_run *r, app_columns *data, const app_columns *context)
 {
-    int64_t rows = data->values.shape.size[0], width = data->count, kept = 0;
+    int64_t rows = data->values.rows, width = data->count, kept = 0;
     const char **names = leat_arena_alloc(&r->arena, (size_t)width * sizeof *names);
     int64_t *from = leat_arena_alloc(&r->arena, (size_t)width * sizeof *from);
     if (!names || !from)
@@ -108,65 +136,38 @@ static leat_code take_out(app_run *r, columns *data, const columns *context)
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < kept; j++) /* to the front: nothing is overwritten before it is read */
             data->values.data[i * kept + j] = data->values.data[i * width + from[j]];
-    data->values.shape = LEAT_SHAPE(rows, kept);
+    data->values.columns = kept;
     data->names = data->names ? names : NULL;
     data->count = kept;
     return LEAT_OK;
 }
 
-static const char *column_text(const columns *c, int64_t j, char text[100])
+/* Said once nothing has been refused. */
+static void keep_line(void *user, const char *line)
 {
-    if (c->names)
-        snprintf(text, 100, "%lld (%.70s)", (long long)c->places[j], c->names[j]);
-    else
-        snprintf(text, 100, "%lld", (long long)c->places[j]);
-    return text;
+    app_run *r = user;
+    app_note *note = leat_arena_alloc(&r->arena, sizeof *note), **end = &r->notes;
+    while (*end)
+        end = &(*end)->next;
+    if (note && !r->o->quiet)
+        *note = (app_note){ leat_arena_format(&r->arena, "%s", line), NULL };
+    if (note && !r->o->quiet && note->line)
+        *end = note;
 }
 
-/* One line for all of them. */
-static void warn(const app_run *r, const columns *c, const leat_column *about)
+/* What the options say of columns, and what there is to say of them. */
+static leat_code look_at(app_run *r, app_columns *c)
 {
-    char list[300] = "", text[100];
-    size_t used = 0;
-    int count = 0;
-    for (int64_t j = 0; j < c->count; j++) {
-        if (!about[j].discrete)
-            continue;
-        if (used < sizeof list - 110)
-            used +=
-                (size_t)snprintf(list + used, sizeof list - used, "%s%s", count ? ", " : "", column_text(c, j, text));
-        else if (used < sizeof list - 4)
-            used += (size_t)snprintf(list + used, sizeof list - used, ", ...");
-        count++;
-    }
-    if (count && !r->o->quiet)
-        fprintf(stderr,
-                "%s: warning: %s: a few values fill column%s %s: their density has no bound, and the loss may fall "
-                "without meaning\n",
-                r->job->program->name, r->o->data, count > 1 ? "s" : "", list);
-}
-
-static leat_code look_at(app_run *r, const columns *c)
-{
-    char text[100];
-    leat_column *about = leat_arena_alloc(&r->arena, (size_t)c->count * sizeof *about);
-    if (!about)
-        return no_memory(r);
-    if (leat_table_inspect(&c->values, about, &r->status))
+    if (app_columns_bounds(c, r->o->bounds, &r->arena, &r->status) ||
+        app_columns_whole(c, r->o->integer, &r->arena, &r->status))
         return r->status.code;
-    for (int64_t j = 0; j < c->count; j++) {
-        if (about[j].constant)
-            return leat_fail(&r->status, LEAT_EARG, "%.300s: column %s is constant, and has no density", r->o->data,
-                             column_text(c, j, text));
-    }
-    warn(r, c, about);
-    return LEAT_OK;
+    return app_columns_look(c, keep_line, r, &r->status);
 }
 
 static leat_code read_table(app_run *r)
 {
     const app_train_settings *o = r->o;
-    columns data = { 0 }, context = { 0 };
+    app_columns data = { .file = o->data }, context = { .file = o->data };
     r->noise = (double)NAN; /* a table is as it is */
     if (o->context && strcmp(o->data, "-") == 0)
         return leat_fail(&r->status, LEAT_EARG, "--context reads the table twice, and standard input can be read once");
@@ -178,13 +179,16 @@ static leat_code read_table(app_run *r)
         return leat_fail(&r->status, LEAT_EARG, "%s: there are no columns besides the context", o->data);
     if (data.count + context.count < 2 && app_model_is_coupling(app_model_kind(&r->job->settings->model, data.count)))
         return leat_fail(&r->status, LEAT_EARG, "%s: a coupling needs at least two columns, and there is one", o->data);
-    if (data.values.shape.size[0] == 0)
+    if (data.values.rows == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: the table has no rows", o->data);
     if (look_at(r, &data))
         return r->status.code;
     r->data = (app_train_data){ .x = data.values,
                                 .context = context.values,
                                 .columns = data.names,
+                                .lower = data.lower,
+                                .upper = data.upper,
+                                .whole = data.whole,
                                 .context_columns = context.names,
                                 .table = true };
     return LEAT_OK;

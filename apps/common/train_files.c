@@ -1,41 +1,48 @@
 /* The files of a training program: the model with the record of its training, losses, samples, pictures, checkpoint. */
 #include "../pictures/plot.h"
+#include "flow_rows.h"
+#include "streams.h"
 #include "train_run.h"
 
+#include "../../tensor/files/files.h"
 #include "../../tensor/files/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { REAL_POINTS_SHOWN = 1000 };
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-/* Makes a file beside `path` to see that one can. */
-static leat_code probe(app_run *r, const char *path)
+/* Begins to write every file, and none takes the place of what is there; then writes the model to nowhere. So whatever can
+ * be wrong with a name or a text is told before the first epoch. */
+static leat_code rehearse(app_run *r)
 {
-    struct stat st;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return leat_fail(&r->status, LEAT_EIO, "%s: cannot write the model: it is a folder", path);
-    const char *slash = strrchr(path, '/');
-    const char *name =
-        leat_arena_format(&r->arena, "%.*s.probe-%ld", slash ? (int)(slash - path) + 1 : 0, path, (long)getpid());
-    if (!name)
-        return leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0)
-        return leat_fail(&r->status, LEAT_EIO, "%.*s: cannot write into the folder: %s",
-                         slash ? (int)(slash - path) : 1, slash ? path : ".", strerror(errno));
-    close(fd);
-    unlink(name);
-    return LEAT_OK;
+    const app_train_paths *p = &r->paths;
+    const char *const outs[] = { p->model, p->failed, p->losses, p->samples, p->png, p->svg, p->checkpoint };
+    const char *const inputs[] = { r->data.table ? r->o->data : NULL, r->o->resume };
+    int count = (int)(sizeof outs / sizeof *outs);
+    for (int i = 0; i < count; i++) { /* a checkpoint may take the place of that which it goes on from */
+        if (outs[i] && app_refuse_input(outs[i], inputs, i + 1 < count ? 2 : 1, &r->status))
+            return r->status.code;
+    }
+    for (int i = 0; i < count; i++) {
+        struct stat st;
+        leat_file_out f;
+        if (!outs[i] || (stat(outs[i], &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+            continue; /* a pipe is opened once */
+        if (leat_file_begin(&f, outs[i], &r->status))
+            return r->status.code;
+        leat_file_cancel(&f);
+    }
+    if (!app_train_write_model(r, "/dev/null", &r->status) && r->latin1 && !r->o->quiet)
+        app_say(r->job->program->name, "warning: names that are not UTF-8 are taken as Latin-1");
+    return r->status.code;
 }
 
 static const char *in_folder(app_run *r, const char *name)
@@ -44,34 +51,35 @@ static const char *in_folder(app_run *r, const char *name)
 }
 
 /* moons.safetensors -> moons.checkpoint.safetensors */
-static const char *beside(app_run *r, const char *model)
+static const char *beside(app_run *r, const char *model, const char *word)
 {
     static const char suffix[] = ".safetensors";
     size_t size = strlen(model), tail = sizeof suffix - 1;
     bool has = size > tail && strcmp(model + size - tail, suffix) == 0;
-    return leat_arena_format(&r->arena, "%.*s.checkpoint%s", (int)(has ? size - tail : size), model, suffix);
+    return leat_arena_format(&r->arena, "%.*s.%s%s", (int)(has ? size - tail : size), model, word, suffix);
 }
 
 leat_code app_train_prepare(app_run *r)
 {
     app_train_paths *p = &r->paths;
     if (r->job->model_path) {
-        *p = (app_train_paths){ .model = r->job->model_path, .checkpoint = beside(r, r->job->model_path) };
-        if (!p->checkpoint)
-            return leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
-        return probe(r, p->model);
+        p->model = r->job->model_path;
+        p->checkpoint = beside(r, p->model, "checkpoint");
+        p->failed = beside(r, p->model, "failed");
+        return p->checkpoint && p->failed ? rehearse(r) : leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
     }
     if (mkdir(r->o->out, 0777) && errno != EEXIST)
         return leat_fail(&r->status, LEAT_EIO, "%s: cannot make the folder: %s", r->o->out, strerror(errno));
     *p = (app_train_paths){ .model = in_folder(r, "model.safetensors"),
+                            .failed = in_folder(r, "model.failed.safetensors"),
                             .checkpoint = in_folder(r, "checkpoint.safetensors"),
                             .losses = in_folder(r, "loss.csv"),
                             .samples = in_folder(r, "samples.npy"),
                             .png = in_folder(r, "samples.png"),
                             .svg = in_folder(r, "samples.svg") };
-    if (!p->model || !p->checkpoint || !p->losses || !p->samples || !p->png || !p->svg)
+    if (!p->model || !p->failed || !p->checkpoint || !p->losses || !p->samples || !p->png || !p->svg)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
-    return probe(r, p->model);
+    return rehearse(r);
 }
 
 /* ---- the record of the training ---------------------------------------------------------------------------------- */
@@ -96,9 +104,20 @@ static void put_words(leat_json_writer *w, const char *words, int choice)
     leat_json_put_text(w, word);
 }
 
-static void put_option(leat_json_writer *w, const app_option *o, const void *settings)
+/* A text from the command line. */
+static void put_text(app_run *r, leat_json_writer *w, const char *text)
 {
-    const char *field = (const char *)settings + o->offset;
+    const char *utf8 = leat_utf8_text(&r->arena, text);
+    r->latin1 = r->latin1 || utf8 != text;
+    if (utf8)
+        leat_json_put_text(w, utf8);
+    else
+        *w = (leat_json_writer){ .code = LEAT_ENOMEM, .reason = "out of memory" };
+}
+
+static void put_option(app_run *r, leat_json_writer *w, const app_option *o)
+{
+    const char *field = (const char *)r->job->settings + o->offset;
     const app_sizes *sizes = (const void *)field;
     const char *text = NULL;
     switch (o->kind) {
@@ -112,7 +131,7 @@ static void put_option(leat_json_writer *w, const app_option *o, const void *set
     case APP_KIND_STRING:
         memcpy(&text, field, sizeof text);
         if (text)
-            leat_json_put_text(w, text);
+            put_text(r, w, text);
         else
             leat_json_put_null(w);
         break;
@@ -179,14 +198,14 @@ static const char *training_text(app_run *r, leat_status *s)
     leat_json_key(&w, "leat");
     leat_json_put_text(&w, LEAT_VERSION);
     leat_json_key(&w, "data");
-    leat_json_put_text(&w, r->o->data);
+    put_text(r, &w, r->o->data);
     put_number(&w, "noise", r->noise);
     leat_json_key(&w, "model");
-    put_words(&w, APP_MODEL_WORDS, app_model_kind(&r->job->settings->model, r->data.x.shape.size[1]));
+    put_words(&w, APP_MODEL_WORDS, app_model_kind(&r->job->settings->model, r->data.x.columns));
     put_losses(&w, &state);
     leat_json_key(&w, "failed");
     if (r->status.code)
-        leat_json_put_text(&w, r->status.message);
+        put_text(r, &w, r->status.message);
     else
         leat_json_put_null(&w);
     leat_json_key(&w, "options");
@@ -194,7 +213,7 @@ static const char *training_text(app_run *r, leat_status *s)
     for (int i = 0; i < p->option_count; i++) {
         if (is_recorded(p->options[i].name)) {
             leat_json_key(&w, p->options[i].name);
-            put_option(&w, &p->options[i], r->job->settings);
+            put_option(r, &w, &p->options[i]);
         }
     }
     leat_json_close(&w, '}');
@@ -229,21 +248,22 @@ static int64_t list_metadata(app_run *r, text_pair pairs[MOST_METADATA], leat_st
     int64_t count = add_pair(pairs, 0, "leat", LEAT_VERSION);
     count = add_pair(pairs, count, "training", training_text(r, s));
     if (d->columns)
-        count = add_pair(pairs, count, "columns", names_text(r, d->columns, d->x.shape.size[1], s));
+        count = add_pair(pairs, count, "columns", names_text(r, d->columns, d->x.columns, s));
     if (d->context_columns)
-        count =
-            add_pair(pairs, count, "context_columns", names_text(r, d->context_columns, d->context.shape.size[1], s));
+        count = add_pair(pairs, count, "context_columns", names_text(r, d->context_columns, d->context.columns, s));
     return count;
 }
 
 /* ---- model, losses, checkpoint ----------------------------------------------------------------------------------- */
 
-static leat_code write_losses(app_run *r, leat_status *s)
+leat_code app_train_write_losses(app_run *r)
 {
     static const char *const columns[] = { "epoch", "loss", "validation" };
+    if (!r->paths.losses)
+        return LEAT_OK;
     leat_fit_state state = leat_fit_get_state(r->fit);
     int64_t width = state.validation_rows ? 3 : 2;
-    leat_tensor losses = leat_tensor_new(&r->arena, LEAT_SHAPE(state.epoch, width), s);
+    leat_tensor losses = leat_tensor_new(&r->arena, LEAT_SHAPE(state.epoch, width), &r->status);
     if (!losses.data)
         return LEAT_ENOMEM;
     for (int64_t i = 0; i < state.epoch; i++) {
@@ -252,19 +272,16 @@ static leat_code write_losses(app_run *r, leat_status *s)
         for (int64_t j = 0; j < width; j++)
             losses.data[i * width + j] = (leat_real)row[j];
     }
-    return leat_table_write(r->paths.losses, columns, &losses, s);
+    return leat_table_write(r->paths.losses, columns, &losses, &r->status);
 }
 
-leat_code app_train_write_model(app_run *r, leat_status *s)
+leat_code app_train_write_model(app_run *r, const char *path, leat_status *s)
 {
     text_pair pairs[MOST_METADATA];
     int64_t count = list_metadata(r, pairs, s);
     if (s->code)
         return s->code;
-    leat_flow_save(r->flow, r->paths.model, count, pairs, s);
-    if (r->paths.losses)
-        write_losses(r, s);
-    return s->code;
+    return leat_flow_save(r->flow, path, count, pairs, s);
 }
 
 leat_code app_train_write_checkpoint(app_run *r, leat_status *s)
@@ -280,65 +297,66 @@ leat_code app_train_write_checkpoint(app_run *r, leat_status *s)
 
 /* ---- samples ----------------------------------------------------------------------------------------------------- */
 
-/* Rows of both, side by side; the second may be missing. */
-static void join(leat_real *out, const leat_tensor *a, const leat_tensor *b, int64_t rows)
+static leat_doubles doubles_new(app_run *r, int64_t rows, int64_t columns)
 {
-    int64_t left = a->shape.size[1], right = b->data ? b->shape.size[1] : 0;
-    for (int64_t i = 0; i < rows; i++, out += left + right) {
-        memcpy(out, a->data + i * left, (size_t)left * sizeof *out);
-        if (right)
-            memcpy(out + left, b->data + i * right, (size_t)right * sizeof *out);
+    leat_doubles d = { leat_arena_alloc(&r->arena, (size_t)(rows * columns) * sizeof(double)), rows, columns };
+    if (!d.data)
+        leat_fail(&r->status, LEAT_ENOMEM, "out of memory for samples");
+    return d;
+}
+
+/* Rows of both, side by side, as many as `a` has; the second may be missing, and begins again behind its last row. */
+static leat_doubles join(app_run *r, leat_doubles a, leat_doubles b)
+{
+    leat_doubles out = doubles_new(r, a.rows, a.columns + b.columns);
+    for (int64_t i = 0; out.data && i < a.rows; i++) {
+        double *row = out.data + i * out.columns;
+        memcpy(row, a.data + i * a.columns, (size_t)a.columns * sizeof *row);
+        if (b.data)
+            memcpy(row + a.columns, b.data + i % b.rows * b.columns, (size_t)b.columns * sizeof *row);
     }
+    return out;
 }
 
-/* Row i given the context of the data's row i, from the first again behind the last; both side by side. */
-static leat_code draw_given(app_run *r, leat_tensor *out)
+/* Of a conditional flow row i is drawn given the context of the data's row i, from the first again behind the last, and
+ * stands beside it. */
+static leat_doubles draw_samples(app_run *r)
 {
-    leat_tensor all = r->data.context;
-    int64_t n = r->o->draw, rows = all.shape.size[0], width = all.shape.size[1], dim = r->data.x.shape.size[1];
-    leat_tensor x = leat_tensor_new(&r->arena, LEAT_SHAPE(n, dim), &r->status);
-    leat_tensor given = leat_tensor_new(&r->arena, LEAT_SHAPE(n, width), &r->status);
-    *out = leat_tensor_new(&r->arena, LEAT_SHAPE(n, dim + width), &r->status);
-    if (r->status.code)
-        return r->status.code;
-    for (int64_t i = 0; i < n; i++)
-        memcpy(given.data + i * width, all.data + i % rows * width, (size_t)width * sizeof(leat_real));
-    if (leat_flow_draw_rows(r->flow, r->tape, 0, n, 1, given, x.data))
-        return leat_fail(&r->status, leat_tape_code(r->tape), "drawing samples: %s", leat_tape_errmsg(r->tape));
-    join(out->data, &x, &given, n);
-    return LEAT_OK;
-}
-
-static leat_code draw_samples(app_run *r, leat_tensor *samples)
-{
-    if (r->data.context.data)
-        return draw_given(r, samples);
-    *samples = leat_tensor_new(&r->arena, LEAT_SHAPE(r->o->draw, r->data.x.shape.size[1]), &r->status);
-    if (samples->data && leat_flow_draw(r->flow, r->tape, r->o->draw, 1, samples->data))
+    leat_doubles x = doubles_new(r, r->o->draw, r->data.x.columns), context = r->data.context;
+    if (context.data && x.data)
+        context = join(r, (leat_doubles){ x.data, x.rows, 0 }, context);
+    if (r->status.code || !x.data)
+        return x;
+    if (leat_flow_draw_rows_doubles(r->flow, r->tape, 0, x.rows, 1, context, x.data))
         leat_fail(&r->status, leat_tape_code(r->tape), "drawing samples: %s", leat_tape_errmsg(r->tape));
-    return r->status.code;
+    return context.data ? join(r, x, context) : x;
 }
 
-/* The first rows of the data, with their context behind them. */
-static leat_code real_points(app_run *r, leat_tensor *out)
+static leat_code write_samples(app_run *r, leat_doubles samples)
 {
-    const leat_tensor *x = &r->data.x, *c = &r->data.context;
-    int64_t rows = x->shape.size[0] < REAL_POINTS_SHOWN ? x->shape.size[0] : REAL_POINTS_SHOWN;
-    int64_t width = x->shape.size[1] + (c->data ? c->shape.size[1] : 0);
-    *out = leat_tensor_new(&r->arena, LEAT_SHAPE(rows, width), &r->status);
-    if (out->data)
-        join(out->data, x, c, rows);
-    return r->status.code;
+    const leat_table_writer_opts opts = { .columns = samples.columns, .doubles = app_rows_are_doubles(r->flow) };
+    leat_table_writer *w = leat_table_create(r->paths.samples, &opts, &r->status);
+    if (w && app_flow_rows_append(w, r->flow, samples, &r->status)) {
+        leat_table_discard(w);
+        return r->status.code;
+    }
+    return w ? leat_table_commit(w, &r->status) : r->status.code;
 }
 
 /* The notebook's scatter plot, of the first two features (or of a single one and the first of its context). */
-static leat_code write_picture(app_run *r, leat_tensor samples)
+static leat_code write_picture(app_run *r, leat_doubles samples)
 {
-    leat_tensor real;
-    if (real_points(r, &real))
+    leat_doubles first = r->data.x;
+    first.rows = first.rows < REAL_POINTS_SHOWN ? first.rows : REAL_POINTS_SHOWN;
+    leat_doubles real = join(r, first, r->data.context);
+    if (r->status.code)
         return r->status.code;
-    const app_series series[] = { { .label = "Generated", .points = samples },
-                                  { .label = "Real Data", .points = real } };
+    const app_series series[] = {
+        { .label = "Generated", .points = app_to_reals(&r->arena, samples, samples.rows, &r->status) },
+        { .label = "Real Data", .points = app_to_reals(&r->arena, real, real.rows, &r->status) },
+    };
+    if (r->status.code)
+        return r->status.code;
     app_plot plot = { .series = series, .series_count = 2 };
     if (!app_plot_write(r->paths.png, &plot, &r->status) && !app_plot_write(r->paths.svg, &plot, &r->status) &&
         !r->o->quiet) {
@@ -350,10 +368,14 @@ static leat_code write_picture(app_run *r, leat_tensor samples)
 
 leat_code app_train_write_samples(app_run *r)
 {
-    leat_tensor samples;
     if (!r->paths.samples)
         return LEAT_OK;
-    if (draw_samples(r, &samples) || leat_npy_write(r->paths.samples, &samples, &r->status))
+    leat_doubles samples = draw_samples(r);
+    int64_t bad = r->status.code ? 0 : app_count_not_finite(samples);
+    if (bad)
+        leat_fail(&r->status, LEAT_ENONFINITE, "of %lld samples %lld have numbers that are not finite",
+                  (long long)r->o->draw, (long long)bad);
+    if (r->status.code || write_samples(r, samples))
         return r->status.code;
     return write_picture(r, samples);
 }

@@ -9,15 +9,23 @@
 #define APP_STREAM_DATA ((uint64_t)1 << 34)
 
 typedef struct app_train_data {
-    leat_tensor x, context;                              /* context: data NULL if there is none */
+    leat_doubles x, context;                             /* context: data NULL if there is none */
     const char *const *columns, *const *context_columns; /* names; NULL without a header */
-    bool table;                                          /* from a file */
+    double *lower, *upper;                               /* for leat_standardize_opts */
+    bool *whole;
+    bool table; /* from a file */
 } app_train_data;
 
 /* Where results go; NULL: nowhere. */
 typedef struct app_train_paths {
-    const char *model, *checkpoint, *losses, *samples, *png, *svg;
+    const char *model, *failed, *checkpoint, *losses, *samples, *png, *svg;
 } app_train_paths;
+
+/* What there is to say of the data. */
+typedef struct app_note {
+    const char *line;
+    struct app_note *next;
+} app_note;
 
 typedef struct app_run {
     const app_train_job *job;
@@ -25,6 +33,8 @@ typedef struct app_run {
     leat_arena arena;
     leat_status status;
     app_train_data data;
+    app_note *notes;
+    bool latin1;  /* a name was not UTF-8 */
     double noise; /* that was asked for, NaN: none was; then that of the data, NaN for a table */
     app_train_paths paths;
     leat_model *model;
@@ -38,11 +48,13 @@ typedef struct app_run {
 /* Reads or makes the data; refuses what no density can be fitted to, and warns of what is next to it. */
 leat_code app_train_load(app_run *r);
 
-/* Finds the places of the results, and makes sure that they can be written. */
+/* Finds the places of the results, and makes sure that they can be written and are no inputs. */
 leat_code app_train_prepare(app_run *r);
 
-/* The model and the losses, with the weights as they are. `s` may not be the run's own status. */
-leat_code app_train_write_model(app_run *r, leat_status *s);
+/* The model, with the weights as they are. `s` need not be the run's own status. */
+leat_code app_train_write_model(app_run *r, const char *path, leat_status *s);
+
+leat_code app_train_write_losses(app_run *r);
 
 /* Samples and pictures. */
 leat_code app_train_write_samples(app_run *r);

@@ -31,23 +31,22 @@ static const app_program program = {
 };
 
 /* Rows to check on: of the table, or samples; a conditional flow needs a table. */
-static leat_code find_rows(app_trained *m, const settings *o, const char *data, leat_tensor *x, leat_tensor *context)
+static leat_code find_rows(app_trained *m, const settings *o, const char *data, leat_doubles *x, leat_doubles *context)
 {
-    *context = (leat_tensor){ 0 };
+    int64_t dim = leat_flow_dim(m->flow);
+
     if (data) {
-        if (app_rows_all(m, data, APP_ROWS_DATA, x, context)) {
-            return m->status.code;
-        }
-        x->shape.size[0] = x->shape.size[0] < o->rows ? x->shape.size[0] : o->rows;
-        context->shape.size[0] = x->shape.size[0];
-        return LEAT_OK;
+        return app_rows_all(m, data, APP_ROWS_DATA, o->rows, x, context);
     }
     if (leat_flow_context(m->flow) > 0) {
         return leat_fail(&m->status, LEAT_EARG, "%s: a conditional flow is checked on a table, which has its context",
                          m->path);
     }
-    *x = leat_tensor_new(&m->arena, LEAT_SHAPE(o->rows, leat_flow_dim(m->flow)), &m->status);
-    if (x->data && leat_flow_draw(m->flow, m->tape, o->rows, 1, x->data)) {
+    *x = (leat_doubles){ leat_arena_alloc(&m->arena, (size_t)(o->rows * dim) * sizeof *x->data), o->rows, dim };
+    if (!x->data) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld rows", (long long)o->rows);
+    }
+    if (leat_flow_draw_rows_doubles(m->flow, m->tape, 0, o->rows, 1, *context, x->data)) {
         leat_fail(&m->status, leat_tape_code(m->tape), "%s: drawing samples: %s", m->path, leat_tape_errmsg(m->tape));
     }
     return m->status.code;
@@ -57,15 +56,14 @@ static leat_code check(app_trained *m, const settings *o, const char *data)
 {
     leat_flow_check_opts opts = { .tolerance = o->tolerance };
     leat_flow_report r;
-    leat_tensor x;
 
-    if (find_rows(m, o, data, &x, &opts.context)) {
+    if (find_rows(m, o, data, &opts.doubles, &opts.context_doubles)) {
         return m->status.code;
     }
-    if (!leat_flow_check(m->flow, x, &opts, &r)) {
+    if (!leat_flow_check(m->flow, (leat_tensor){ 0 }, &opts, &r)) {
         leat_fail(&m->status, LEAT_ENONFINITE, "%s: %s", m->path, r.reason);
     }
-    printf("rows                        %lld%s\n", (long long)x.shape.size[0], data ? "" : " (samples)");
+    printf("rows                        %lld%s\n", (long long)opts.doubles.rows, data ? "" : " (samples)");
     printf("round trip, data            %.2e\n", r.round_trip);
     printf("round trip, latent          %.2e\n", r.round_trip_latent);
     printf("log-determinants cancel     %.2e\n", r.logdet_cancel);
@@ -99,6 +97,5 @@ int app_leat_check(int argc, char **argv)
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open)) {
         check(&m, &o, rest.count > 1 ? rest.values[1] : NULL);
     }
-    exit_code = app_end_output(program.name);
-    return app_trained_close(&m) || exit_code;
+    return app_trained_close(&m);
 }

@@ -1,4 +1,5 @@
 /* leat encode and leat decode: rows to latents and back, each row on its own. */
+#include "../common/flow_rows.h"
 #include "../common/options.h"
 #include "commands.h"
 #include "output.h"
@@ -36,42 +37,65 @@ static const app_program decode_program = {
     .max_arguments = 2,
 };
 
-static leat_code map_block(app_trained *m, const app_rows *r, bool decode, leat_table_writer *w)
+static leat_code encode(app_trained *m, const app_rows *r, app_output *w)
+{
+    leat_tensor z = leat_tensor_new(&m->arena, LEAT_SHAPE(r->count, r->features), &m->status);
+
+    if (!z.data || leat_flow_encode_doubles(m->flow, m->tape, r->x, r->context, z.data, NULL)) {
+        return m->status.code;
+    }
+    return app_output_append(w, &z);
+}
+
+static leat_code decode(app_trained *m, const app_rows *r, app_output *w)
+{
+    leat_tensor z = app_to_reals(&m->arena, r->x, r->count, &m->status);
+    double *x = leat_arena_alloc(&m->arena, (size_t)(r->count * r->features) * sizeof *x);
+
+    if (!z.data || !x) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of a table");
+    }
+    if (leat_flow_decode_doubles(m->flow, m->tape, z, r->context, x, NULL)) {
+        return LEAT_OK;
+    }
+    return app_output_append_doubles(w, (leat_doubles){ x, r->count, r->features });
+}
+
+static leat_code map_block(app_trained *m, const app_rows *r, bool inverse, app_output *w)
 {
     leat_arena_mark mark = leat_arena_save(&m->arena);
-    leat_tensor out = leat_tensor_new(&m->arena, r->x.shape, &m->status);
 
-    if (out.data && (decode ? leat_flow_decode(m->flow, m->tape, r->x, r->context, out.data, NULL)
-                            : leat_flow_encode(m->flow, m->tape, r->x, r->context, out.data, NULL))) {
+    leat_tape_reset(m->tape);
+    (inverse ? decode : encode)(m, r, w);
+    if (!m->status.code && leat_tape_code(m->tape)) {
         leat_fail(&m->status, leat_tape_code(m->tape), "rows from %lld: %s", (long long)r->first,
                   leat_tape_errmsg(m->tape));
-    }
-    if (!m->status.code) {
-        leat_table_append(w, &out, &m->status);
     }
     leat_arena_restore(&m->arena, mark);
     return m->status.code;
 }
 
-static leat_code run(app_trained *m, const settings *o, const char *path, bool decode)
+static leat_code run(app_trained *m, const settings *o, const char *path, bool inverse)
 {
-    leat_table_writer *w;
+    const leat_table_writer_opts opts = { .columns = leat_flow_dim(m->flow),
+                                          .names = inverse ? m->columns : NULL,
+                                          .doubles = inverse && app_rows_are_doubles(m->flow) };
+    app_output w;
     app_rows r;
 
-    if (app_rows_open(&r, m, path, decode ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows)) {
+    if (app_rows_open(&r, m, path, inverse ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows)) {
         return m->status.code;
     }
-    w = app_output_open(m, o->out, decode ? m->columns : NULL, leat_flow_dim(m->flow));
-    if (w) {
-        while (app_rows_next(&r) && !map_block(m, &r, decode, w)) {
+    if (!app_output_open(&w, m, o->out, path, opts)) {
+        while (app_rows_next(&r) && !map_block(m, &r, inverse, &w)) {
         }
-        app_output_close(m, w);
+        app_output_close(&w);
     }
     app_rows_close(&r);
     return m->status.code;
 }
 
-static int map(const app_program *program, int argc, char **argv, bool decode)
+static int map(const app_program *program, int argc, char **argv, bool inverse)
 {
     settings o;
     app_arguments rest;
@@ -82,7 +106,7 @@ static int map(const app_program *program, int argc, char **argv, bool decode)
         return exit_code;
     }
     if (!app_trained_open(&m, program->name, rest.values[0], &o.open)) {
-        run(&m, &o, rest.values[1], decode);
+        run(&m, &o, rest.values[1], inverse);
     }
     return app_trained_close(&m);
 }

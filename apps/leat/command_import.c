@@ -3,8 +3,11 @@
  * way; what PyTorch's classes have no tensor for is refused by name.
  */
 #include "../common/options.h"
+#include "../common/streams.h"
 #include "commands.h"
-#include "trained.h"
+#include "output.h"
+
+#include "../../tensor/files/json.h"
 
 #include <stdio.h>
 
@@ -46,8 +49,15 @@ static const app_program export_program = {
 
 static leat_code import_model(app_trained *m, const char *out)
 {
-    const char *metadata[][2] = { { "leat", LEAT_VERSION }, { "imported", m->path } };
+    const char *from = leat_utf8_text(&m->arena, m->path);
+    const char *metadata[][2] = { { "leat", LEAT_VERSION }, { "imported", from } };
 
+    if (!from) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "%s: out of memory for its name", m->path);
+    }
+    if (from != m->path) {
+        app_say(m->program, "warning: the name %s is not UTF-8, and is taken as Latin-1", m->path);
+    }
     return leat_flow_save(m->flow, out, 2, metadata, &m->status);
 }
 
@@ -76,7 +86,7 @@ static int convert(const app_program *program, int argc, char **argv, leat_code 
         fprintf(stderr, "%s: --out says where it goes (%s --help lists the options)\n", program->name, program->name);
         return 2;
     }
-    if (!app_trained_open(&m, program->name, rest.values[0], &o.open)) {
+    if (!app_trained_open(&m, program->name, rest.values[0], &o.open) && !app_output_allow(&m, o.out, NULL)) {
         write(&m, o.out);
     }
     return app_trained_close(&m);

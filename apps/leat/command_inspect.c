@@ -5,10 +5,9 @@
  * are the numbers in matrices.
  */
 #include "../common/options.h"
+#include "../common/streams.h"
 #include "commands.h"
 #include "trained.h"
-
-#include "../../tensor/files/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,20 +59,11 @@ static void print_names(const char *title, const char *const *names, int64_t cou
     if (names) {
         fputs(title, stdout);
         for (int64_t i = 0; i < count; i++) {
-            printf("%s%s", i ? ", " : "", names[i]);
+            fputs(i ? ", " : "", stdout);
+            app_put_text(stdout, names[i]);
         }
         fputc('\n', stdout);
     }
-}
-
-static leat_json *read_record(app_trained *m)
-{
-    leat_json *record = NULL;
-
-    if (m->record) {
-        leat_json_read(m->record, strlen(m->record), "training", 0, &m->arena, &record, &m->status);
-    }
-    return record;
 }
 
 /* What a record says, in one line; null, false and empty lists say nothing. */
@@ -84,16 +74,17 @@ static void print_members(const leat_json *record)
     for (const leat_json *v = record ? record->first : NULL; v; v = v->next) {
         bool list = v->kind == LEAT_JSON_ARRAY && v->count > 0;
 
-        if (v->kind == LEAT_JSON_STRING) {
-            printf("%s%s %s", separator, v->key, v->text);
-        } else if (v->kind == LEAT_JSON_NUMBER) {
-            printf("%s%s %g", separator, v->key, v->number);
-        } else if (v->kind == LEAT_JSON_BOOL && v->boolean) {
-            printf("%s%s", separator, v->key);
-        } else if (list) {
-            printf("%s%s", separator, v->key);
-        } else {
+        if (v->kind != LEAT_JSON_STRING && v->kind != LEAT_JSON_NUMBER && !list &&
+            !(v->kind == LEAT_JSON_BOOL && v->boolean)) {
             continue;
+        }
+        fputs(separator, stdout);
+        app_put_text(stdout, v->key);
+        if (v->kind == LEAT_JSON_STRING) {
+            fputc(' ', stdout);
+            app_put_text(stdout, v->text);
+        } else if (v->kind == LEAT_JSON_NUMBER) {
+            printf(" %g", v->number);
         }
         for (const leat_json *i = list ? v->first : NULL; i; i = i->next) {
             printf("%c%g", i == v->first ? ' ' : ',', i->number);
@@ -104,13 +95,11 @@ static void print_members(const leat_json *record)
 
 static void print_record(app_trained *m)
 {
-    const leat_json *record = read_record(m);
-
-    if (record && record->kind == LEAT_JSON_OBJECT) {
+    if (m->record && m->record->kind == LEAT_JSON_OBJECT) {
         fputs("training    ", stdout);
-        print_members(record);
+        print_members(m->record);
         fputs("\noptions     ", stdout);
-        print_members(leat_json_get(record, "options"));
+        print_members(leat_json_get(m->record, "options"));
         fputc('\n', stdout);
     }
 }
@@ -226,7 +215,6 @@ static leat_code print_json(app_trained *m)
 {
     leat_json_writer w = leat_json_writer_new(&m->arena);
     listing l = { .visitor = { .param = put_param, .buffer = put_buffer }, .json = &w };
-    const leat_json *record = read_record(m);
     char *text;
     size_t size;
 
@@ -240,7 +228,7 @@ static leat_code print_json(app_trained *m)
     put_int(&w, "multiply_adds_of_density", cost(m));
     put_int(&w, "multiply_adds_of_sample", cost(m));
     leat_json_key(&w, "training");
-    put_value(&w, record);
+    put_value(&w, m->record);
     leat_json_key(&w, "tensors");
     leat_json_open(&w, '[');
     leat_visit_model(&l.visitor, m->model);
@@ -270,6 +258,5 @@ int app_leat_inspect(int argc, char **argv)
             print_tree(&m);
         }
     }
-    exit_code = m.status.code ? 0 : app_end_output(program.name);
-    return app_trained_close(&m) || exit_code;
+    return app_trained_close(&m);
 }

@@ -1,7 +1,9 @@
 /* leat plot: a picture of a trained flow. */
+#include "../common/flow_rows.h"
 #include "../common/options.h"
 #include "commands.h"
 #include "draw.h"
+#include "output.h"
 #include "table_rows.h"
 
 #include <stdio.h>
@@ -37,7 +39,7 @@ int app_leat_plot(int argc, char **argv)
     int exit_code = app_options_parse(&program, argc, argv, &o, &rest);
     app_trained m;
     app_drawing drawing = { 0 };
-    leat_tensor context;
+    leat_doubles data = { 0 }, context;
 
     if (exit_code >= 0) {
         return exit_code;
@@ -51,8 +53,14 @@ int app_leat_plot(int argc, char **argv)
     drawing.out = o.out;
     drawing.samples = o.samples;
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open) &&
-        (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, &drawing.data, &context))) {
-        app_draw(&m, &drawing);
+        !app_output_allow(&m, o.out, rest.count > 1 ? rest.values[1] : NULL) &&
+        (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, INT64_MAX, &data, &context))) {
+        if (data.rows > 0) {
+            drawing.data = app_to_reals(&m.arena, data, data.rows, &m.status);
+        }
+        if (!m.status.code) {
+            app_draw(&m, &drawing);
+        }
     }
     return app_trained_close(&m);
 }

@@ -2,30 +2,34 @@
  * leat sample: new rows from a model. Row i is a function of the seed, of i and of its row of the context, so any part
  * of the rows can be drawn on its own.
  */
+#include "../common/flow_rows.h"
 #include "../common/options.h"
 #include "commands.h"
 #include "output.h"
 #include "table_rows.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { BLOCK = 8192 };
 
 typedef struct settings {
     app_trained_opts open;
     const char *out, *rows, *context;
-    int64_t count, seed;
+    int64_t count, per_row, seed;
     double temperature;
 } settings;
 
 static const app_option table[] = {
     { "count", APP_INTEGER(settings, count), "0", .max = INT64_MAX / 1024, .letter = 'n',
-      .help = "how many rows (with --context: as many as it has)" },
+      .help = "how many rows (with --context: --per-row for each of its rows)" },
+    { "per-row", APP_INTEGER(settings, per_row), "1", .min = 1, .max = INT32_MAX,
+      .help = "with --context: so many for each of its rows; a last column `row` tells which, from 0" },
     { "seed", APP_INTEGER(settings, seed), "0", .help = "of the random numbers" },
     { "temperature", APP_NONNEGATIVE(settings, temperature), "1",
       .help = "multiplies the standard deviation of the latents: below 1 keeps to the likely" },
     { "context", APP_STRING(settings, context), NULL, .value = "FILE",
-      .help = "of a conditional flow: the table whose row i row i is drawn for" },
+      .help = "of a conditional flow: the table whose rows are drawn for, in their order" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "of these rows only A .. B-1, counted from 0" },
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
       .help = ".csv or .npy; without it CSV to standard output" },
@@ -41,73 +45,137 @@ static const app_program program = {
     .max_arguments = 1,
 };
 
-static leat_code draw(app_trained *m, const settings *o, int64_t first, int64_t n, leat_tensor context,
-                      leat_real *block, leat_table_writer *w)
-{
-    leat_tensor rows = { block, LEAT_SHAPE(n, leat_flow_dim(m->flow)) };
+typedef struct drawing {
+    app_trained *m;
+    const settings *o;
+    app_output w;
+    int64_t dim, width, given; /* width: of what is written; given: of a context */
+    double *drawn, *written;   /* the same unless there is a column `row` */
+    double *context;
+} drawing;
 
-    if (leat_flow_draw_rows(m->flow, m->tape, first, n, o->temperature, context, block)) {
+/* Draws first .. first + n - 1, with the context in d->context. */
+static leat_code draw(drawing *d, int64_t first, int64_t n)
+{
+    app_trained *m = d->m;
+    leat_doubles given = { d->given ? d->context : NULL, n, d->given };
+
+    leat_tape_reset(m->tape);
+    if (leat_flow_draw_rows_doubles(m->flow, m->tape, first, n, d->o->temperature, given, d->drawn)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "drawing rows from %lld: %s", (long long)first,
                          leat_tape_errmsg(m->tape));
     }
-    return leat_table_append(w, &rows, &m->status);
+    for (int64_t i = 0; d->width > d->dim && i < n; i++) {
+        memcpy(d->written + i * d->width, d->drawn + i * d->dim, (size_t)d->dim * sizeof *d->drawn);
+        d->written[i * d->width + d->dim] = (double)((first + i) / d->o->per_row);
+    }
+    return app_output_append_doubles(&d->w, (leat_doubles){ d->written, n, d->width });
 }
 
-static leat_code draw_for_context(app_trained *m, const settings *o, leat_real *block, leat_table_writer *w)
+/* All draws for the rows of a block of contexts. */
+static leat_code draw_for_block(drawing *d, const app_rows *r)
 {
+    int64_t each = d->o->per_row, end = (r->first + r->count) * each;
+
+    for (int64_t i = r->first * each, n; i < end && !d->m->status.code; i += n) {
+        n = end - i < BLOCK ? end - i : BLOCK;
+        for (int64_t k = 0; k < n; k++) {
+            memcpy(d->context + k * d->given, r->context.data + ((i + k) / each - r->first) * d->given,
+                   (size_t)d->given * sizeof *d->context);
+        }
+        draw(d, i, n);
+    }
+    return d->m->status.code;
+}
+
+/* That -n, if it is given, says the same. */
+static leat_code check_count(drawing *d, int64_t rows, bool end)
+{
+    const settings *o = d->o;
+
+    if (o->count == 0 || (end ? rows * o->per_row == o->count : rows <= o->count / o->per_row)) {
+        return d->m->status.code;
+    }
+    return leat_fail(&d->m->status, LEAT_EARG,
+                     "-n %lld, where the context has %s%lld row%s and --per-row is %lld: --per-row says how many are "
+                     "drawn for each",
+                     (long long)o->count, end ? "" : "at least ", (long long)rows, rows == 1 ? "" : "s",
+                     (long long)o->per_row);
+}
+
+static leat_code draw_for_context(drawing *d)
+{
+    app_trained *m = d->m;
+    int64_t rows = 0;
     app_rows r;
 
-    if (app_rows_open(&r, m, o->context, APP_ROWS_CONTEXT, o->rows)) {
+    if (app_rows_open(&r, m, d->o->context, APP_ROWS_CONTEXT, d->o->rows)) {
         return m->status.code;
     }
-    while (app_rows_next(&r) && !draw(m, o, r.first, r.count, r.context, block, w)) {
+    while (app_rows_next(&r) && !check_count(d, rows += r.count, false) && !draw_for_block(d, &r)) {
     }
     app_rows_close(&r);
-    return m->status.code;
+    return check_count(d, rows, true);
 }
 
-static leat_code draw_all(app_trained *m, const settings *o, leat_real *block, leat_table_writer *w)
+static leat_code draw_all(drawing *d)
 {
+    const settings *o = d->o;
     int64_t first, last;
 
     if (o->context) {
-        return draw_for_context(m, o, block, w);
+        return draw_for_context(d);
     }
     if (!app_row_range(o->rows, &first, &last)) {
-        return leat_fail(&m->status, LEAT_EARG, "--rows %.60s: rows are given as A:B, counted from 0, B not included",
-                         o->rows);
+        return leat_fail(&d->m->status, LEAT_EARG,
+                         "--rows %.60s: rows are given as A:B, counted from 0, B not included", o->rows);
     }
     last = last > 0 && last < o->count ? last : o->count;
     for (int64_t i = first; i < last; i += BLOCK) {
-        int64_t n = last - i < BLOCK ? last - i : BLOCK;
-
-        if (draw(m, o, i, n, (leat_tensor){ 0 }, block, w)) {
+        if (draw(d, i, last - i < BLOCK ? last - i : BLOCK)) {
             break;
         }
     }
-    return m->status.code;
+    return d->m->status.code;
+}
+
+/* The names of what is written; NULL: none are known. */
+static const char *const *name_columns(const drawing *d, const char **names)
+{
+    if (!d->m->columns || !names) {
+        return NULL;
+    }
+    for (int64_t j = 0; j < d->width; j++) {
+        names[j] = j < d->dim ? d->m->columns[j] : "row";
+    }
+    return names;
 }
 
 static leat_code run(app_trained *m, const settings *o)
 {
-    bool conditional = leat_flow_context(m->flow) > 0;
-    leat_real *block = leat_arena_alloc(&m->arena, (size_t)(BLOCK * leat_flow_dim(m->flow)) * sizeof *block);
-    leat_table_writer *w;
+    drawing d = { .m = m, .o = o, .dim = leat_flow_dim(m->flow), .given = leat_flow_context(m->flow) };
+    leat_table_writer_opts opts = { .doubles = app_rows_are_doubles(m->flow) };
+    const char **names;
 
-    if (conditional != (o->context != NULL)) {
+    if ((d.given > 0) != (o->context != NULL)) {
         return leat_fail(&m->status, LEAT_EARG,
-                         conditional ? "%s: a conditional flow: --context says given what"
+                         d.given > 0 ? "%s: a conditional flow: --context says given what"
                                      : "%s: no conditional flow, it takes no --context",
                          m->path);
     }
-    if (!block) {
-        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of %lld columns",
-                         (long long)leat_flow_dim(m->flow));
+    d.width = d.dim + (o->per_row > 1 ? 1 : 0);
+    names = leat_arena_alloc(&m->arena, (size_t)d.width * sizeof *names);
+    d.drawn = leat_arena_alloc(&m->arena, (size_t)(BLOCK * d.dim) * sizeof *d.drawn);
+    d.written = d.width > d.dim ? leat_arena_alloc(&m->arena, (size_t)(BLOCK * d.width) * sizeof *d.written) : d.drawn;
+    d.context = leat_arena_alloc(&m->arena, (size_t)(BLOCK * d.given) * sizeof *d.context);
+    if (!names || !d.drawn || !d.written || !d.context) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of %lld columns", (long long)d.width);
     }
-    w = app_output_open(m, o->out, m->columns, leat_flow_dim(m->flow));
-    if (w) {
-        draw_all(m, o, block, w);
-        app_output_close(m, w);
+    opts.columns = d.width;
+    opts.names = name_columns(&d, names);
+    if (!app_output_open(&d.w, m, o->out, o->context, opts)) {
+        draw_all(&d);
+        app_output_close(&d.w);
     }
     return m->status.code;
 }
@@ -124,6 +192,10 @@ int app_leat_sample(int argc, char **argv)
     }
     if (o.count == 0 && !o.context) {
         fprintf(stderr, "%s: -n says how many rows (%s --help lists the options)\n", program.name, program.name);
+        return 2;
+    }
+    if (o.per_row > 1 && !o.context) {
+        fprintf(stderr, "%s: --per-row needs --context\n", program.name);
         return 2;
     }
     o.open.seed = o.seed;

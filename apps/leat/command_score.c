@@ -6,6 +6,7 @@
  */
 #include "../common/options.h"
 #include "commands.h"
+#include "output.h"
 #include "table_rows.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@ typedef struct settings {
     app_trained_opts open;
     const char *out, *rows;
     bool mean;
-    int64_t top;
+    int64_t top, points;
     double bin_width;
 } settings;
 
@@ -29,6 +30,8 @@ static const app_option table[] = {
       .help = "print the N least likely rows, each with its number (from 0)" },
     { "bin-width", APP_NONNEGATIVE(settings, bin_width), "0",
       .help = "of data rounded to steps of this width: tell bits per dimension too" },
+    { "points", APP_INTEGER(settings, points), "16", .min = 1, .max = 1000000,
+      .help = "of columns of whole numbers: average over so many points of each interval" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
     APP_TRAINED_OPTIONS(settings, open),
 };
@@ -50,7 +53,7 @@ typedef struct entry {
 typedef struct scoring {
     const settings *o;
     app_trained m;
-    leat_table_writer *writer;
+    app_output out; /* of --out; without a writer otherwise */
     double total, least;
     int64_t rows, least_row, infinite;
     entry *heap;
@@ -134,16 +137,16 @@ static leat_code score_block(scoring *s, const app_rows *r, double *values)
 {
     app_trained *m = &s->m;
 
-    if (leat_flow_score_given(m->flow, m->tape, r->x, r->context, values)) {
+    if (leat_flow_score_doubles(m->flow, m->tape, r->x, r->context, values)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "%s", leat_tape_errmsg(m->tape));
     }
     for (int64_t i = 0; i < r->count; i++) {
         note(s, values[i], r->first + i);
-        if (!s->writer && !s->o->mean && s->o->top == 0) {
+        if (!s->out.writer && !s->o->mean && s->o->top == 0) {
             printf("%.17g\n", values[i]);
         }
     }
-    return s->writer ? leat_table_append_doubles(s->writer, values, r->count, &m->status) : LEAT_OK;
+    return s->out.writer ? leat_table_append_doubles(s->out.writer, values, r->count, &m->status) : LEAT_OK;
 }
 
 static leat_code score_all(scoring *s, const char *path)
@@ -200,14 +203,14 @@ static leat_code run(scoring *s, const char *path)
     if (s->o->top > 0 && !(s->heap = malloc((size_t)s->o->top * sizeof *s->heap))) {
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld rows", (long long)s->o->top);
     }
-    if (s->o->out) {
-        s->writer = leat_table_create(s->o->out, &opts, &m->status);
-    }
-    if (m->status.code || score_all(s, path)) {
-        leat_table_discard(s->writer);
+    if (s->o->out ? app_output_open(&s->out, m, s->o->out, path, opts) : app_output_allow(m, NULL, path)) {
         return m->status.code;
     }
-    if (s->writer && leat_table_commit(s->writer, &m->status)) {
+    score_all(s, path);
+    if (s->o->mean && s->rows == 0) {
+        leat_fail(&m->status, LEAT_EARG, "%s: no rows, and no mean of them", path);
+    }
+    if (s->out.writer ? app_output_close(&s->out) : m->status.code) {
         return m->status.code;
     }
     if (s->o->top > 0) {
@@ -230,12 +233,12 @@ int app_leat_score(int argc, char **argv)
         return exit_code;
     }
     if (!app_trained_open(&s.m, program.name, rest.values[0], &o.open)) {
+        leat_flow_set_points(s.m.flow, o.points);
         run(&s, rest.values[1]);
     }
-    exit_code = s.m.status.code ? 1 : app_end_output(program.name);
-    if (exit_code == 0) {
+    if (!s.m.status.code && fflush(stdout) == 0 && !ferror(stdout)) {
         tell(&s);
     }
     free(s.heap);
-    return app_trained_close(&s.m) || exit_code;
+    return app_trained_close(&s.m);
 }

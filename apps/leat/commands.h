@@ -22,8 +22,4 @@ int app_leat_export(int argc, char **argv);
             .words = "tanh|learned|none", .help = "how a PyTorch state_dict of RealNVP bounds its log-scales"          \
     }
 
-/* Ends output on standard output: 0, or 1 with a line on standard error when it could not be written. A closed pipe is
- * no failure. */
-int app_end_output(const char *program);
-
 #endif

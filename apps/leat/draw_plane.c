@@ -60,19 +60,19 @@ static leat_code evaluate(plane *p)
 {
     app_trained *m = p->m;
     int64_t n = (int64_t)CELLS * CELLS;
-    leat_tensor points = leat_tensor_new(&m->arena, LEAT_SHAPE(n, 2), &m->status);
+    double *points = leat_arena_alloc(&m->arena, (size_t)(2 * n) * sizeof *points);
     double *density = leat_arena_alloc(&m->arena, (size_t)n * sizeof *density), highest = 0;
 
-    if (!points.data || !density) {
+    if (!points || !density) {
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the density");
     }
     for (int64_t i = 0; i < n; i++) {
         double column = (double)(i % CELLS) + 0.5, row = (double)(i / CELLS) + 0.5;
 
-        points.data[2 * i] = (leat_real)(p->x.low + (p->x.high - p->x.low) * column / CELLS);
-        points.data[2 * i + 1] = (leat_real)(p->y.low + (p->y.high - p->y.low) * row / CELLS);
+        points[2 * i] = p->x.low + (p->x.high - p->x.low) * column / CELLS;
+        points[2 * i + 1] = p->y.low + (p->y.high - p->y.low) * row / CELLS;
     }
-    if (leat_flow_score(m->flow, m->tape, points, density)) {
+    if (leat_flow_score_doubles(m->flow, m->tape, (leat_doubles){ points, n, 2 }, (leat_doubles){ 0 }, density)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "%s: the density: %s", m->path,
                          leat_tape_errmsg(m->tape));
     }

@@ -70,6 +70,9 @@ leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_k
         return leat_fail(&m->status, LEAT_EARG, "--rows %.60s: rows are given as A:B, counted from 0, B not included",
                          range);
     }
+    if (strcmp(path, "-") == 0 && strcmp(m->path, "/dev/stdin") == 0) {
+        return leat_fail(&m->status, LEAT_EARG, "standard input cannot be both the model and the table");
+    }
     r->first = opts.first_row;
     r->table = leat_table_open(path, &opts, &m->status);
     if (!r->table || choose(r, kind)) {
@@ -87,40 +90,37 @@ leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_k
 }
 
 /* Takes a block apart into features and context. */
-static bool split(app_rows *r, leat_tensor block)
+static bool split(app_rows *r, leat_doubles block)
 {
-    int64_t all = r->features + r->conditions;
-    leat_tensor *parts[2] = { &r->x, &r->context };
+    leat_doubles *parts[2] = { &r->x, &r->context };
     const int64_t begin[2] = { 0, r->features }, width[2] = { r->features, r->conditions };
 
     for (int k = 0; k < 2; k++) {
+        double *data = parts[k]->data;
+
         if (width[k] == 0) {
             continue;
         }
-        if (!parts[k]->data) {
-            parts[k]->data = leat_arena_alloc(&r->m->arena, (size_t)(BLOCK * width[k]) * sizeof(leat_real));
-        }
-        if (!parts[k]->data) {
+        if (!data && !(data = leat_arena_alloc(&r->m->arena, (size_t)(BLOCK * width[k]) * sizeof *data))) {
             leat_fail(&r->m->status, LEAT_ENOMEM, "out of memory for rows of a table");
             return false;
         }
         for (int64_t i = 0; i < r->count; i++) {
-            memcpy(parts[k]->data + i * width[k], block.data + i * all + begin[k],
-                   (size_t)width[k] * sizeof(leat_real));
+            memcpy(data + i * width[k], block.data + i * block.columns + begin[k], (size_t)width[k] * sizeof *data);
         }
-        parts[k]->shape = LEAT_SHAPE(r->count, width[k]);
+        *parts[k] = (leat_doubles){ data, r->count, width[k] };
     }
     return true;
 }
 
 bool app_rows_next(app_rows *r)
 {
-    leat_tensor block;
+    leat_doubles block;
     int64_t n;
 
     r->first += r->count;
     r->count = 0;
-    n = leat_table_next(r->table, BLOCK, &block, &r->m->status);
+    n = leat_table_next_doubles(r->table, BLOCK, &block, &r->m->status);
     if (n <= 0) {
         return false;
     }
@@ -134,47 +134,48 @@ void app_rows_close(app_rows *r)
     r->table = NULL;
 }
 
-leat_code app_rows_all(app_trained *m, const char *path, app_row_kind kind, leat_tensor *x, leat_tensor *context)
+/* Adds a block to what there is; room doubles. */
+static bool gather(app_rows *r, leat_doubles *all, leat_doubles block, int64_t *room)
 {
-    app_rows r;
-    leat_tensor *parts[2] = { x, context };
-    leat_real *grown[2] = { NULL, NULL };
-    int64_t rows = 0, capacity = 0;
+    size_t row = (size_t)block.columns * sizeof *block.data;
 
-    *x = *context = (leat_tensor){ 0 };
+    if (all->rows + block.rows > *room && block.columns > 0) {
+        double *data = leat_arena_alloc(&r->m->arena, (size_t)(*room = 2 * *room + block.rows) * row);
+
+        if (!data) {
+            leat_fail(&r->m->status, LEAT_ENOMEM, "out of memory for the rows of a table");
+            return false;
+        }
+        if (all->rows > 0) {
+            memcpy(data, all->data, (size_t)all->rows * row);
+        }
+        *all = (leat_doubles){ data, all->rows, block.columns };
+    }
+    if (block.columns > 0) {
+        memcpy(all->data + all->rows * block.columns, block.data, (size_t)block.rows * row);
+        all->rows += block.rows;
+    }
+    return true;
+}
+
+leat_code app_rows_all(app_trained *m, const char *path, app_row_kind kind, int64_t most, leat_doubles *x,
+                       leat_doubles *context)
+{
+    int64_t room[2] = { 0 };
+    app_rows r;
+
+    *x = *context = (leat_doubles){ 0 };
     if (app_rows_open(&r, m, path, kind, NULL)) {
         return m->status.code;
     }
-    while (app_rows_next(&r)) {
-        const leat_tensor *block[2] = { &r.x, &r.context };
-        const int64_t width[2] = { r.features, r.conditions };
-
-        if (rows + r.count > capacity) {
-            capacity = 2 * capacity > rows + r.count ? 2 * capacity : rows + r.count;
-            for (int k = 0; k < 2; k++) {
-                leat_real *more = leat_arena_alloc(&m->arena, (size_t)(capacity * width[k]) * sizeof *more);
-
-                if (!more) {
-                    leat_fail(&m->status, LEAT_ENOMEM, "%.300s: out of memory for its rows", path);
-                    break;
-                }
-                if (rows > 0 && width[k] > 0) {
-                    memcpy(more, grown[k], (size_t)(rows * width[k]) * sizeof *more);
-                }
-                grown[k] = more;
-            }
-        }
-        for (int k = 0; k < 2 && !m->status.code; k++) {
-            if (width[k] > 0) {
-                memcpy(grown[k] + rows * width[k], block[k]->data, (size_t)(r.count * width[k]) * sizeof(leat_real));
-            }
-            *parts[k] = (leat_tensor){ width[k] > 0 ? grown[k] : NULL, LEAT_SHAPE(rows + r.count, width[k]) };
-        }
-        rows += r.count;
+    while (x->rows < most && app_rows_next(&r) && gather(&r, x, r.x, &room[0]) &&
+           gather(&r, context, r.context, &room[1])) {
     }
     app_rows_close(&r);
-    if (!m->status.code && rows == 0) {
+    if (!m->status.code && x->rows == 0) {
         leat_fail(&m->status, LEAT_EFORMAT, "%.300s: has no rows", path);
     }
+    x->rows = x->rows < most ? x->rows : most;
+    context->rows = context->rows < most ? context->rows : most;
     return m->status.code;
 }

@@ -21,7 +21,7 @@ typedef struct app_rows {
     int64_t features, conditions; /* columns of either kind */
     int64_t count;                /* rows of the block; */
     int64_t first;                /* the number of its first row, from 0 */
-    leat_tensor x, context;       /* the block, [count, features] and [count, conditions]; context data NULL: none */
+    leat_doubles x, context;      /* the block, of features and conditions; data NULL: there are none of them */
 } app_rows;
 
 /* A part of the rows, "A:B", "A:" or ":B", counted from 0, B not included; NULL or "": all. */
@@ -31,7 +31,8 @@ leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_k
 bool app_rows_next(app_rows *r); /* false at the end, and after a failure, which m->status has */
 void app_rows_close(app_rows *r);
 
-/* All of them at once, in m's arena. */
-leat_code app_rows_all(app_trained *m, const char *path, app_row_kind kind, leat_tensor *x, leat_tensor *context);
+/* The first `most` of them at once, in m's arena. */
+leat_code app_rows_all(app_trained *m, const char *path, app_row_kind kind, int64_t most, leat_doubles *x,
+                       leat_doubles *context);
 
 #endif

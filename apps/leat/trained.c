@@ -1,11 +1,11 @@
 /* Opening a trained flow. */
 #include "trained.h"
 
-#include "../../tensor/files/json.h"
+#include "../common/streams.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- metadata ---------------------------------------------------------------------------------------------------- */
@@ -18,6 +18,22 @@ static const char *find(const leat_flow_file *f, const char *key)
         }
     }
     return NULL;
+}
+
+/* The record of the training, and a line on standard error if that failed. */
+static leat_code read_record(app_trained *m, const leat_flow_file *f)
+{
+    const char *text = find(f, "training"), *failed;
+    leat_status why = { 0 };
+
+    if (text && leat_json_read(text, strlen(text), "training", 0, &m->arena, &m->record, &why)) {
+        return leat_fail(&m->status, why.code, "%s: %s", m->path, why.message);
+    }
+    failed = text ? leat_json_text(leat_json_get(m->record, "failed")) : NULL;
+    if (failed) {
+        app_say(m->program, "warning: %s: the run that trained it failed: %s", m->path, failed);
+    }
+    return LEAT_OK;
 }
 
 /* The list of `count` texts in JSON that stands under `key`: NULL only if nothing does. */
@@ -54,7 +70,9 @@ static leat_code read_names(app_trained *m, const leat_flow_file *f, const char 
 static bool is_pickle(const char *path)
 {
     unsigned char head[4] = { 0 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    bool regular = stat(path, &st) == 0 && S_ISREG(st.st_mode); /* a pipe can be read but once */
+    int fd = regular ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     bool read_all = fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head;
 
     if (fd >= 0) {
@@ -81,6 +99,7 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
     const leat_tape_opts tape = { .values_only = true, .evaluate = true };
     leat_flow_file file;
 
+    path = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
     *m = (app_trained){ .program = program, .path = path };
     leat_arena_init(&m->arena, NULL);
     if (is_pickle(path)) {
@@ -96,12 +115,12 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for a tape");
     }
     if (file.note[0]) {
-        fprintf(stderr, "%s: %s: %s\n", program, path, file.note);
+        app_say(program, "%s: %s", path, file.note);
     }
-    m->record = find(&file, "training");
-    return read_names(m, &file, "columns", leat_flow_dim(m->flow), &m->columns)
-               ? m->status.code
-               : read_names(m, &file, "context_columns", leat_flow_context(m->flow), &m->conditions);
+    if (!read_record(m, &file) && !read_names(m, &file, "columns", leat_flow_dim(m->flow), &m->columns)) {
+        read_names(m, &file, "context_columns", leat_flow_context(m->flow), &m->conditions);
+    }
+    return m->status.code;
 }
 
 int app_trained_close(app_trained *m)
@@ -109,7 +128,7 @@ int app_trained_close(app_trained *m)
     int exit_code = m->status.code ? 1 : 0;
 
     if (exit_code) {
-        fprintf(stderr, "%s: %s\n", m->program, m->status.message);
+        app_say(m->program, "%s", m->status.message);
     }
     leat_model_free(m->model);
     leat_arena_free(&m->arena);

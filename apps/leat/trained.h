@@ -6,6 +6,7 @@
 #define APPS_LEAT_TRAINED_H
 
 #include "../../flows/flows.h"
+#include "../../tensor/files/json.h"
 
 typedef struct app_trained {
     const char *program; /* for messages: "leat score" */
@@ -17,7 +18,7 @@ typedef struct app_trained {
     leat_tape *tape;               /* does not record, evaluates */
     const char *const *columns;    /* names of the features, leat_flow_dim of them; NULL: not known */
     const char *const *conditions; /* names of the context's columns, leat_flow_context of them; NULL: not known */
-    const char *record;            /* the training record, a line of JSON; NULL: none */
+    leat_json *record;             /* of the training; NULL: none */
 } app_trained;
 
 /* How a file is opened. */
@@ -27,8 +28,8 @@ typedef struct app_trained_opts {
     int64_t seed; /* of the tape's random numbers */
 } app_trained_opts;
 
-/* Opens a model of leat, or a PyTorch state_dict of the reference's NICE or RealNVP; what the latter cannot tell is said
- * in a line on standard error. */
+/* Opens a model of leat, or a PyTorch state_dict of the reference's NICE or RealNVP; "-" is standard input. A line on
+ * standard error says what the latter cannot tell, and of the former, that the run which trained it failed. */
 leat_code app_trained_open(app_trained *m, const char *program, const char *path, const app_trained_opts *o);
 
 /* Ends a command: prints the status, if it is a failure, as one line on standard error, and frees everything. Returns

@@ -117,6 +117,7 @@ const leat_op leat_op_broadcast_to = {
     .shape = broadcast_to_shape,
     .forward = broadcast_to_forward,
     .backward = broadcast_to_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = broadcast_to_sample,
 };
 
@@ -209,6 +210,7 @@ const leat_op leat_op_slice = {
     .shape = slice_shape,
     .forward = slice_forward,
     .backward = slice_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = slice_sample,
 };
 
@@ -296,6 +298,7 @@ const leat_op leat_op_concat = {
     .shape = concat_shape,
     .forward = concat_forward,
     .backward = concat_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = concat_sample,
 };
 

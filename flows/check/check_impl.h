@@ -11,6 +11,7 @@ typedef struct leat_check {
     leat_tape *tape;
     leat_arena *arena;
     leat_tensor context;
+    bool standardized; /* rows and context are, as leat_flow_call has it */
     double tolerance;
     int64_t jacobian_rows;
     leat_flow_report *report;
@@ -23,6 +24,9 @@ static inline double larger(double a, double b)
 
 /* Keeps the first complaint, with the place in front if it does not begin with it. */
 void leat_check_complain(leat_check *c, const char *format, ...) LEAT_PRINTF(2, 3);
+
+/* Zeroed, from the arena; NULL and a complaint when out of memory. */
+void *leat_check_alloc(leat_check *c, size_t bytes);
 
 /* Whether the tape has failed; then that is a complaint. */
 bool leat_check_failed(leat_check *c);

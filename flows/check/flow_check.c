@@ -65,6 +65,14 @@ void leat_check_judge(leat_check *c, double *worst, double error, double roundin
                         precision ? "; float's rounding alone does as much here, leat64 can tell" : "");
 }
 
+void *leat_check_alloc(leat_check *c, size_t bytes)
+{
+    void *block = leat_arena_zalloc(c->arena, bytes);
+    if (!block)
+        leat_check_complain(c, "out of memory");
+    return block;
+}
+
 leat_tensor leat_check_repeat(leat_check *c, leat_tensor from, int64_t n)
 {
     int64_t rows = from.shape.size[0], row = rows ? leat_shape_count(&from.shape) / rows : 0;
@@ -84,7 +92,8 @@ leat_var leat_check_context(leat_check *c, int64_t n)
     if (!part.data)
         return (leat_var){ 0 };
     part.shape.size[0] = n;
-    return leat_flow_see_context(c->flow, leat_const(c->tape, part));
+    return leat_flow_see_context(
+        c->flow, &(leat_flow_call){ .context = leat_const(c->tape, part), .standardized = c->standardized });
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -139,7 +148,7 @@ static bool fits(leat_check *c, leat_var x, leat_pair out)
 leat_pair leat_check_run(leat_check *c, leat_var x, bool inverse, bool noise)
 {
     int64_t rows = leat_var_size(x, 0);
-    leat_flow_call call = { .context = leat_check_context(c, rows) };
+    leat_flow_call call = { .context = leat_check_context(c, rows), .standardized = c->standardized };
     leat_pair h = { x, leat_zeros(c->tape, LEAT_SHAPE(rows)) };
     for (int i = c->first; i < c->end; i++) {
         leat_transform *layer = leat_flow_layer(c->flow, inverse ? c->end - 1 - (i - c->first) : i);
@@ -235,9 +244,7 @@ static void check_part(leat_check *c, const leat_module *part, int first, int en
 static void check_all(leat_check *c, leat_tensor x)
 {
     int64_t rows = x.shape.size[0], dim = x.shape.size[1];
-    bool *moved = leat_arena_zalloc(c->arena, (size_t)dim);
-    if (!moved)
-        leat_check_complain(c, "out of memory");
+    bool *moved = leat_check_alloc(c, (size_t)dim);
     leat_check_base(c);
     leat_tape_reset(c->tape);
     leat_tape_set_recording(c->tape, false);
@@ -272,6 +279,34 @@ static void check_all(leat_check *c, leat_tensor x)
         leat_check_complain(c, "latent feature %lld is never moved", (long long)c->report->never_moved);
 }
 
+/* Behind the standardizer, as leat_real; false when out of memory. */
+static bool take_doubles(leat_check *c, const leat_doubles *d, const leat_transform *standardizer, leat_tensor *out)
+{
+    *out = leat_tensor_new(c->arena, LEAT_SHAPE(d->rows, d->columns), NULL);
+    if (out->data)
+        leat_units_apply(standardizer, d->data, d->rows, d->columns, &(leat_dequantizer){ .point = 0 }, out->data,
+                         NULL);
+    else
+        leat_check_complain(c, "out of memory");
+    return out->data != NULL;
+}
+
+/* Whether rows and contexts have the flow's columns. */
+static bool rows_fit(leat_check *c, const leat_tensor *x)
+{
+    char shape[LEAT_SHAPE_TEXT];
+    const leat_flow *f = c->flow;
+    const leat_shape *given = &c->context.shape;
+    if (x->shape.rank != 2 || x->shape.size[1] != leat_flow_dim(f) || x->shape.size[0] < 1)
+        leat_check_complain(c, "rows of %lld features are needed, not %s", (long long)leat_flow_dim(f),
+                            leat_shape_print(&x->shape, shape));
+    else if (leat_flow_context(f) != (c->context.data ? given->size[given->rank ? given->rank - 1 : 0] : 0) ||
+             (c->context.data && (given->rank != 2 || given->size[0] < x->shape.size[0])))
+        leat_check_complain(c, "a context of %lld features is needed, for each row, not %s",
+                            (long long)leat_flow_context(f), leat_shape_print(given, shape));
+    return c->report->ok;
+}
+
 bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o, leat_flow_report *r)
 {
     static const leat_flow_check_opts defaults;
@@ -288,21 +323,15 @@ bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o,
                      .tolerance = o->tolerance > 0 ? o->tolerance : tolerance,
                      .jacobian_rows = o->jacobian_rows > 0 ? o->jacobian_rows : 8,
                      .report = r };
-    char shape[LEAT_SHAPE_TEXT];
     if (!model || leat_model_seal(model)) {
         leat_check_complain(&c, "%s", model ? leat_model_errmsg(model) : "the flow is missing");
         return false;
     }
-    if (x.shape.rank != 2 || x.shape.size[1] != leat_flow_dim(f) || x.shape.size[0] < 1) {
-        leat_check_complain(&c, "rows of %lld features are needed, not %s", (long long)leat_flow_dim(f),
-                            leat_shape_print(&x.shape, shape));
-        return false;
-    }
-    const leat_shape *given = &o->context.shape;
-    if (leat_flow_context(f) != (o->context.data ? given->size[given->rank ? given->rank - 1 : 0] : 0) ||
-        (o->context.data && (given->rank != 2 || given->size[0] < x.shape.size[0]))) {
-        leat_check_complain(&c, "a context of %lld features is needed, for each row, not %s",
-                            (long long)leat_flow_context(f), leat_shape_print(given, shape));
+    c.standardized = o->doubles.data != NULL;
+    if ((c.standardized && !take_doubles(&c, &o->doubles, f->input, &x)) ||
+        (o->context_doubles.data && !take_doubles(&c, &o->context_doubles, f->context_input, &c.context)) ||
+        !rows_fit(&c, &x)) {
+        leat_arena_free(&arena);
         return false;
     }
     c.tape = leat_tape_new(&(leat_tape_opts){ .allocator = arena.allocator,

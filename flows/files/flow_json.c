@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 /* Every transform, base and bijector that a file can hold, beside the caller's. */
@@ -229,17 +230,32 @@ static bool read_format(leat_part_reader *r, const leat_json *top)
     return !r->status->code;
 }
 
-/* A feature's mean and sd come with the tensors. */
+/* A feature's numbers come with the tensors. */
 static bool read_input(leat_part_reader *r, leat_flow *flow)
 {
-    int64_t context = leat_flow_context(flow);
+    static const char *const kinds[] = { "lower", "upper", "whole" };
+    int64_t dim = leat_flow_dim(flow), context = leat_flow_context(flow);
+    leat_units units = { .columns = dim };
+    const double **numbers[] = { &units.lower, &units.upper, &units.whole };
     snprintf(r->place, sizeof r->place, "input");
-    bool ok = leat_read_tensor(r, "mean", leat_flow_dim(flow)) != NULL;
+    bool ok = leat_read_tensor(r, "mean", dim) != NULL;
+    for (int k = 0; ok && k < 3; k++) {
+        char name[20];
+        snprintf(name, sizeof name, "input.%s", kinds[k]);
+        const leat_tensor *t = leat_safetensors_find(r->file, name);
+        if (!t)
+            continue;
+        ok = leat_read_tensor(r, kinds[k], dim) != NULL;
+        double *room = leat_arena_alloc(leat_model_arena(r->model), (size_t)dim * sizeof *room);
+        for (int64_t j = 0; room && j < dim; j++)
+            room[j] = k == 0 ? -INFINITY : k == 1 ? INFINITY : 0;
+        *numbers[k] = room;
+    }
     snprintf(r->place, sizeof r->place, "context");
     ok = ok && (!context || leat_read_tensor(r, "mean", context));
     r->place[0] = '\0';
     if (ok)
-        leat_flow_standardize_by(flow, NULL, NULL, NULL, NULL);
+        leat_flow_set_units(flow, &units, &(leat_units){ .columns = context });
     return ok;
 }
 

@@ -65,17 +65,17 @@ static leat_optim *make_optimiser(leat_model *m, const leat_fit_opts *o)
     return leat_adam_new(m, &adam);
 }
 
-/* The list of weights, and room for copies of them if there will be any. */
+/* The list of weights, and room for copies of them. */
 static leat_code list_weights(leat_fit *f)
 {
     leat_arena *a = leat_model_arena(f->model);
     leat_code code = leat_model_list(f->model, a, &f->live);
     for (int64_t i = 0; i < f->live.count && !code; i++)
         f->numbers += leat_shape_count(&f->live.entries[i].tensor.shape);
-    if (!code && f->held.index) {
-        f->best = leat_arena_alloc(a, (size_t)f->numbers * sizeof(leat_real));
+    if (!code) {
+        f->best = f->held.index ? leat_arena_alloc(a, (size_t)f->numbers * sizeof(leat_real)) : NULL;
         f->last = leat_arena_alloc(a, (size_t)f->numbers * sizeof(leat_real));
-        code = f->best && f->last ? LEAT_OK : LEAT_ENOMEM;
+        code = f->last && (f->best || !f->held.index) ? LEAT_OK : LEAT_ENOMEM;
     }
     return code ? leat_fail(&f->status, code, "fit: out of memory for copies of the weights") : LEAT_OK;
 }
@@ -117,16 +117,18 @@ leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o)
         leat_fail(&f->status, leat_model_code(m), "%s", leat_model_errmsg(m));
         return f;
     }
-    if (!check_options(f) && !leat_fit_check_data(flow, &f->o, &f->status) && !leat_fit_split(f) && !list_weights(f))
+    if (!check_options(f) && !leat_fit_take_doubles(f) && !leat_fit_check_data(flow, &f->o, &f->status) &&
+        !leat_fit_split(f) && !list_weights(f))
         make_parts(f);
     return f;
 }
 
 int64_t leat_fit_steps(const leat_fit_opts *o)
 {
-    if (!o->data.data)
+    if (!o->data.data && !o->doubles.data)
         return o->steps;
-    int64_t batch = o->batch > 0 ? o->batch : 256, rows = o->data.shape.size[0] - leat_fit_held_rows(o);
+    int64_t batch = o->batch > 0 ? o->batch : 256, held = leat_fit_held_rows(o);
+    int64_t rows = (o->doubles.data ? o->doubles.rows : o->data.shape.size[0]) - held;
     return rows / batch + (rows % batch != 0);
 }
 
@@ -173,24 +175,69 @@ leat_code leat_fit_use_best(leat_fit *f, bool best)
         return LEAT_OK;
     if (best)
         leat_fit_pack(f, f->last);
+    f->sound = false;
     leat_code code = unpack(f, best ? f->best : f->last);
     if (!code)
         f->best_in_use = best;
     return code;
 }
 
+/* The run has failed: in place of the last weights, which may be what it failed by, come the best, or those that were
+ * sound when the epoch began. */
+static leat_code bring_back(leat_fit *f)
+{
+    leat_real *back = f->best_epoch ? f->best : f->sound ? f->last : NULL;
+    f->sound = back && !unpack(f, back);
+    return f->status.code;
+}
+
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
+
+/* What a step makes small. */
+static leat_var cost_of(leat_fit *f, leat_var x, leat_var context)
+{
+    leat_flow_call call = { .context = context, .standardized = f->standardized };
+    return f->o.loss ? f->o.loss(f->o.user, f->flow, f->tape, x, context)
+                     : leat_neg(leat_mean(leat_flow_run_log_prob(f->flow, x, &call)));
+}
+
+static leat_var first_rows(const leat_fit *f, leat_tensor all)
+{
+    if (!all.data)
+        return (leat_var){ 0 };
+    if (all.shape.size[0] > f->o.batch)
+        all.shape.size[0] = f->o.batch;
+    return leat_borrow(f->tape, all);
+}
+
+leat_code leat_fit_check_weights(leat_fit *f, leat_status *s)
+{
+    leat_tape *t = f->tape;
+    bool recording = leat_tape_set_recording(t, false), training = leat_tape_set_training(t, false);
+    leat_rng was = *leat_tape_rng(t);
+    leat_tape_reset(t);
+    leat_var x = first_rows(f, f->train.x);
+    double loss = leat_item(cost_of(f, x, first_rows(f, f->train.context)));
+    *leat_tape_rng(t) = was;
+    leat_tape_set_recording(t, recording);
+    leat_tape_set_training(t, training);
+    if (leat_tape_code(t))
+        return leat_fail(s, leat_tape_code(t), "%s", leat_tape_errmsg(t));
+    return isfinite(loss) ? LEAT_OK : leat_fail(s, LEAT_ENONFINITE, "the loss with the last weights is %g", loss);
+}
 
 static leat_code take_step(leat_fit *f, leat_tensor batch, double *loss, leat_status *s)
 {
     leat_tape *t = f->tape;
     leat_tape_reset(t);
     leat_var x = batch.data ? leat_borrow(t, batch) : (leat_var){ 0 }, context = leat_fit_batch_context(f);
-    leat_var cost = f->o.loss ? f->o.loss(f->o.user, f->flow, t, x, context)
-                              : leat_neg(leat_mean(leat_flow_log_prob_given(f->flow, x, context)));
-    *loss = leat_item(cost);
+    leat_var cost = cost_of(f, x, context);
+    *loss = leat_item(cost) - f->train.logdet;
     if (leat_backward(cost))
         return leat_fail(s, leat_tape_code(t), "%s", leat_tape_errmsg(t));
+    if (f->step == 0 || !f->sound)
+        leat_fit_pack(f, f->last);
+    f->sound = true;
     if (f->o.clip > 0 || f->step + 1 == f->steps)
         f->grad_norm = leat_clip_grad_norm(f->model, f->o.clip > 0 ? f->o.clip : (double)INFINITY);
     double factor = leat_schedule_at(f->o.schedule, f->epoch * f->steps + f->step);
@@ -261,6 +308,7 @@ static leat_code run_epoch(leat_fit *f, leat_epoch_report *r)
 {
     leat_tensor batch;
     double loss;
+    leat_fit_dequantize(f);
     while (!f->stopped && next_batch(f, &batch)) {
         leat_status why = { 0 };
         if (take_step(f, batch, &loss, &why))
@@ -285,7 +333,7 @@ leat_code leat_fit_epoch(leat_fit *f, leat_epoch_report *r)
     f->stopped = false;
     if (f->status.code || leat_fit_use_best(f, false))
         return f->status.code;
-    return run_epoch(f, r);
+    return run_epoch(f, r) ? bring_back(f) : LEAT_OK;
 }
 
 leat_code leat_fit_run(leat_fit *f)
@@ -295,9 +343,15 @@ leat_code leat_fit_run(leat_fit *f)
     f->stopped = false;
     while (!f->status.code && !f->stopped && !leat_fit_get_state(f).done)
         leat_fit_epoch(f, NULL);
-    if (!f->status.code && leat_fit_get_state(f).done)
-        leat_fit_use_best(f, true);
-    return f->status.code;
+    leat_status why = { 0 };
+    if (f->status.code || !leat_fit_get_state(f).done)
+        return f->status.code;
+    if (f->best_epoch > 0) /* their validation loss is finite */
+        return leat_fit_use_best(f, true);
+    if (!leat_fit_check_weights(f, &why))
+        return LEAT_OK;
+    leat_fail(&f->status, why.code, "stopped after epoch %lld: %s", (long long)f->epoch, why.message);
+    return bring_back(f);
 }
 
 /* ---- state ------------------------------------------------------------------------------------------------------- */
@@ -320,6 +374,7 @@ leat_fit_state leat_fit_get_state(const leat_fit *f)
         .steps = f->steps,
         .best_epoch = f->best_epoch,
         .stopped = f->stopped,
+        .sound = f->sound,
         .out_of_patience = out_of_patience,
         .done = f->epoch >= f->o.epochs || out_of_patience,
         .history = f->history,

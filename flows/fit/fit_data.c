@@ -8,7 +8,76 @@
 #include <math.h>
 #include <string.h>
 
-#define STREAM_SPLIT ((uint64_t)1 << 36)
+#define STREAM_SPLIT      ((uint64_t)1 << 36)
+#define STREAM_HELD_NOISE (((uint64_t)1 << 36) + 2)
+#define STREAM_NOISE      ((uint64_t)1 << 37)
+
+/* ---- data in double ---------------------------------------------------------------------------------------------- */
+
+/* As leat_real, in the model's memory, behind the standardizer unless that is NULL; and the log-determinants. */
+static leat_tensor convert(leat_fit *f, const leat_doubles *d, const leat_transform *standardizer, double *logdet)
+{
+    leat_tensor out = leat_tensor_new(leat_model_arena(f->model), LEAT_SHAPE(d->rows, d->columns), &f->status);
+    leat_rng rng = leat_rng_new(f->o.seed, STREAM_HELD_NOISE);
+    if (out.data)
+        leat_units_apply(standardizer, d->data, d->rows, d->columns, &(leat_dequantizer){ .rng = &rng }, out.data,
+                         logdet);
+    return out;
+}
+
+leat_code leat_fit_take_doubles(leat_fit *f)
+{
+    leat_fit_opts *o = &f->o;
+    const leat_flow *flow = f->flow;
+    const leat_standardizer_parts *input = (const leat_standardizer_parts *)flow->input;
+    if (!o->doubles.data)
+        return LEAT_OK;
+    if (o->doubles.columns != leat_flow_dim(flow) ||
+        (o->context_doubles.data && o->context_doubles.columns != flow->context))
+        return leat_fail(&f->status, LEAT_ESHAPE, "fit: data of %lld columns and a context of %lld, not %lld and %lld",
+                         (long long)o->doubles.columns, (long long)o->context_doubles.columns,
+                         (long long)leat_flow_dim(flow), (long long)flow->context);
+    f->standardized = !o->loss;
+    f->dequantized = f->standardized && input && input->whole;
+    f->noisy_epoch = -1;
+    f->logdet = leat_arena_zalloc(leat_model_arena(f->model), (size_t)o->doubles.rows * sizeof *f->logdet);
+    if (!f->logdet)
+        return leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for %lld rows", (long long)o->doubles.rows);
+    o->data = convert(f, &o->doubles, f->standardized ? flow->input : NULL, f->standardized ? f->logdet : NULL);
+    for (int64_t i = 0; i < o->doubles.rows && !f->status.code; i++)
+        if (!isfinite(f->logdet[i]))
+            leat_fail(&f->status, LEAT_EARG, "fit: data, row %lld (from 1) is not inside of the bounds",
+                      (long long)i + 1);
+    if (o->context_doubles.data)
+        o->context = convert(f, &o->context_doubles, f->standardized ? flow->context_input : NULL, NULL);
+    return f->status.code;
+}
+
+/* Adds to a part what its rows lose or gain by the standardizer, in the mean. */
+static void measure_units(const leat_fit *f, leat_fit_part *part)
+{
+    int64_t rows = part->x.shape.size[0];
+    double sum = 0;
+    for (int64_t i = 0; f->logdet && i < rows; i++)
+        sum += f->logdet[part->index ? part->index[i] : i];
+    part->logdet = rows ? sum / (double)rows : 0;
+}
+
+void leat_fit_dequantize(leat_fit *f)
+{
+    leat_fit_part *part = &f->train;
+    int64_t columns = f->o.doubles.columns;
+    leat_rng rng = leat_rng_new(f->o.seed, STREAM_NOISE + (uint64_t)f->epoch);
+    if (!f->dequantized || f->noisy_epoch == f->epoch)
+        return;
+    for (int64_t i = 0; i < part->x.shape.size[0]; i++) {
+        int64_t row = part->index ? part->index[i] : i;
+        leat_units_apply(f->flow->input, f->o.doubles.data + row * columns, 1, columns,
+                         &(leat_dequantizer){ .rng = &rng }, part->x.data + i * columns, &f->logdet[row]);
+    }
+    measure_units(f, part);
+    f->noisy_epoch = f->epoch;
+}
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
@@ -73,9 +142,14 @@ leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, lea
 
 /* ---- the split --------------------------------------------------------------------------------------------------- */
 
+static int64_t rows_of(const leat_fit_opts *o)
+{
+    return o->doubles.data ? o->doubles.rows : o->data.shape.size[0];
+}
+
 int64_t leat_fit_held_rows(const leat_fit_opts *o)
 {
-    int64_t rows = o->data.shape.size[0];
+    int64_t rows = rows_of(o);
     double held = o->validation > 0 && o->validation < 1 ? rint(o->validation * (double)rows) : 0;
     return held < (double)rows ? (int64_t)held : rows;
 }
@@ -108,17 +182,28 @@ static bool take_part(leat_fit *f, leat_fit_part *part, const bool *held, bool w
            take_rows(a, &part->context, f->o.context, part->index, rows);
 }
 
+leat_code leat_fit_held(const leat_fit_opts *o, bool *held)
+{
+    int64_t rows = rows_of(o), held_rows = leat_fit_held_rows(o);
+    leat_arena scratch;
+    leat_arena_init(&scratch, NULL);
+    int64_t *order = leat_arena_alloc(&scratch, (size_t)rows * sizeof *order);
+    if (order) {
+        leat_rng rng = leat_rng_new(o->seed, STREAM_SPLIT);
+        leat_rng_permutation(&rng, order, rows);
+        for (int64_t i = 0; i < rows; i++)
+            held[order[i]] = i < held_rows;
+    }
+    leat_arena_free(&scratch);
+    return order ? LEAT_OK : LEAT_ENOMEM;
+}
+
 static bool split(leat_fit *f, leat_arena *scratch, int64_t rows, int64_t held_rows)
 {
-    int64_t *order = leat_arena_alloc(scratch, (size_t)rows * sizeof *order);
     bool *held = leat_arena_zalloc(scratch, (size_t)rows * sizeof *held);
     f->scores = leat_arena_alloc(leat_model_arena(f->model), (size_t)held_rows * sizeof *f->scores);
-    if (!order || !held || !f->scores)
+    if (!held || !f->scores || leat_fit_held(&f->o, held))
         return false;
-    leat_rng rng = leat_rng_new(f->o.seed, STREAM_SPLIT);
-    leat_rng_permutation(&rng, order, rows);
-    for (int64_t i = 0; i < held_rows; i++)
-        held[order[i]] = true;
     return take_part(f, &f->train, held, false, rows - held_rows) && take_part(f, &f->held, held, true, held_rows);
 }
 
@@ -127,12 +212,15 @@ leat_code leat_fit_split(leat_fit *f)
     int64_t rows = f->o.data.shape.size[0], held_rows = leat_fit_held_rows(&f->o);
     if (held_rows == 0) {
         f->train = (leat_fit_part){ .x = f->o.data, .context = f->o.context };
+        measure_units(f, &f->train);
         return LEAT_OK;
     }
     leat_arena scratch;
     leat_arena_init(&scratch, leat_model_arena(f->model)->allocator);
     bool done = split(f, &scratch, rows, held_rows);
     leat_arena_free(&scratch);
+    measure_units(f, &f->train);
+    measure_units(f, &f->held);
     return done ? LEAT_OK : leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for %lld rows", (long long)rows);
 }
 
@@ -154,7 +242,8 @@ leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s)
 {
     int64_t n = f->held.x.shape.size[0];
     double total = 0;
-    if (leat_flow_score_given(f->flow, f->tape, f->held.x, f->held.context, f->scores))
+    if ((f->standardized ? leat_flow_score_units : leat_flow_score_given)(f->flow, f->tape, f->held.x, f->held.context,
+                                                                          f->scores))
         return leat_fail(s, leat_tape_code(f->tape), "%s", leat_tape_errmsg(f->tape));
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(f->scores[i]))
@@ -162,7 +251,7 @@ leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s)
                              (long long)f->held.index[i] + 1, f->scores[i]);
         total -= f->scores[i];
     }
-    *loss = total / (double)n;
+    *loss = total / (double)n - f->held.logdet;
     return LEAT_OK;
 }
 
@@ -185,7 +274,24 @@ static uint64_t hash_tensor(uint64_t hash, leat_tensor t)
     return hash_bytes(hash, t.data, (size_t)leat_shape_count(&t.shape) * sizeof(leat_real));
 }
 
-uint64_t leat_fit_hash(const leat_fit_opts *o)
+static uint64_t hash_doubles(uint64_t hash, leat_doubles d)
 {
+    return d.data ? hash_bytes(hash_bytes(hash, &d.columns, sizeof d.columns), d.data,
+                               (size_t)(d.rows * d.columns) * sizeof *d.data)
+                  : hash;
+}
+
+uint64_t leat_fit_hash(const leat_fit *f)
+{
+    const leat_fit_opts *o = &f->o;
+    leat_units u;
+    leat_flow_units(f->flow, &u);
+    if (o->doubles.data) {
+        const double *units[] = { u.mean, u.sd, u.lower, u.upper, u.whole };
+        uint64_t hash = hash_doubles(hash_doubles(0xcbf29ce484222325, o->doubles), o->context_doubles);
+        for (size_t k = 0; k < sizeof units / sizeof *units; k++)
+            hash = units[k] ? hash_bytes(hash, units[k], (size_t)u.columns * sizeof *units[k]) : hash;
+        return hash;
+    }
     return hash_tensor(hash_tensor(0xcbf29ce484222325, o->data), o->context);
 }

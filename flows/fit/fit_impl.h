@@ -8,6 +8,7 @@
 typedef struct leat_fit_part {
     leat_tensor x, context;
     int64_t *index; /* which rows of all the data these are; NULL: all of them */
+    double logdet;  /* of the standardizer, if the data are standardized, in the mean */
 } leat_fit_part;
 
 struct leat_fit {
@@ -16,6 +17,10 @@ struct leat_fit {
     leat_fit_opts o; /* with the defaults filled in */
     leat_status status;
 
+    bool standardized;         /* the data are, so that the flow's standardizer is passed over */
+    bool dequantized;          /* and some are whole numbers, whose noise is new in each epoch: */
+    int64_t noisy_epoch;       /* the one whose noise they have */
+    double *logdet;            /* of the standardizer, for each row */
     leat_fit_part train, held; /* held: the validation rows */
     double *scores;            /* of the validation rows */
     leat_real *batch_context;
@@ -24,12 +29,13 @@ struct leat_fit {
     double lr; /* the optimiser's at the beginning */
     leat_tape *tape;
 
-    /* The weights of the model, and copies of them in the same order, with validation rows only: of the best epoch, and
-     * of the last step while the best are in the model. */
+    /* The weights of the model, and copies of them in the same order: of the best epoch, with validation rows; and of
+     * the last step while the best are in the model, or else, if `sound`, those whose loss was finite when the epoch
+     * began. */
     leat_safetensors live;
     int64_t numbers;
     leat_real *best, *last;
-    bool best_in_use;
+    bool best_in_use, sound;
 
     int64_t epoch, step, steps; /* complete epochs; steps taken in the next one, of so many */
     double total;               /* of the epoch under way: sum over rows of their loss */
@@ -43,6 +49,12 @@ struct leat_fit {
 /* How many of the rows are held out. */
 int64_t leat_fit_held_rows(const leat_fit_opts *o);
 
+/* Puts data in double in the place of `data` and `context`. */
+leat_code leat_fit_take_doubles(leat_fit *f);
+
+/* Gives the training rows the noise of the epoch under way. */
+void leat_fit_dequantize(leat_fit *f);
+
 /* Refuses data and context that do not fit the flow or are not finite. */
 leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, leat_status *s);
 
@@ -55,8 +67,11 @@ leat_var leat_fit_batch_context(leat_fit *f);
 /* Mean negative log-likelihood of the validation rows, on the status if it is not finite. */
 leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s);
 
-/* One number for the bits and shapes of data and context. */
-uint64_t leat_fit_hash(const leat_fit_opts *o);
+/* Refuses weights with which the loss of the first rows is not finite. */
+leat_code leat_fit_check_weights(leat_fit *f, leat_status *s);
+
+/* One number for the bits and shapes of data and context, and for the flow's units if the data are in double. */
+uint64_t leat_fit_hash(const leat_fit *f);
 
 /* Copies the model's weights to `to`, one tensor behind the other. */
 void leat_fit_pack(const leat_fit *f, leat_real *to);

@@ -176,7 +176,7 @@ static leat_code find_weights(checkpoint *c)
         if (!leat_safetensors_find(&c->fit->live, e->name + 6))
             return leat_fail(c->status, LEAT_EFORMAT, "%.200s: made with another model: this one has no '%.200s'",
                              c->path, e->name + 6);
-        c->weights.entries[c->weights.count++] = (leat_safetensors_entry){ e->name + 6, e->tensor };
+        c->weights.entries[c->weights.count++] = (leat_safetensors_entry){ e->name + 6, e->tensor, e->doubles };
     }
     for (int64_t i = 0; i < c->fit->live.count; i++) {
         const leat_safetensors_entry *e = &c->fit->live.entries[i];

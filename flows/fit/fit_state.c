@@ -71,7 +71,7 @@ int64_t leat_fit_list_options(const leat_fit *f, leat_arena *a, leat_fit_text ou
         { "fit.precision", sizeof(leat_real) == 8 ? "double" : "float" },
         { "fit.data",
           leat_arena_format(a, "%s %s %016" PRIx64, leat_shape_print(&o->data.shape, shape),
-                            o->context.data ? leat_shape_print(&o->context.shape, context) : "[]", leat_fit_hash(o)) },
+                            o->context.data ? leat_shape_print(&o->context.shape, context) : "[]", leat_fit_hash(f)) },
         { "fit.flow", flow_text(f->flow, a) },
         { "fit.validation", number_text(a, o->validation) },
         { "fit.batch", leat_arena_format(a, "%lld", (long long)o->batch) },
@@ -154,10 +154,10 @@ typedef struct file_writer {
     bool failed;
 } file_writer;
 
-static void add_tensor(file_writer *w, const char *prefix, const char *name, leat_tensor t)
+static void add_tensor(file_writer *w, const char *prefix, const char *name, leat_tensor t, double *doubles)
 {
     leat_safetensors_entry *e = &w->file.entries[w->file.count++];
-    *e = (leat_safetensors_entry){ leat_arena_format(w->arena, "%s%s", prefix, name), t };
+    *e = (leat_safetensors_entry){ leat_arena_format(w->arena, "%s%s", prefix, name), t, doubles };
     w->failed = w->failed || !e->name;
 }
 
@@ -170,7 +170,7 @@ static void add_weights(file_writer *w, const leat_fit *f, const char *prefix, l
             t.data = packed;
             packed += leat_shape_count(&t.shape);
         }
-        add_tensor(w, prefix, f->live.entries[i].name, t);
+        add_tensor(w, prefix, f->live.entries[i].name, t, f->live.entries[i].doubles);
     }
 }
 
@@ -186,7 +186,7 @@ static bool add_tensors(file_writer *w, const leat_fit *f)
     for (int i = 0; i < slots; i++) {
         const char *name;
         leat_tensor slot = leat_optim_slot(f->optim, i, &name);
-        add_tensor(w, "optim.", name, slot);
+        add_tensor(w, "optim.", name, slot, NULL);
     }
     return !w->failed;
 }
@@ -222,8 +222,9 @@ leat_code leat_fit_save(leat_fit *f, const char *path, int64_t metadata_count, c
                         leat_status *s)
 {
     const leat_status *own = leat_fit_status(f);
-    if (!f || !f->tape) /* without a tape it was never complete */
-        return leat_fail(s, own->code, "%.300s: %.180s", path, own->message);
+    leat_status why = { 0 };
+    if (own->code || leat_fit_check_weights(f, &why))
+        return leat_fail(s, own->code ? own->code : why.code, "%s: %s", path, own->code ? own->message : why.message);
     leat_arena scratch;
     leat_arena_init(&scratch, leat_model_arena(f->model)->allocator);
     leat_code code = write_checkpoint(f, path, &scratch, metadata ? metadata_count : 0, metadata, s);

@@ -1,5 +1,5 @@
 /*
- * Numbers as files hold them, made into leat_real.
+ * Numbers as files hold them, made into double, and into leat_real.
  *
  * Little-endian input is read element by element through memcpy, for its alignment is anything. Big-endian input is
  * turned round in blocks first.
@@ -8,6 +8,8 @@
 #include "files.h"
 
 #include <string.h>
+
+enum { BLOCK = 64 };
 
 static const unsigned char sizes[] = {
     [LEAT_DTYPE_F64] = 8, [LEAT_DTYPE_F32] = 4, [LEAT_DTYPE_F16] = 2,  [LEAT_DTYPE_BF16] = 2, [LEAT_DTYPE_I64] = 8,
@@ -44,37 +46,41 @@ static float bfloat_to_float(uint16_t b)
     return from_bits((uint32_t)b << 16);
 }
 
-#define CONVERT(NAME, TYPE, VALUE)                                                                                     \
-    static void NAME(const char *in, int64_t n, leat_real *out)                                                        \
+/* Each dtype with its C type and its value; CONVERT makes functions to double and to leat_real, rounding once. */
+#define DTYPES(X)                                                                                                      \
+    X(F64, double, x)                                                                                                  \
+    X(F32, float, x)                                                                                                   \
+    X(F16, uint16_t, half_to_float(x))                                                                                 \
+    X(BF16, uint16_t, bfloat_to_float(x))                                                                              \
+    X(I64, int64_t, x)                                                                                                 \
+    X(I32, int32_t, x)                                                                                                 \
+    X(I16, int16_t, x)                                                                                                 \
+    X(I8, int8_t, x)                                                                                                   \
+    X(U64, uint64_t, x)                                                                                                \
+    X(U32, uint32_t, x)                                                                                                \
+    X(U16, uint16_t, x)                                                                                                \
+    X(U8, uint8_t, x)                                                                                                  \
+    X(BOOL, uint8_t, x != 0)
+
+#define CONVERT(NAME, TO, TYPE, VALUE)                                                                                 \
+    static void NAME(const char *in, int64_t n, TO *out)                                                               \
     {                                                                                                                  \
         for (int64_t i = 0; i < n; i++) {                                                                              \
             TYPE x;                                                                                                    \
             memcpy(&x, in + (size_t)i * sizeof x, sizeof x);                                                           \
-            out[i] = (leat_real)(VALUE);                                                                               \
+            out[i] = (TO)(VALUE);                                                                                      \
         }                                                                                                              \
     }
+#define CONVERT_BOTH(NAME, TYPE, VALUE)                                                                                \
+    CONVERT(NAME##_to_double, double, TYPE, VALUE)                                                                     \
+    CONVERT(NAME##_to_real, leat_real, TYPE, VALUE)
+DTYPES(CONVERT_BOTH)
 
-CONVERT(from_f64, double, x)
-CONVERT(from_f32, float, x)
-CONVERT(from_f16, uint16_t, half_to_float(x))
-CONVERT(from_bf16, uint16_t, bfloat_to_float(x))
-CONVERT(from_i64, int64_t, x)
-CONVERT(from_i32, int32_t, x)
-CONVERT(from_i16, int16_t, x)
-CONVERT(from_i8, int8_t, x)
-CONVERT(from_u64, uint64_t, x)
-CONVERT(from_u32, uint32_t, x)
-CONVERT(from_u16, uint16_t, x)
-CONVERT(from_u8, uint8_t, x)
-CONVERT(from_bool, uint8_t, x != 0)
+#define DOUBLE_ROW(NAME, TYPE, VALUE) [LEAT_DTYPE_##NAME] = NAME##_to_double,
+static void (*const to_double[])(const char *, int64_t, double *) = { DTYPES(DOUBLE_ROW) };
 
-static void (*const converters[])(const char *, int64_t, leat_real *) = {
-    [LEAT_DTYPE_F64] = from_f64,   [LEAT_DTYPE_F32] = from_f32, [LEAT_DTYPE_F16] = from_f16,
-    [LEAT_DTYPE_BF16] = from_bf16, [LEAT_DTYPE_I64] = from_i64, [LEAT_DTYPE_I32] = from_i32,
-    [LEAT_DTYPE_I16] = from_i16,   [LEAT_DTYPE_I8] = from_i8,   [LEAT_DTYPE_U64] = from_u64,
-    [LEAT_DTYPE_U32] = from_u32,   [LEAT_DTYPE_U16] = from_u16, [LEAT_DTYPE_U8] = from_u8,
-    [LEAT_DTYPE_BOOL] = from_bool,
-};
+#define REAL_ROW(NAME, TYPE, VALUE) [LEAT_DTYPE_##NAME] = NAME##_to_real,
+static void (*const to_real[])(const char *, int64_t, leat_real *) = { DTYPES(REAL_ROW) };
 
 static void turn_round(const char *in, size_t n, size_t size, char *out)
 {
@@ -83,24 +89,34 @@ static void turn_round(const char *in, size_t n, size_t size, char *out)
             out[i + j] = in[i + size - 1 - j];
 }
 
-void leat_convert(leat_dtype type, bool big_endian, const char *in, int64_t n, leat_real *out)
+void leat_convert_doubles(leat_dtype type, bool big_endian, const char *in, int64_t n, double *out)
 {
-    enum { BLOCK = 64 };
     char turned[BLOCK * 8];
     size_t size = sizes[type];
 
-    if (n == 0)
-        return;
-    if (!big_endian || size == 1) {
-        if (type == LEAT_DTYPE_REAL)
-            memcpy(out, in, (size_t)n * size); /* keeps the bits of a NaN */
-        else
-            converters[type](in, n, out);
+    if (!big_endian) {
+        to_double[type](in, n, out);
         return;
     }
     for (int64_t i = 0; i < n; i += BLOCK) {
         int64_t m = n - i < BLOCK ? n - i : BLOCK;
         turn_round(in + (size_t)i * size, (size_t)m, size, turned);
-        leat_convert(type, false, turned, m, out + i);
+        to_double[type](turned, m, out + i);
+    }
+}
+
+void leat_convert(leat_dtype type, bool big_endian, const char *in, int64_t n, leat_real *out)
+{
+    char turned[BLOCK * 8];
+    size_t size = sizes[type];
+
+    if (!big_endian && type == LEAT_DTYPE_REAL && n > 0)
+        memcpy(out, in, (size_t)n * size); /* keeps the bits of a NaN */
+    else if (!big_endian)
+        to_real[type](in, n, out);
+    for (int64_t i = 0; big_endian && i < n; i += BLOCK) {
+        int64_t m = n - i < BLOCK ? n - i : BLOCK;
+        turn_round(in + (size_t)i * size, (size_t)m, size, turned);
+        to_real[type](turned, m, out + i);
     }
 }

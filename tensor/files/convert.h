@@ -1,4 +1,4 @@
-/* Numbers as files hold them, made into leat_real. */
+/* Numbers as files hold them, made into double or leat_real. */
 #ifndef LEAT_TENSOR_CONVERT_H
 #define LEAT_TENSOR_CONVERT_H
 
@@ -27,5 +27,6 @@ size_t leat_dtype_size(leat_dtype type);
 /* n numbers, little-endian or with `big_endian` the other way, at any alignment. Rounds to nearest; what leat_real
  * cannot hold becomes infinite; of a boolean, all but 0 is 1. */
 void leat_convert(leat_dtype type, bool big_endian, const char *in, int64_t n, leat_real *out);
+void leat_convert_doubles(leat_dtype type, bool big_endian, const char *in, int64_t n, double *out);
 
 #endif

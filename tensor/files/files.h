@@ -11,7 +11,8 @@ typedef struct leat_bytes {
     size_t size;
 } leat_bytes;
 
-/* A file that is written piece by piece and takes the place of `path` at the end, or never. To what is no regular file
+/* A file that is written piece by piece and takes the place of `path` at the end, or never. `temporary` is "" as long as
+ * the new file has no name. To what is no regular file
  * (a pipe, /dev/stdout) the pieces go as they come. `path` must last as long as this. */
 #define LEAT_PATH 4096
 typedef struct leat_file_out {

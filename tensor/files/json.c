@@ -70,6 +70,23 @@ size_t leat_utf8_length(const char *text, size_t size)
     return length;
 }
 
+const char *leat_utf8_text(leat_arena *a, const char *text)
+{
+    size_t left = strlen(text), step = 1;
+    for (const char *at = text; left > 0 && (step = leat_utf8_length(at, left)) > 0; left -= step)
+        at += step;
+    char *copy = left ? leat_arena_alloc(a, 2 * strlen(text) + 1) : NULL, *to = copy;
+    for (const char *at = text; copy && *at; at++) {
+        unsigned char c = (unsigned char)*at;
+        if (c >= 0x80)
+            *to++ = (char)(0xC0 | c >> 6);
+        *to++ = (char)(c < 0x80 ? c : 0x80 | (c & 0x3F));
+    }
+    if (copy)
+        *to = '\0';
+    return left ? copy : text;
+}
+
 /* ---- strings ----------------------------------------------------------------------------------------------------- */
 
 static char *put_utf8(char *to, uint32_t c)

@@ -85,6 +85,9 @@ leat_code leat_json_finish(leat_json_writer *w, char **text, size_t *size, leat_
 /* The length of the UTF-8 sequence at text[0 .. size), or 0 when there is none. */
 size_t leat_utf8_length(const char *text, size_t size);
 
+/* The text itself if it is UTF-8, or what it says in Latin-1, from the arena; NULL when out of memory. */
+const char *leat_utf8_text(leat_arena *a, const char *text);
+
 /* Sorts pointers in place, in O(n log n) whatever their order. */
 void leat_sort(const void **items, int64_t n, int (*compare)(const void *, const void *));
 

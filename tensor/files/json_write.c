@@ -63,8 +63,10 @@ static void put_quoted(leat_json_writer *w, const char *text)
         if (found) {
             put(w, "\\", 1);
             put(w, into + (found - from), 1);
-        } else if (*text > 0 && *text < 0x20) {
+        } else if ((*text > 0 && *text < 0x20) || *text == 0x7F) {
             put(w, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", (unsigned)*text));
+        } else if (step == 2 && (unsigned char)text[0] == 0xC2 && (unsigned char)text[1] < 0xA0) { /* C1 */
+            put(w, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)text[1]));
         } else {
             put(w, text, step);
         }

@@ -227,8 +227,14 @@ static bool read_tensors(struct reader *r, const struct item **items, leat_safet
         e->name = copy_text(r, t->node->key);
         e->tensor.shape = t->shape;
         e->tensor.data = take(r, r->arena, (size_t)t->count * sizeof(leat_real));
+        e->doubles = NULL;
+        if (t->dtype == LEAT_DTYPE_F64 && t->dtype != LEAT_DTYPE_REAL &&
+            !(e->doubles = take(r, r->arena, (size_t)t->count * sizeof(double))))
+            return false;
         if (!e->name || !e->tensor.data)
             return false;
+        if (e->doubles)
+            leat_convert_doubles(t->dtype, false, r->bytes + r->data + t->begin, t->count, e->doubles);
         leat_convert(t->dtype, false, r->bytes + r->data + t->begin, t->count, e->tensor.data);
     }
     return out->entries != NULL;

@@ -61,16 +61,26 @@ static void put_metadata(leat_json_writer *w, const leat_safetensors *f)
     leat_json_close(w, '}');
 }
 
+static bool is_double(const leat_safetensors_entry *e)
+{
+    return e->doubles || sizeof(leat_real) == sizeof(double);
+}
+
+static size_t bytes_of(const leat_safetensors_entry *e)
+{
+    return (size_t)leat_shape_count(&e->tensor.shape) * (is_double(e) ? sizeof(double) : sizeof(leat_real));
+}
+
 /* Puts a tensor that begins at `offset` and returns where it ends. */
 static int64_t put_tensor(leat_json_writer *w, const leat_safetensors_entry *e, int64_t offset)
 {
     const leat_shape *shape = &e->tensor.shape;
-    int64_t end = offset + leat_shape_count(shape) * (int64_t)sizeof(leat_real);
+    int64_t end = offset + (int64_t)bytes_of(e);
 
     leat_json_key(w, e->name);
     leat_json_open(w, '{');
     leat_json_key(w, "dtype");
-    leat_json_put_text(w, sizeof(leat_real) == 8 ? "F64" : "F32");
+    leat_json_put_text(w, is_double(e) ? "F64" : "F32");
     leat_json_key(w, "shape");
     leat_json_open(w, '[');
     for (int i = 0; i < shape->rank; i++)
@@ -127,8 +137,8 @@ static leat_code write_file(const char *path, const leat_safetensors *f, leat_ar
     parts[1] = header;
     parts[2] = (leat_bytes){ "                                                               ", padding };
     for (int64_t i = 0; i < f->count; i++) {
-        const leat_tensor *t = &f->entries[i].tensor;
-        parts[i + 3] = (leat_bytes){ t->data, (size_t)leat_shape_count(&t->shape) * sizeof(leat_real) };
+        const leat_safetensors_entry *e = &f->entries[i];
+        parts[i + 3] = (leat_bytes){ e->doubles ? (const void *)e->doubles : e->tensor.data, bytes_of(e) };
     }
     return leat_file_write_parts(path, parts, f->count + 3, s);
 }

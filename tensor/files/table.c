@@ -5,7 +5,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { FIRST_NUMBERS = 64 << 10, MOST_PARTS = 48 };
+enum { FIRST_NUMBERS = 64 << 10, MOST_PARTS = 48, BLOCK_ROWS = 256 };
 
 bool leat_path_ends(const char *path, const char *ending)
 {
@@ -138,6 +138,11 @@ const char *const *leat_table_names(const leat_table *t)
     return t->names;
 }
 
+bool leat_table_latin1(const leat_table *t)
+{
+    return t->latin1;
+}
+
 int64_t leat_table_find(const leat_table *t, const char *name)
 {
     for (int64_t i = 0; t->names && i < t->columns; i++)
@@ -149,7 +154,7 @@ int64_t leat_table_find(const leat_table *t, const char *name)
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 /* At most `rows` of the rows that are wanted, into `out`; -1 after a failure. */
-static int64_t read_rows(leat_table *t, int64_t rows, leat_real *out)
+static int64_t read_rows(leat_table *t, int64_t rows, double *out)
 {
     if (!t->skipped && !t->status.code) {
         t->skipped = true;
@@ -166,18 +171,66 @@ static int64_t read_rows(leat_table *t, int64_t rows, leat_real *out)
     return count;
 }
 
+/* Room for a block of so many rows. */
+static double *make_block(leat_table *t, int64_t rows)
+{
+    if (rows > t->block_rows) {
+        t->block = leat_arena_alloc(&t->arena, (size_t)rows * (size_t)t->columns * sizeof *t->block);
+        t->block_rows = rows;
+    }
+    if (!t->block)
+        leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory for a block of its rows", t->name);
+    return t->block;
+}
+
+/* The same as leat_real, which no number may be beyond. */
+static int64_t read_reals(leat_table *t, int64_t rows, leat_real *out)
+{
+    int64_t done = 0, count;
+    t->single = sizeof *out < sizeof(double);
+    do {
+        int64_t most = rows - done < BLOCK_ROWS ? rows - done : BLOCK_ROWS;
+        const double *block = make_block(t, most);
+        count = block ? read_rows(t, most, t->block) : -1;
+        for (int64_t i = 0; i < count * t->columns; i++)
+            out[done * t->columns + i] = (leat_real)block[i];
+        done += count;
+        if (count < most)
+            break;
+    } while (done < rows);
+    t->single = false;
+    return count < 0 ? -1 : done;
+}
+
+static bool can_read(leat_table *t, int64_t most_rows)
+{
+    if (most_rows < 1)
+        leat_fail(&t->status, LEAT_EARG, "%s: a block needs at least 1 row, not %lld", t->name, (long long)most_rows);
+    else if ((size_t)most_rows > PTRDIFF_MAX / sizeof(double) / (size_t)t->columns)
+        leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory for blocks of %lld rows", t->name, (long long)most_rows);
+    return !t->status.code;
+}
+
+int64_t leat_table_next_doubles(leat_table *t, int64_t most_rows, leat_doubles *block, leat_status *s)
+{
+    *block = (leat_doubles){ 0 };
+    int64_t count = can_read(t, most_rows) && make_block(t, most_rows) ? read_rows(t, most_rows, t->block) : -1;
+    if (count >= 0)
+        *block = (leat_doubles){ t->block, count, t->columns };
+    report(t, s);
+    return count;
+}
+
 int64_t leat_table_next(leat_table *t, int64_t most_rows, leat_tensor *block, leat_status *s)
 {
     *block = (leat_tensor){ 0 };
-    if (most_rows < 1)
-        leat_fail(&t->status, LEAT_EARG, "%s: a block needs at least 1 row, not %lld", t->name, (long long)most_rows);
-    if (!t->status.code && most_rows > t->block_rows) {
-        t->block = leat_tensor_new(&t->arena, leat_shape_of(2, (int64_t[]){ most_rows, t->columns }), &t->status).data;
-        t->block_rows = most_rows;
+    if (can_read(t, most_rows) && most_rows > t->reals_rows) {
+        t->reals = leat_tensor_new(&t->arena, LEAT_SHAPE(most_rows, t->columns), &t->status).data;
+        t->reals_rows = most_rows;
     }
-    int64_t count = t->status.code ? -1 : read_rows(t, most_rows, t->block);
+    int64_t count = t->status.code ? -1 : read_reals(t, most_rows, t->reals);
     if (count >= 0)
-        *block = (leat_tensor){ t->block, LEAT_SHAPE(count, t->columns) };
+        *block = (leat_tensor){ t->reals, LEAT_SHAPE(count, t->columns) };
     report(t, s);
     return count;
 }
@@ -198,7 +251,7 @@ static leat_code read_parts(leat_table *t, leat_arena *scratch, parts *p)
     for (*p = (parts){ 0 }; p->count < MOST_PARTS; room *= 2) {
         leat_tensor *part = &p->part[p->count];
         *part = leat_tensor_new(scratch, LEAT_SHAPE(room, t->columns), &t->status);
-        int64_t count = part->data ? read_rows(t, room, part->data) : -1;
+        int64_t count = part->data ? read_reals(t, room, part->data) : -1;
         if (count < 0)
             return t->status.code;
         part->shape.size[0] = count;
@@ -235,7 +288,7 @@ static leat_code read_known(leat_table *t, leat_arena *a, leat_tensor *out)
 
     *out = leat_tensor_new(a, LEAT_SHAPE(rows, t->columns), &t->status);
     if (out->data && rows > 0)
-        read_rows(t, rows, out->data);
+        read_reals(t, rows, out->data);
     return t->status.code;
 }
 

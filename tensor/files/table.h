@@ -22,7 +22,7 @@ typedef struct leat_npy {
     leat_npy_header header;
     int64_t rows, row; /* all; the next one */
     char *raw;         /* of some rows as they stand in the file, and their numbers */
-    leat_real *numbers;
+    double *numbers;
     int64_t raw_rows; /* how many these hold */
 } leat_npy;
 
@@ -36,10 +36,14 @@ struct leat_table {
     const char **file_names, **names; /* of all columns, of the chosen ones */
     int64_t *chosen;                  /* for each that is read, its column in the file */
     int64_t *place;                   /* for each in the file, where it is read to, or -1 */
+    bool latin1;                      /* a name was not UTF-8 */
     bool skipped;                     /* the rows before first_row */
     int64_t row;                      /* the next one */
-    leat_real *block;
+    bool single;                      /* numbers are rounded to leat_real, and must not be beyond it */
+    double *block;
     int64_t block_rows;
+    leat_real *reals; /* the block for leat_table_next */
+    int64_t reals_rows;
     const struct leat_table_format *format;
     union {
         leat_csv csv;
@@ -52,7 +56,7 @@ struct leat_table {
 typedef struct leat_table_format {
     leat_code (*begin)(leat_table *t, const char *path);
     leat_code (*skip)(leat_table *t, int64_t rows);
-    int64_t (*read)(leat_table *t, int64_t rows, leat_real *out);
+    int64_t (*read)(leat_table *t, int64_t rows, double *out);
     void (*end)(leat_table *t);
 } leat_table_format;
 

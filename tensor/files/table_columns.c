@@ -5,6 +5,7 @@
  * else a number, or a range of numbers.
  */
 #include "table.h"
+#include "json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -142,7 +143,8 @@ static leat_code choose_item(leat_table *t, const item *it)
 
 static leat_code choose_listed(leat_table *t)
 {
-    char *list = leat_arena_format(&t->arena, "%s", t->opts.columns);
+    const char *text = leat_utf8_text(&t->arena, t->opts.columns);
+    char *list = text ? leat_arena_format(&t->arena, "%s", text) : NULL;
 
     if (!list)
         return leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory for its columns", t->name);

@@ -6,6 +6,7 @@
  */
 #include "csv.h"
 #include "decimal.h"
+#include "json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,26 +61,23 @@ static bool is_nonfinite_word(const char *text, size_t size)
     return false;
 }
 
-static leat_code read_number(leat_table *t, const leat_csv_field *f, leat_real *out)
+static leat_code read_number(leat_table *t, const leat_csv_field *f, double *out)
 {
-    double x;
-
     if (f->size == 0)
         return leat_csv_refuse(t, LEAT_EFORMAT, f, "is empty where a number is needed");
-    if (leat_decimal_parse(f->text, f->size, sizeof *out < sizeof x, &x) != f->size) {
+    if (leat_decimal_parse(f->text, f->size, t->single, out) != f->size) {
         bool word = is_nonfinite_word(f->text, f->size);
         return leat_csv_refuse(t, word ? LEAT_ENONFINITE : LEAT_EFORMAT, f,
                                word ? "is not a finite number" : "is not a number");
     }
-    *out = (leat_real)x;
-    return isfinite(x) ? LEAT_OK : leat_csv_refuse(t, LEAT_EFORMAT, f, "is too large a number");
+    return isfinite(*out) ? LEAT_OK : leat_csv_refuse(t, LEAT_EFORMAT, f, "is too large a number");
 }
 
 /* Reads a number that a separator or a newline follows at once; false when it is not that easy. */
-static inline bool read_plainly(leat_csv *c, leat_real *out, bool *last)
+static inline bool read_plainly(leat_csv *c, bool single, double *out, bool *last)
 {
     double x;
-    size_t length = leat_decimal_parse(c->at, (size_t)(c->end - c->at), sizeof *out < sizeof x, &x);
+    size_t length = leat_decimal_parse(c->at, (size_t)(c->end - c->at), single, &x);
     const char *p = c->at + length;
 
     if (length == 0 || p == c->end || !isfinite(x))
@@ -87,13 +85,13 @@ static inline bool read_plainly(leat_csv *c, leat_real *out, bool *last)
     *last = *p == '\n';
     if (!*last && (*p != c->separator || (*p == ' ' && (unsigned char)p[1] <= ' ')))
         return false;
-    *out = (leat_real)x;
+    *out = x;
     c->at += length + 1;
     c->line += *last;
     return true;
 }
 
-static leat_code read_row(leat_table *t, leat_real *row)
+static leat_code read_row(leat_table *t, double *row)
 {
     leat_csv *c = &t->csv;
     int64_t line = c->line;
@@ -103,7 +101,7 @@ static leat_code read_row(leat_table *t, leat_real *row)
         leat_csv_field f;
 
         c->column++;
-        if (place >= 0 && read_plainly(c, &row[place], &last))
+        if (place >= 0 && read_plainly(c, t->single, &row[place], &last))
             continue;
         if (leat_csv_next(t, &f))
             return t->status.code;
@@ -120,7 +118,7 @@ static leat_code read_row(leat_table *t, leat_real *row)
     return LEAT_OK;
 }
 
-static int64_t csv_read(leat_table *t, int64_t rows, leat_real *out)
+static int64_t csv_read(leat_table *t, int64_t rows, double *out)
 {
     for (int64_t i = 0; i < rows; i++) {
         int found = begin_row(t);
@@ -230,8 +228,10 @@ static leat_code read_names(leat_table *t)
         c->column++;
         if (leat_csv_next(t, &f))
             return t->status.code;
-        names[i] = copy_name(&t->arena, &f);
-        if (!names[i])
+        const char *name = copy_name(&t->arena, &f), *text = name ? leat_utf8_text(&t->arena, name) : NULL;
+        t->latin1 = t->latin1 || text != name;
+        names[i] = text;
+        if (!text)
             names = NULL;
         leat_csv_move_behind(c, &f);
     }

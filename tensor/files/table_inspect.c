@@ -51,17 +51,17 @@ static void count_value(counters *c, double x)
     }
 }
 
-static void find_common(const leat_real *x, int64_t rows, int64_t stride, leat_column *out)
+static void find_common(const double *x, int64_t rows, int64_t stride, leat_column *out)
 {
     counters c = { .count = 0 };
 
     for (int64_t i = 0; i < rows; i++)
-        count_value(&c, (double)x[i * stride]);
+        count_value(&c, x[i * stride]);
     out->distinct = c.more ? LEAT_FEW_VALUES + 1 : c.count;
     for (int i = 0; c.more && i < c.count; i++)
         c.rows[i] = 0;
     for (int64_t i = 0; c.more && i < rows; i++) {
-        int k = find(&c, (double)x[i * stride]);
+        int k = find(&c, x[i * stride]);
         if (k >= 0)
             c.rows[k]++;
     }
@@ -75,34 +75,33 @@ static void find_common(const leat_real *x, int64_t rows, int64_t stride, leat_c
 }
 
 /* The mean is taken from the first value, so that numbers far from 0 lose nothing. */
-static void find_moments(const leat_real *x, int64_t rows, int64_t stride, leat_column *out)
+static void find_moments(const double *x, int64_t rows, int64_t stride, leat_column *out)
 {
-    double first = (double)x[0], sum = 0, squares = 0;
+    double first = x[0], sum = 0, squares = 0;
 
     out->min = out->max = first;
     for (int64_t i = 0; i < rows; i++) {
-        double v = (double)x[i * stride];
+        double v = x[i * stride];
         out->min = v < out->min ? v : out->min;
         out->max = v > out->max ? v : out->max;
         sum += v - first;
     }
     out->mean = first + sum / (double)rows;
     for (int64_t i = 0; i < rows; i++) {
-        double d = (double)x[i * stride] - out->mean;
+        double d = x[i * stride] - out->mean;
         squares = fma(d, d, squares);
     }
     out->sd = sqrt(squares / (double)rows);
 }
 
-leat_code leat_table_inspect(const leat_tensor *values, leat_column *columns, leat_status *s)
+leat_code leat_table_inspect(const leat_doubles *values, leat_column *columns, leat_status *s)
 {
-    char text[LEAT_SHAPE_TEXT];
-    const leat_shape *shape = &values->shape;
+    int64_t rows = values->rows, width = values->columns;
 
-    if (shape->rank != 2 || shape->size[0] < 1)
-        return leat_fail(s, LEAT_ESHAPE, "data to inspect must be [rows, columns] with at least one row, not %s",
-                         leat_shape_print(shape, text));
-    int64_t rows = shape->size[0], width = shape->size[1];
+    if (rows < 1 || width < 0 || !values->data)
+        return leat_fail(s, LEAT_ESHAPE,
+                         "data to inspect must be [rows, columns] with at least one row, not [%lld,%lld]",
+                         (long long)rows, (long long)width);
     for (int64_t i = 0; i < rows * width; i++)
         if (!isfinite(values->data[i]))
             return leat_fail(s, LEAT_ENONFINITE, "row %lld, column %lld is not a finite number",

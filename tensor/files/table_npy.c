@@ -39,7 +39,7 @@ static leat_code make_buffers(leat_table *t)
 
     n->raw_rows = row < RAW_BYTES ? (int64_t)(RAW_BYTES / row) : 1;
     n->raw = leat_arena_alloc(&t->arena, (size_t)n->raw_rows * row);
-    n->numbers = leat_arena_alloc(&t->arena, (size_t)n->raw_rows * numbers * sizeof(leat_real));
+    n->numbers = leat_arena_alloc(&t->arena, (size_t)n->raw_rows * numbers * sizeof *n->numbers);
     return n->raw && n->numbers ? LEAT_OK : leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory to read it", t->name);
 }
 
@@ -85,12 +85,12 @@ static leat_code npy_skip(leat_table *t, int64_t rows)
 }
 
 /* Puts `rows` numbers, one every `stride`, into a column of the output, from the file's row n->row on. */
-static leat_code place(leat_table *t, const leat_real *in, int64_t stride, int64_t rows, int64_t column, leat_real *out)
+static leat_code place(leat_table *t, const double *in, int64_t stride, int64_t rows, int64_t column, double *out)
 {
     for (int64_t i = 0; i < rows; i++) {
-        leat_real x = in[i * stride];
+        double x = t->single ? (double)(leat_real)in[i * stride] : in[i * stride];
         if (!isfinite(x)) {
-            bool wider = t->npy.header.type == LEAT_DTYPE_F64 && sizeof(leat_real) < 8;
+            bool wider = t->npy.header.type == LEAT_DTYPE_F64 && t->single;
             return leat_fail(&t->status, LEAT_ENONFINITE, "%s: row %lld, column %lld: %s is not a finite number%s",
                              t->name, (long long)(t->npy.row + i + 1), (long long)t->chosen[column] + 1,
                              isnan(x) ? "nan"
@@ -103,7 +103,7 @@ static leat_code place(leat_table *t, const leat_real *in, int64_t stride, int64
     return LEAT_OK;
 }
 
-static leat_code read_fortran(leat_table *t, int64_t rows, leat_real *out)
+static leat_code read_fortran(leat_table *t, int64_t rows, double *out)
 {
     leat_npy *n = &t->npy;
     size_t width = leat_dtype_size(n->header.type);
@@ -112,28 +112,28 @@ static leat_code read_fortran(leat_table *t, int64_t rows, leat_real *out)
         uint64_t first = (uint64_t)t->chosen[j] * (uint64_t)n->rows + (uint64_t)n->row;
         if (read_at(t, n->header.begin + first * width, n->raw, (size_t)rows * width))
             return t->status.code;
-        leat_convert(n->header.type, n->header.big_endian, n->raw, rows, n->numbers);
+        leat_convert_doubles(n->header.type, n->header.big_endian, n->raw, rows, n->numbers);
         if (place(t, n->numbers, 1, rows, j, out))
             return t->status.code;
     }
     return LEAT_OK;
 }
 
-static leat_code read_c(leat_table *t, int64_t rows, leat_real *out)
+static leat_code read_c(leat_table *t, int64_t rows, double *out)
 {
     leat_npy *n = &t->npy;
     size_t row = leat_dtype_size(n->header.type) * (size_t)t->file_columns;
 
     if (read_at(t, n->header.begin + (uint64_t)n->row * row, n->raw, (size_t)rows * row))
         return t->status.code;
-    leat_convert(n->header.type, n->header.big_endian, n->raw, rows * t->file_columns, n->numbers);
+    leat_convert_doubles(n->header.type, n->header.big_endian, n->raw, rows * t->file_columns, n->numbers);
     for (int64_t j = 0; j < t->columns; j++)
         if (place(t, n->numbers + t->chosen[j], t->file_columns, rows, j, out))
             return t->status.code;
     return LEAT_OK;
 }
 
-static int64_t npy_read(leat_table *t, int64_t rows, leat_real *out)
+static int64_t npy_read(leat_table *t, int64_t rows, double *out)
 {
     leat_npy *n = &t->npy;
 

@@ -14,6 +14,11 @@ double leat_log64(double x)
     return v_log(x);
 }
 
+double leat_exp64(double x)
+{
+    return v_exp(x);
+}
+
 double leat_log1p64(double x)
 {
     double y = 1 + x;

@@ -7,6 +7,7 @@
 
 double leat_log64(double x);
 double leat_log1p64(double x);
+double leat_exp64(double x);
 double leat_cos64(double x); /* |x| up to 1e5; beyond, the error grows with |x| */
 
 /* x with P(N(0, 1) <= x) = p; infinite at p = 0 and 1, NaN outside. */

@@ -81,7 +81,7 @@ cmp -s out drawn.csv && fail "the seed changes nothing"
 run 0 sample people.leat -n 400 --temperature 0
 [ "$(sed 1d out | sort -u | wc -l)" -eq 1 ] || fail "temperature 0 is not one point"
 run 0 sample people.leat -n 3 --out three.npy
-[ "$(wc -c <three.npy)" -eq $((128 + 3 * 3 * 4)) ] || fail "samples as .npy"
+[ "$(wc -c <three.npy)" -eq $((128 + 3 * 3 * 8)) ] || fail "samples as .npy"
 
 # ---- encode and decode ----
 run 0 encode people.leat people.csv -o latents.npy

@@ -50,8 +50,8 @@ static void reach(int signal)
 
 Test(stop, the_first_signal_is_noted_and_afterwards_all_is_as_before)
 {
-    static const int signals[] = { SIGINT, SIGTERM };
-    for (int i = 0; i < 2; i++) {
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    for (int i = 0; i < 3; i++) {
         signal(signals[i], reach);
         reached = 0;
         app_stop_begin();

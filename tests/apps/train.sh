@@ -28,6 +28,10 @@ cmp -s first/model.safetensors second/model.safetensors || fail "the model depen
 cmp -s first/samples.npy second/samples.npy || fail "the samples depend on --threads"
 for wish in 2 0 -1 1.5 many '' 99999999999999999999; do
     LEAT_NUM_THREADS=$wish run 0 $quick --out second
+    case $wish in
+    2 | 0) grep -q LEAT_NUM_THREADS err && fail "LEAT_NUM_THREADS=$wish is warned of" ;;
+    *) grep -q 'LEAT_NUM_THREADS' err || fail "LEAT_NUM_THREADS=$wish is taken in silence" ;;
+    esac
     cmp -s first/model.safetensors second/model.safetensors || fail "the model depends on LEAT_NUM_THREADS=$wish"
 done
 LEAT_ISA=ref run 0 $quick --out third
@@ -191,10 +195,25 @@ run 1 --out occupied $quick; says 'occupied'
 run 1 --out missing/deeper $quick; says 'missing/deeper'
 [ ! -s out ] || fail "training began although nothing can be written"
 
-# ---- divergence: stops, names step, epoch and module, keeps finite weights ----
+# ---- divergence: stops, names step, epoch and module, keeps finite weights, and all that was there ----
 run 1 --lr 1e6 --points 2000 --epochs 5 --out diverged
-says 'step'; says 'epoch'; says 'layers.'
-has diverged/model.safetensors diverged/loss.csv
+says 'step'; says 'epoch'; says 'layers.'; says 'diverged/model.failed.safetensors'
+has diverged/model.failed.safetensors
+[ ! -e diverged/model.safetensors ] && [ ! -e diverged/loss.csv ] || fail "a run that failed wrote as if it had not"
+cp -r first good
+run 1 --lr 1e6 --points 2000 --epochs 5 --out good
+for f in first/*; do cmp -s "$f" "good/${f#first/}" || fail "a run that failed changed ${f#first/}"; done
+grep -qa 'failed\\":\\"stopped at step' good/model.failed.safetensors || fail "the failed model does not say so"
+
+# ---- standard output that is full ----
+if [ -e /dev/full ]; then
+    for words in "$quick --out full" --help --version; do
+        # shellcheck disable=SC2086
+        "$program" $words >/dev/full 2>err </dev/null && fail "$words > /dev/full: exit 0"
+        grep -q "^$name: standard output: " err || fail "$words > /dev/full is not told"
+    done
+    has full/model.safetensors
+fi
 
 # ---- help and version ----
 run 0 --help

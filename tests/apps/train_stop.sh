@@ -29,9 +29,9 @@ run 0 $task --epochs 6 --out again --resume parts/checkpoint.safetensors
 [ ! -s out ] || fail "a run that was over trained again"
 same whole again
 
-# ---- Ctrl-C: a checkpoint, the command that goes on, exit 130; SIGTERM likewise ----
+# ---- Ctrl-C: a checkpoint, the command that goes on, exit 130; SIGTERM and SIGHUP likewise ----
 long=200000
-for signal in INT TERM; do
+for signal in HUP INT TERM; do
     rm -rf 'stop ped'
     timeout -s $signal --preserve-status 2 "$program" $task --epochs $long --out 'stop ped' >out 2>err </dev/null
     got=$?

@@ -354,7 +354,7 @@ Test(autoregressive, what_does_not_fit_is_refused)
     assert_contains(leat_tape_errmsg(t), "layers.1: an autoregressive transform of 2 features is given [4,3]");
     leat_tape_reset(t);
     leat_transform_inverse(leat_flow_layer(f, 0), leat_full(t, LEAT_SHAPE(4, 3), 1),
-                           &(leat_flow_call){ leat_full(t, LEAT_SHAPE(4, 1), 1) });
+                           &(leat_flow_call){ .context = leat_full(t, LEAT_SHAPE(4, 1), 1) });
     assert_contains(leat_tape_errmsg(t), "layers.0.made: made takes no context");
     leat_model_free(m);
 }

@@ -343,9 +343,9 @@ static const struct {
 static void write_file(const char *description)
 {
     static leat_real mask[2] = { 0, 1 }, weight[1] = { (leat_real)0.5 }, bias[1] = { 1 };
-    leat_safetensors_entry entries[] = { { "layers.0.mask", { mask, LEAT_SHAPE(2) } },
-                                         { "layers.0.net.0.weight", { weight, LEAT_SHAPE(1, 1) } },
-                                         { "layers.0.net.0.bias", { bias, LEAT_SHAPE(1) } } };
+    leat_safetensors_entry entries[] = { { "layers.0.mask", { mask, LEAT_SHAPE(2) }, NULL },
+                                         { "layers.0.net.0.weight", { weight, LEAT_SHAPE(1, 1) }, NULL },
+                                         { "layers.0.net.0.bias", { bias, LEAT_SHAPE(1) }, NULL } };
     const char *pair[1][2] = { { "leat.flow", description } };
     leat_safetensors f = { .count = 3, .entries = entries, .metadata_count = 1, .metadata = pair };
     leat_status s = { 0 };

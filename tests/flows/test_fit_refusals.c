@@ -98,6 +98,17 @@ static bool stop_at_five(void *user, leat_fit *f, const leat_step_report *r)
     return ++*(int64_t *)user != 5;
 }
 
+/* Of the weights of a fit like that below, after so many epochs. */
+static uint64_t hash_after_epochs(leat_tensor x, int64_t epochs)
+{
+    leat_model *m = test_model(3);
+    leat_fit *f = leat_fit_new(fit_flow(m, 0, false), &(leat_fit_opts){ .data = x, .epochs = epochs, .batch = 16 });
+    cr_assert_eq(leat_fit_run(f), LEAT_OK);
+    uint64_t hash = leat_model_hash(m);
+    leat_model_free(m);
+    return hash;
+}
+
 Test(fit, a_loss_that_is_not_finite)
 {
     leat_tensor x, c;
@@ -107,14 +118,94 @@ Test(fit, a_loss_that_is_not_finite)
     leat_fit_opts o = { .data = x, .epochs = 40, .batch = 16, .on_step = stop_at_five, .user = &steps };
     leat_fit *f = leat_fit_new(fit_flow(m, 0, false), &o);
     cr_assert_eq(leat_fit_run(f), LEAT_OK); /* behind step 2 of epoch 2 */
-    uint64_t hash = leat_model_hash(m);
+    uint64_t hash = hash_after_epochs(x, 1);
     for (int i = 0; i < 80; i++)
         x.data[i] = (leat_real)NAN;
     cr_assert_eq(leat_fit_run(f), LEAT_ENONFINITE);
     assert_contains(leat_fit_status(f)->message, "stopped at step 3 of epoch 2: ");
     cr_assert_eq(leat_model_hash(m), hash);
+    cr_assert(leat_fit_get_state(f).sound);
     cr_assert_eq(leat_fit_run(f), LEAT_ENONFINITE, "the error is gone");
     cr_assert_eq(steps, 5);
+    leat_status s = { 0 };
+    cr_assert_eq(leat_fit_save(f, "/dev/null", 0, NULL, &s), LEAT_ENONFINITE);
+    assert_contains(s.message, "/dev/null: stopped at step 3 of epoch 2: ");
+    leat_model_free(m);
+}
+
+/* Nothing sound was ever there: the weights are what they were, and it is said. */
+Test(fit, a_first_loss_that_is_not_finite)
+{
+    leat_tensor x, c;
+    fit_data(5, 40, &x, &c);
+    x.data[0] = (leat_real)(sizeof(leat_real) == 8 ? 1e200 : 1e30);
+    leat_model *m = test_model(3);
+    leat_fit *f = leat_fit_new(fit_flow(m, 0, false), &(leat_fit_opts){ .data = x, .epochs = 2 });
+    uint64_t hash = leat_model_hash(m);
+    cr_assert_eq(leat_fit_run(f), LEAT_ENONFINITE);
+    cr_assert_not(leat_fit_get_state(f).sound);
+    cr_assert_eq(leat_model_hash(m), hash);
+    leat_model_free(m);
+}
+
+/* The weights after the last step are looked at, whatever ruined them: a step without bounds, or a decay. What stays is
+ * what was before, and no checkpoint is made of the ruins. */
+Test(fit, a_last_step_that_ruins_the_weights)
+{
+    static const leat_fit_opts options[] = {
+        { .lr = 1e30 },
+        { .lr = 1e30, .batch = 20 },
+        { .lr = 0.1, .weight_decay = sizeof(leat_real) == 8 ? 1e300 : 1e39, .optimiser = LEAT_FIT_SGD },
+        { .lr = 1e30, .optimiser = LEAT_FIT_SGD },
+        { .lr = 1e30, .validation = 0.25 },
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        leat_tensor x, c;
+        fit_data(5, 40, &x, &c);
+        leat_model *m = test_model(3);
+        leat_fit_opts o = options[i];
+        o.data = x;
+        o.epochs = 1;
+        leat_fit *f = leat_fit_new(fit_flow(m, 0, false), &o);
+        uint64_t hash = leat_model_hash(m);
+        leat_status s = { 0 };
+        cr_assert_eq(leat_fit_run(f), LEAT_ENONFINITE, "case %zu", i);
+        assert_contains(leat_fit_status(f)->message, "epoch 1: ");
+        cr_assert(leat_fit_get_state(f).sound);
+        cr_assert_eq(leat_model_hash(m), hash, "case %zu", i);
+
+        leat_model *again = test_model(3);
+        leat_fit *g = leat_fit_new(fit_flow(again, 0, false), &o);
+        if (!leat_fit_epoch(g, NULL)) {
+            cr_assert_eq(leat_fit_save(g, "/dev/null", 0, NULL, &s), LEAT_ENONFINITE);
+            assert_contains(s.message, "the loss with the last weights is");
+        }
+        leat_model_free(again);
+        leat_model_free(m);
+    }
+}
+
+/* Of a run that fails after some epochs the best ones stay. */
+Test(fit, the_best_weights_stay_after_a_failure)
+{
+    leat_tensor x, c;
+    fit_data(5, 40, &x, &c);
+    leat_model *m = test_model(3);
+    leat_schedule fall = { LEAT_STEP, .steps = 6, .value = 1e30 }; /* three steps an epoch */
+    leat_fit_opts o = { .data = x, .epochs = 5, .batch = 10, .validation = 0.25, .schedule = &fall };
+    leat_fit *f = leat_fit_new(fit_flow(m, 0, false), &o);
+    cr_assert_eq(leat_fit_run(f), LEAT_ENONFINITE);
+    cr_assert_eq(leat_fit_get_state(f).epoch, 2);
+    cr_assert(leat_fit_get_state(f).sound);
+    uint64_t hash = leat_model_hash(m);
+    int64_t best = leat_fit_get_state(f).best_epoch;
+    leat_model_free(m);
+
+    m = test_model(3);
+    o.epochs = best;
+    f = leat_fit_new(fit_flow(m, 0, false), &o);
+    cr_assert_eq(leat_fit_run(f), LEAT_OK);
+    cr_assert_eq(leat_model_hash(m), hash);
     leat_model_free(m);
 }
 

@@ -186,7 +186,7 @@ Test(infer, other_tensors_are_refused)
         leat_safetensors f = { .entries = entries };
         for (; f.count < 8 && wrong[i].tensors[f.count].name; f.count++) {
             const named *t = &wrong[i].tensors[f.count];
-            entries[f.count] = (leat_safetensors_entry){ t->name, { numbers, leat_shape_of(t->rank, t->size) } };
+            entries[f.count] = (leat_safetensors_entry){ t->name, { numbers, leat_shape_of(t->rank, t->size) }, NULL };
         }
         leat_status s = { 0 };
         cr_assert_eq(leat_safetensors_write(path, &f, &s), LEAT_OK, "%s", s.message);
@@ -199,9 +199,9 @@ Test(infer, other_tensors_are_refused)
 Test(infer, masks_of_a_half_are_refused)
 {
     leat_real half[2] = { 1, (leat_real)0.5 };
-    leat_safetensors_entry entries[] = { { "layers.0.mask", { half, LEAT_SHAPE(2) } },
-                                         { "layers.0.net.0.weight", { half, LEAT_SHAPE(1, 1) } },
-                                         { "layers.0.net.0.bias", { half, LEAT_SHAPE(1) } } };
+    leat_safetensors_entry entries[] = { { "layers.0.mask", { half, LEAT_SHAPE(2) }, NULL },
+                                         { "layers.0.net.0.weight", { half, LEAT_SHAPE(1, 1) }, NULL },
+                                         { "layers.0.net.0.bias", { half, LEAT_SHAPE(1) }, NULL } };
     leat_status s = { 0 };
     cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 3, .entries = entries }, &s), LEAT_OK);
     cr_assert_null(leat_flow_load(path, NULL, NULL, &s));

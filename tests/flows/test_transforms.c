@@ -145,7 +145,7 @@ Test(transforms, orders_refused_after_load, .init = make_folder, .fini = drop_fo
         leat_real numbers[3];
         for (int j = 0; j < 3; j++)
             numbers[j] = (leat_real)bad_orders[i][j];
-        leat_safetensors_entry entry = { "order", { numbers, LEAT_SHAPE(3) } };
+        leat_safetensors_entry entry = { "order", { numbers, LEAT_SHAPE(3) }, NULL };
         leat_status s = { 0 };
         cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 1, .entries = &entry }, &s), LEAT_OK);
         cr_assert_neq(leat_load(m, path, &s), LEAT_OK, "order %zu", i);

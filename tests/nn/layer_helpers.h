@@ -46,7 +46,8 @@ static inline leat_safetensors case_part(leat_arena *a, const leat_safetensors *
     leat_safetensors out = { .entries = leat_arena_alloc(a, (size_t)f->count * sizeof *out.entries) };
     for (int64_t i = 0; i < f->count; i++) {
         if (starts_with(f->entries[i].name, start))
-            out.entries[out.count++] = (leat_safetensors_entry){ f->entries[i].name + length, f->entries[i].tensor };
+            out.entries[out.count++] =
+                (leat_safetensors_entry){ f->entries[i].name + length, f->entries[i].tensor, NULL };
     }
     cr_assert_gt(out.count, 0, "no %s", start);
     return out;

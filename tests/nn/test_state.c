@@ -125,7 +125,7 @@ static void spoil(leat_safetensors *f, int what)
         *entry_of(f, "layers.0.net.2.weight") = f->entries[--f->count];
         break;
     case EXTRA:
-        f->entries[f->count++] = (leat_safetensors_entry){ "more", { &number, leat_shape_of(0, NULL) } };
+        f->entries[f->count++] = (leat_safetensors_entry){ "more", { &number, leat_shape_of(0, NULL) }, NULL };
         break;
     case WRONG_SHAPE:
         entry_of(f, "layers.0.net.0.bias")->tensor.shape = LEAT_SHAPE(4);

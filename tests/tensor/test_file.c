@@ -1,6 +1,8 @@
+#define _GNU_SOURCE /* O_TMPFILE */
 /* Whole files: reading from files and pipes, replacing in one step, failures that leave everything as it was. */
 #include "file_helpers.h"
 #include "../../tensor/files/files.h"
+#include "../../tensor/files/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -220,6 +222,90 @@ Test(file, a_link_stays_a_link)
     cr_assert_eq(lstat(in_folder("link"), &st), 0);
     cr_assert(S_ISLNK(st.st_mode));
     check_content(in_folder("x"), "2", 1);
+}
+
+/* Links that lead to nothing are followed to where the file would be, from the folder that each stands in. */
+Test(file, a_link_to_nothing_stays_a_link)
+{
+    struct stat st;
+    cr_assert_eq(mkdir(in_folder("deep"), 0777), 0);
+    cr_assert_eq(symlink("deep/second", in_folder("first")), 0);
+    cr_assert_eq(symlink("../x", in_folder("deep/second")), 0);
+    cr_assert_eq(symlink("none/x", in_folder("nowhere")), 0);
+    cr_assert_eq(leat_file_write(in_folder("first"), "2", 1, NULL), LEAT_OK);
+    cr_assert_eq(lstat(in_folder("first"), &st), 0);
+    cr_assert(S_ISLNK(st.st_mode));
+    check_content(in_folder("x"), "2", 1);
+    leat_status s = { 0 };
+    cr_assert_eq(leat_file_write(in_folder("nowhere"), "2", 1, &s), LEAT_EIO);
+    check_message(&s, in_folder("nowhere"), strerror(ENOENT));
+    cr_assert_eq(files_in_folder(false), 4);
+    cr_assert_eq(unlink(in_folder("deep/second")) + rmdir(in_folder("deep")), 0);
+}
+
+/* Killed between the two names of a file, a writer leaves one, and the next one takes it away. */
+Test(file, what_is_left_behind_goes_at_the_next_time)
+{
+    int left = 0;
+    for (int i = 0; i < 300 && !left; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            for (;;)
+                leat_file_write(in_folder("x"), "whole", 5, NULL);
+        }
+        usleep((useconds_t)(2000 + 37 * i));
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        left = files_in_folder(false) - 1;
+    }
+    int fd = open(folder, O_TMPFILE | O_WRONLY, 0666);
+    if (fd < 0)
+        cr_skip_test("no files without a name here");
+    close(fd);
+    cr_assert_eq(leat_file_write(in_folder("x"), "new", 3, NULL), LEAT_OK);
+    check_content(in_folder("x"), "new", 3);
+    cr_assert_eq(files_in_folder(false), 1);
+}
+
+/* A file that is being written has no name where the system allows that: a killed writer leaves nothing. */
+Test(file, a_kill_leaves_nothing_behind)
+{
+    int fd = open(folder, O_TMPFILE | O_WRONLY, 0666);
+    if (fd < 0)
+        cr_skip_test("no files without a name here");
+    close(fd);
+    pid_t child = fork();
+    if (child == 0) {
+        leat_file_out f;
+        if (!leat_file_begin(&f, in_folder("x"), NULL) && !leat_file_put(&f, "half", 4, NULL))
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    int how;
+    cr_assert_eq(waitpid(child, &how, 0), child);
+    cr_assert(WIFSIGNALED(how));
+    cr_assert_eq(files_in_folder(true), 0);
+}
+
+Test(file, a_long_path_does_not_hide_the_reason)
+{
+    char path[600];
+    leat_status s = { 0 };
+    snprintf(path, sizeof path, "%s/%0200d/%0200d/%0100d", folder, 0, 0, 0);
+    cr_assert_eq(leat_file_write(path, "x", 1, &s), LEAT_EIO);
+    cr_assert_not_null(strstr(s.message, strerror(ENOENT)), "%s", s.message);
+    cr_assert_eq(strncmp(s.message, folder, strlen(folder)), 0);
+    s = (leat_status){ 0 };
+    for (size_t i = 0; i < sizeof path - 1; i++) /* three bytes each, cut at none of them */
+        path[i] = "\xE2\x82\xAC"[i % 3];
+    path[597] = '\0';
+    leat_fail(&s, LEAT_EIO, "%s!", path);
+    for (size_t at = 0, step; s.message[at]; at += step) {
+        step = leat_utf8_length(s.message + at, strlen(s.message + at));
+        cr_assert_gt(step, 0u);
+    }
+    cr_assert_eq(s.message[strlen(s.message) - 1], '!');
+    leat_fail(&(leat_status){ 0 }, LEAT_EIO, "%0*d", 20000, 0);
 }
 
 Test(file, devices_are_written_to_and_not_replaced)

@@ -330,14 +330,14 @@ Test(json, writes_compact_text)
     leat_json_close(&w, ']');
     leat_json_open(&w, '{');
     leat_json_close(&w, '}');
-    leat_json_put_text(&w, "\"\\\b\f\n\r\t\x01\x1F\x7F/\xC3\xA9");
+    leat_json_put_text(&w, "\"\\\b\f\n\r\t\x01\x1F\x7F\xC2\x9B/\xC2\xA0\xC3\xA9");
     leat_json_close(&w, ']');
     leat_json_key(&w, "c");
     leat_json_put_text(&w, "");
     leat_json_close(&w, '}');
     cr_assert_eq(leat_json_finish(&w, &text, &size, NULL), LEAT_OK);
     cr_assert_str_eq(text, "{\"a\":-9223372036854775808,\"b\\n\":[0.1,true,false,null,[],{},"
-                           "\"\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\x7F/\xC3\xA9\"],\"c\":\"\"}");
+                           "\"\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\\u009b/\xC2\xA0\xC3\xA9\"],\"c\":\"\"}");
     cr_assert_eq(size, strlen(text));
     good(text);
 }

@@ -93,13 +93,13 @@ static leat_tensor noise(leat_shape shape, unsigned seed)
 Test(safetensors, round_trip_keeps_order_and_every_bit)
 {
     leat_safetensors_entry entries[] = {
-        { "z.weight", noise(LEAT_SHAPE(3, 5), 1) },
-        { "a.bias", noise(LEAT_SHAPE(7), 2) },
-        { "empty", noise(LEAT_SHAPE(0, 4), 3) },
-        { "\xC3\xA9\n\"\\", noise(leat_shape_of(0, NULL), 4) },
-        { "m", noise(LEAT_SHAPE(1, 2, 1, 2, 1, 3), 5) },
-        { "also empty", noise(LEAT_SHAPE(0), 6) },
-        { "", noise(LEAT_SHAPE(2), 7) },
+        { "z.weight", noise(LEAT_SHAPE(3, 5), 1), NULL },
+        { "a.bias", noise(LEAT_SHAPE(7), 2), NULL },
+        { "empty", noise(LEAT_SHAPE(0, 4), 3), NULL },
+        { "\xC3\xA9\n\"\\", noise(leat_shape_of(0, NULL), 4), NULL },
+        { "m", noise(LEAT_SHAPE(1, 2, 1, 2, 1, 3), 5), NULL },
+        { "also empty", noise(LEAT_SHAPE(0), 6), NULL },
+        { "", noise(LEAT_SHAPE(2), 7), NULL },
     };
     const char *metadata[][2] = { { "z", "" }, { "a", "{\"json\":[1,2]}\n" }, { "", "\x01" } };
     leat_safetensors f = { 7, entries, 3, metadata }, back;
@@ -123,8 +123,8 @@ Test(safetensors, round_trip_keeps_order_and_every_bit)
 Test(safetensors, the_bytes_written)
 {
     leat_real numbers[] = { 1, 2, 3 };
-    leat_safetensors_entry entries[] = { { "w", { numbers, LEAT_SHAPE(1, 2) } },
-                                         { "b", { numbers + 2, LEAT_SHAPE(1) } } };
+    leat_safetensors_entry entries[] = { { "w", { numbers, LEAT_SHAPE(1, 2) }, NULL },
+                                         { "b", { numbers + 2, LEAT_SHAPE(1) }, NULL } };
     const char *metadata[][2] = { { "k", "v" } };
     leat_safetensors f = { 2, entries, 1, metadata };
     const char *header =
@@ -150,7 +150,7 @@ Test(safetensors, data_are_aligned)
     leat_real number = 7;
     char name[70] = "";
     for (int n = 0; n < 66; n++) {
-        leat_safetensors_entry entry = { name, { &number, LEAT_SHAPE(1) } };
+        leat_safetensors_entry entry = { name, { &number, LEAT_SHAPE(1) }, NULL };
         leat_safetensors f = { .count = 1, .entries = &entry }, back;
         memset(name, 'n', (size_t)n);
         cr_assert_eq(leat_safetensors_write(in_folder("x"), &f, NULL), LEAT_OK);
@@ -174,7 +174,8 @@ Test(safetensors, nothing_at_all_is_a_file)
 Test(safetensors, writing_refuses_what_could_not_be_read)
 {
     leat_real numbers[2] = { 0 };
-    leat_safetensors_entry entries[] = { { "a", { numbers, LEAT_SHAPE(1) } }, { "b", { numbers, LEAT_SHAPE(1) } } };
+    leat_safetensors_entry entries[] = { { "a", { numbers, LEAT_SHAPE(1) }, NULL },
+                                         { "b", { numbers, LEAT_SHAPE(1) }, NULL } };
     const char *metadata[][2] = { { "k", "v" }, { "l", "v" } };
     leat_safetensors f = { 2, entries, 2, metadata };
     const struct {
@@ -398,8 +399,8 @@ Test(safetensors, mutations_do_no_harm)
 
 Test(safetensors, out_of_memory_is_a_status)
 {
-    leat_safetensors_entry entries[] = { { "a", noise(LEAT_SHAPE(100, 100), 1) },
-                                         { "b", noise(LEAT_SHAPE(50000), 2) } };
+    leat_safetensors_entry entries[] = { { "a", noise(LEAT_SHAPE(100, 100), 1), NULL },
+                                         { "b", noise(LEAT_SHAPE(50000), 2), NULL } };
     const char *metadata[][2] = { { "k", "v" } };
     leat_safetensors f = { 2, entries, 1, metadata };
     cr_assert_eq(leat_safetensors_write(in_folder("x"), &f, NULL), LEAT_OK);

@@ -167,6 +167,49 @@ Test(table, chosen_columns)
         }
 }
 
+/* Names in Latin-1 become UTF-8, and are chosen by either text; UTF-8 stays as it is. */
+Test(table, names_in_latin1)
+{
+    static const struct {
+        const char *header, *choice;
+        bool latin1;
+    } cases[] = {
+        { "T_\xB0"
+          "C,v\n1,2\n",
+          "T_\xC2\xB0"
+          "C",
+          true },
+        { "T_\xB0"
+          "C,v\n1,2\n",
+          "T_\xB0"
+          "C",
+          true },
+        { "T_\xC2\xB0"
+          "C,v\n1,2\n",
+          "T_\xB0"
+          "C",
+          false },
+        { "\xFF,T_\xC2\xB0"
+          "C\n2,1\n",
+          "T_\xC2\xB0"
+          "C",
+          true },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        leat_status s = { 0 };
+        leat_tensor block;
+        leat_table_opts o = { .columns = cases[i].choice };
+        leat_table *t = leat_table_open_text(cases[i].header, strlen(cases[i].header), 100, &o, &s);
+        cr_assert_not_null(t, "%s", s.message);
+        cr_expect_str_eq(leat_table_names(t)[0], "T_\xC2\xB0"
+                                                 "C");
+        cr_expect_eq(leat_table_latin1(t), cases[i].latin1);
+        cr_assert_eq(leat_table_next(t, 1, &block, &s), 1);
+        cr_expect_eq(block.data[0], (leat_real)1);
+        leat_table_close(t);
+    }
+}
+
 Test(table, positions_of_names)
 {
     write_files();

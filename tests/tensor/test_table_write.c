@@ -183,21 +183,21 @@ Test(table_write, a_full_disk_leaves_the_old_file)
 Test(table_write, inspects_columns)
 {
     enum { N = 400, WIDTH = 8 };
-    static leat_real data[N * WIDTH];
-    leat_tensor t = { data, LEAT_SHAPE(N, WIDTH) };
+    static double data[N * WIDTH];
+    leat_doubles t = { data, N, WIDTH };
     leat_column c[WIDTH];
     leat_status s = { 0 };
 
     for (int i = 0; i < N; i++) {
-        leat_real *row = data + i * WIDTH;
-        row[0] = 7;                                                         /* constant */
-        row[1] = (leat_real)(i % 2 ? 1 : -1);                               /* two values */
-        row[2] = (leat_real)(i * 0.25 + 1000);                              /* all different */
-        row[3] = (leat_real)(i % 10 == 3 ? 0 : i + 1);                      /* zero in a tenth of the rows */
-        row[4] = (leat_real)(i % 11 == 3 ? -1 : i + 1);                     /* less than a tenth */
-        row[5] = (leat_real)(i % LEAT_FEW_VALUES);                          /* as many as are few */
-        row[6] = (leat_real)(i % (LEAT_FEW_VALUES + 1));                    /* one more */
-        row[7] = (leat_real)(i % 4 < 2 ? 3 : i % 4 == 2 ? -0.0 : i + 1000); /* half are 3 */
+        double *row = data + i * WIDTH;
+        row[0] = 7;                                                      /* constant */
+        row[1] = (double)(i % 2 ? 1 : -1);                               /* two values */
+        row[2] = (double)(i * 0.25 + 1000);                              /* all different */
+        row[3] = (double)(i % 10 == 3 ? 0 : i + 1);                      /* zero in a tenth of the rows */
+        row[4] = (double)(i % 11 == 3 ? -1 : i + 1);                     /* less than a tenth */
+        row[5] = (double)(i % LEAT_FEW_VALUES);                          /* as many as are few */
+        row[6] = (double)(i % (LEAT_FEW_VALUES + 1));                    /* one more */
+        row[7] = (double)(i % 4 < 2 ? 3 : i % 4 == 2 ? -0.0 : i + 1000); /* half are 3 */
     }
     cr_assert_eq(leat_table_inspect(&t, c, &s), LEAT_OK, "%s", s.message);
     static const struct {
@@ -224,19 +224,19 @@ Test(table_write, inspects_columns)
 
 Test(table_write, inspects_few_rows)
 {
-    leat_real data[] = { 1, 1, 2, 1, 3, 1 };
-    leat_tensor t = { data, LEAT_SHAPE(3, 2) };
+    double data[] = { 1, 1, 2, 1, 3, 1 };
+    leat_doubles t = { data, 3, 2 };
     leat_column c[2];
     leat_status s = { 0 };
 
     cr_assert_eq(leat_table_inspect(&t, c, NULL), LEAT_OK);
     cr_assert(!c[0].constant && !c[0].discrete && c[0].distinct == 3 && c[0].mean == 2);
     cr_assert(c[1].constant && c[1].discrete && c[1].common_rows == 0);
-    t.shape = LEAT_SHAPE(0, 2);
+    t.rows = 0;
     cr_assert_eq(leat_table_inspect(&t, c, &s), LEAT_ESHAPE);
     check_message(&s, "[0,2]", "at least one row");
-    t.shape = LEAT_SHAPE(3, 2);
-    data[3] = (leat_real)NAN;
+    t.rows = 3;
+    data[3] = (double)NAN;
     s = (leat_status){ 0 };
     cr_assert_eq(leat_table_inspect(&t, c, &s), LEAT_ENONFINITE);
     check_message(&s, "row 2, column 2", "");
