@@ -27,7 +27,8 @@ extern const leat_transform_type leat_coupling_type, leat_conditional_type, leat
     leat_standardizer_type, leat_chain_type, leat_view_type, leat_split_type, leat_inverse_of_type;
 extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_logistic_type;
 extern const leat_module_type leat_bounded_scale_type;
-extern const leat_elementwise leat_default_rational_quadratic, leat_default_logistic_mixture;
+extern const leat_elementwise leat_default_rational_quadratic, leat_default_clipped_rational_quadratic,
+    leat_default_logistic_mixture;
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
