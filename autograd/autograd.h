@@ -379,9 +379,12 @@ LEAT_API leat_var leat_affine_inverse(leat_var y, leat_var s, leat_var t, leat_v
  *     softplus(raw), that of the knot behind each bin but the last; 1 at the ends, beyond which y = x (linear tails).
  * Raw slopes [batch, .., K], those of the knots before each bin: circular, the last slope is the first, and x is taken
  * some whole periods nearer, to -bound .. bound. *logdet, [batch], are the log-derivatives, summed in double over all
- * axes but the first. LEAT_EARG unless bound > 0, 0 <= least, K least_width < 1 and K least_height < 1. */
+ * axes but the first. `clipped`, as zuko's, it is slope = exp(raw), and each raw number is first
+ * raw / (1 + |raw| / c), c = -log(least_slope), of sizes half of that. LEAT_EARG unless bound > 0, 0 <= least,
+ * K least_width < 1, K least_height < 1, and clipped 0 < least_slope < 1. */
 typedef struct leat_spline {
     double bound, least_width, least_height, least_slope;
+    bool clipped;
 } leat_spline;
 LEAT_API leat_var leat_rational_quadratic_forward(leat_var x, leat_var widths, leat_var heights, leat_var slopes,
                                                   const leat_spline *spline, leat_var *logdet);

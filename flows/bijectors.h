@@ -14,13 +14,17 @@ extern "C" {
  * and x and y are angles, taken some whole periods of 2 bound nearer, to -bound .. bound.
  *
  * theta is raw, in nflows' terms: widths [bins] and heights [bins] are 2 bound (least + (1 - bins least) softmax(raw)),
- * slopes [bins - 1], circular [bins], are least_slope + softplus(raw). Bins and bound are zuko's if not given, the least
- * sizes nflows'. The tape fails (LEAT_EARG, LEAT_ESHAPE) if they fit no spline, see autograd.h. */
+ * slopes [bins - 1], circular [bins], are least_slope + softplus(raw). Clipped it is in zuko's: of all raw numbers
+ * raw / (1 + |raw| / c) is taken, c = -log(least_slope), for widths and heights half of that, and slopes are exp(raw); so
+ * zeros give y = x. Bins and bound are zuko's if not given. The tape fails (LEAT_EARG, LEAT_ESHAPE) if the numbers fit no
+ * spline, see autograd.h. */
 typedef struct leat_rational_quadratic_opts {
-    int64_t bins;                                  /* 0: 8; 2 to 64 */
-    double bound;                                  /* 0: 5 */
-    double least_width, least_height, least_slope; /* 0: 1e-3 each; widths and heights as parts of 2 bound */
-    bool circular;
+    int64_t bins;        /* 0: 8; 2 to 64 */
+    double bound;        /* 0: 5 */
+    double least_width;  /* as a part of 2 bound; 0: 1e-3, nflows'; clipped 0, zuko's */
+    double least_height; /* likewise */
+    double least_slope;  /* 0: 1e-3 */
+    bool circular, clipped;
 } leat_rational_quadratic_opts;
 
 /* For that model; NULL options: all defaults. */

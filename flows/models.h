@@ -78,8 +78,8 @@ typedef struct leat_maf_opts {
 LEAT_API leat_flow *leat_maf_new(leat_model *m, const leat_maf_opts *o);
 
 /* NSF (Durkan, Bekasov, Murray & Papamakarios, "Neural spline flows", 2019): autoregressive transforms, or couplings, by
- * rational-quadratic splines; layers.N.made or layers.N.net. Data beyond the tail bound are left as they are, so that
- * they should be standardized. */
+ * rational-quadratic splines, which are clipped, zuko's, and so start near y = x; layers.N.made or layers.N.net. Data
+ * beyond the tail bound are left as they are, so that they should be standardized. */
 typedef struct leat_nsf_opts {
     int64_t dim;
     int transforms;                  /* 0: 5 */

@@ -1,5 +1,6 @@
 /* The rational-quadratic spline with its log-determinant, and its inverse: one pass each way (Durkan et al. 2019). */
 #include "ops.h"
+#include "../../tensor/kernels/elementary.h"
 #include "../../tensor/kernels/row_kernels.h"
 
 #include <math.h>
@@ -35,7 +36,8 @@ static leat_code spline_shape(leat_call *c)
     if (bins < 2 || bins > LEAT_SPLINE_BINS)
         return leat_call_fail(c, LEAT_ESHAPE, "%lld bins, not 2 to %d", (long long)bins, LEAT_SPLINE_BINS);
     if (!(s->bound > 0 && s->least_width >= 0 && s->least_height >= 0 && s->least_slope >= 0 &&
-          s->least_width * (double)bins < 1 && s->least_height * (double)bins < 1))
+          s->least_width * (double)bins < 1 && s->least_height * (double)bins < 1 &&
+          (!s->clipped || (s->least_slope > 0 && s->least_slope < 1))))
         return leat_call_fail(c, LEAT_EARG, "no spline of %lld bins has the bound %g and least sizes %g, %g and %g",
                               (long long)bins, s->bound, s->least_width, s->least_height, s->least_slope);
     return LEAT_OK;
@@ -45,7 +47,7 @@ static leat_code spline_shape(leat_call *c)
  * knot. */
 static bool spline_sample(leat_case *k, int i)
 {
-    static const leat_spline spline = { 2, 0.02, 0.01, 0.1 };
+    static const leat_spline splines[] = { { 2, 0.02, 0.01, 0.1, false }, { 2, 0, 0, 0.01, true } };
     static const struct {
         leat_shape x;
         int64_t bins, slopes;
@@ -56,21 +58,22 @@ static bool spline_sample(leat_case *k, int i)
     if (i >= (int)(sizeof samples / sizeof *samples))
         return false;
     int64_t bins = samples[i].bins;
+    const leat_spline *spline = &splines[i % 2];
     leat_shape theta = samples[i].x;
     theta.rank++;
     k->n = 4;
-    k->attributes = &spline;
-    k->attributes_size = sizeof spline;
+    k->attributes = spline;
+    k->attributes_size = sizeof *spline;
     k->in[0] = leat_case_away(k, samples[i].x, 0.05, 0.2, false);
     for (int64_t j = 0; k->in[0].data && j < leat_shape_count(&samples[i].x); j++) {
         double middle = (double)(j % (bins + 2)) - 0.5 + (double)k->in[0].data[j];
-        k->in[0].data[j] = (leat_real)(spline.bound * (2 * middle / (double)bins - 1));
+        k->in[0].data[j] = (leat_real)(spline->bound * (2 * middle / (double)bins - 1));
     }
     for (int j = 1; j < 4; j++) {
         theta.size[theta.rank - 1] = j < 3 ? bins : samples[i].slopes;
         k->in[j] = leat_case_normal(k, theta);
         for (int64_t at = 0; k->in[j].data && at < leat_shape_count(&theta); at++)
-            k->in[j].data[at] *= (leat_real)(j < 3 ? 0.1 : 0.5);
+            k->in[j].data[at] *= (leat_real)(j < 3 ? 0.05 : 0.5);
     }
     return true;
 }
@@ -88,6 +91,8 @@ static leat_spline_constants constants_of(const leat_call *c)
     }
     k.bound = (leat_real)s->bound;
     k.least_slope = (leat_real)s->least_slope;
+    for (int i = 0; i < 2 && s->clipped; i++)
+        k.clip[i] = (leat_real)((2 - i) / -leat_log64(s->least_slope));
     k.linear = k.slopes < k.bins;
     k.inverse = c->op == &leat_op_rational_quadratic_inverse;
     return k;

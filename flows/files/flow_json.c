@@ -24,12 +24,15 @@ static const leat_module_type *const transforms[] = {
 };
 static const leat_module_type *const bases[] = { &leat_normal_type.module, &leat_diagonal_normal_type.module,
                                                  &leat_logistic_type.module, NULL };
-static const leat_elementwise *const elementwises[] = { &leat_additive,
-                                                        &leat_affine,
-                                                        &leat_bounded_affine,
-                                                        &leat_default_rational_quadratic,
-                                                        &leat_default_logistic_mixture,
-                                                        NULL };
+static const leat_elementwise *const elementwises[] = {
+    &leat_additive,
+    &leat_affine,
+    &leat_bounded_affine,
+    &leat_default_rational_quadratic,
+    &leat_default_clipped_rational_quadratic,
+    &leat_default_logistic_mixture,
+    NULL,
+};
 
 /* ---- elementwise bijectors --------------------------------------------------------------------------------------- */
 

@@ -26,8 +26,8 @@ leat_flow *leat_nsf_new(leat_model *m, const leat_nsf_opts *o)
 {
     static const int64_t default_hidden[LEAT_MAX_HIDDEN] = { 128, 128 };
     const int64_t *hidden = o->hidden[0] ? o->hidden : default_hidden;
-    const leat_elementwise *spline =
-        leat_rational_quadratic(m, &(leat_rational_quadratic_opts){ .bins = o->bins, .bound = o->tail_bound });
+    const leat_elementwise *spline = leat_rational_quadratic(
+        m, &(leat_rational_quadratic_opts){ .bins = o->bins, .bound = o->tail_bound, .clipped = true });
     if (!spline)
         return NULL;
 

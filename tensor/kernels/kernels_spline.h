@@ -60,9 +60,32 @@ SIMD_INLINE vec spline_exp(vec x)
     return v_mul(v_add(v_set(1), v_add(r, w)), v_pow2(n));
 }
 
-/* e times what is returned is softmax(e) over the bins. */
-SIMD_INLINE vec spline_softmax(leat_real *e, int64_t bins)
+/* 1 / (1 + clip |raw|), and from raw to the clipped number, for `count` numbers and their gradients, in place. */
+SIMD_INLINE vec spline_damping(vec raw, leat_real clip)
 {
+    return v_div(v_set(1), v_fma(v_abs(raw), v_set(clip), v_set(1)));
+}
+
+static void spline_clip(leat_real *raw, int64_t count, leat_real clip)
+{
+    for (int64_t i = 0; clip != 0 && i < count; i += VL) {
+        vec at = load_up_to(raw + i, count - i);
+        store_up_to(raw + i, v_mul(at, spline_damping(at, clip)), count - i);
+    }
+}
+
+static void spline_clip_backward(const leat_real *raw, leat_real *d, int64_t count, leat_real clip)
+{
+    for (int64_t i = 0; clip != 0 && i < count; i += VL) {
+        vec damping = spline_damping(load_up_to(raw + i, count - i), clip);
+        store_up_to(d + i, v_mul(load_up_to(d + i, count - i), v_mul(damping, damping)), count - i);
+    }
+}
+
+/* e times what is returned is softmax(e) over the bins. */
+SIMD_INLINE vec spline_softmax(leat_real *e, int64_t bins, leat_real clip)
+{
+    spline_clip(e, bins * VL, clip);
     vec top = v_load(e), total = v_set(0);
     for (int64_t j = 1; j < bins; j++)
         top = v_max(v_load(e + j * VL), top);
@@ -98,6 +121,20 @@ SIMD_INLINE void spline_axis(const leat_spline_constants *k, const leat_real *e,
         b->number = number;
 }
 
+/* A slope from its raw number, and the derivative of that. */
+SIMD_INLINE vec spline_slope(const leat_spline_constants *k, vec raw)
+{
+    if (k->clip[1] != 0)
+        return v_exp(v_mul(raw, spline_damping(raw, k->clip[1])));
+    return v_add(v_softplus(raw), v_set(k->least_slope));
+}
+
+SIMD_INLINE vec spline_slope_backward(const leat_spline_constants *k, vec raw, vec slope)
+{
+    vec damping = spline_damping(raw, k->clip[1]);
+    return k->clip[1] != 0 ? v_mul(slope, v_mul(damping, damping)) : v_sigmoid(raw);
+}
+
 /* Linear tails: number j belongs to the knot behind bin j, and the outermost slopes are 1. Circular: to that before it,
  * and the first is the last, too. */
 SIMD_INLINE void spline_slopes(const leat_spline_constants *k, const leat_real *raw, spline_bin *b)
@@ -113,8 +150,8 @@ SIMD_INLINE void spline_slopes(const leat_spline_constants *k, const leat_real *
         b->raw[1] = v_select(v_eq(b->number, last), first, b->raw[1]);
     b->fixed[0] = v_eq(b->number, k->linear ? v_set(0) : none);
     b->fixed[1] = v_eq(b->number, k->linear ? last : none);
-    b->d0 = v_select(b->fixed[0], v_set(1), v_add(v_softplus(b->raw[0]), v_set(k->least_slope)));
-    b->d1 = v_select(b->fixed[1], v_set(1), v_add(v_softplus(b->raw[1]), v_set(k->least_slope)));
+    b->d0 = v_select(b->fixed[0], v_set(1), spline_slope(k, b->raw[0]));
+    b->d1 = v_select(b->fixed[1], v_set(1), spline_slope(k, b->raw[1]));
 }
 
 /* The bin of `at`, an x (axis 0) or a y; e has widths, heights and slopes, turned, and then the exponentials of
@@ -123,8 +160,8 @@ SIMD_INLINE spline_bin spline_find(const leat_spline_constants *k, leat_real e[3
                                    vec at)
 {
     spline_bin b;
-    b.unit[0] = spline_softmax(e[0], k->bins);
-    b.unit[1] = spline_softmax(e[1], k->bins);
+    b.unit[0] = spline_softmax(e[0], k->bins, k->clip[0]);
+    b.unit[1] = spline_softmax(e[1], k->bins, k->clip[0]);
     spline_axis(k, e[axis], axis, at, true, &b);
     spline_axis(k, e[!axis], !axis, at, false, &b);
     spline_slopes(k, e[2], &b);
@@ -282,8 +319,8 @@ SIMD_INLINE void spline_slopes_backward(const leat_spline_constants *k, leat_rea
                                         const spline_gradient *d)
 {
     const vec zero = v_set(0);
-    vec left = v_select(b->fixed[0], zero, v_mul(d->slope[0], v_sigmoid(b->raw[0])));
-    vec right = v_select(b->fixed[1], zero, v_mul(d->slope[1], v_sigmoid(b->raw[1])));
+    vec left = v_select(b->fixed[0], zero, v_mul(d->slope[0], spline_slope_backward(k, b->raw[0], b->d0)));
+    vec right = v_select(b->fixed[1], zero, v_mul(d->slope[1], spline_slope_backward(k, b->raw[1], b->d1)));
     for (int64_t j = 0; j < k->slopes; j++) {
         int64_t before = j + k->linear - 1;
         vec own = v_select(v_eq(b->number, v_set((leat_real)(before + 1))), left, zero);
@@ -302,6 +339,13 @@ SIMD_INLINE void spline_mask(spline_gradient *d, vmask outside, vec g)
         d->size[i] = v_select(outside, zero, d->size[i]);
         d->slope[i] = v_select(outside, zero, d->slope[i]);
     }
+}
+
+static void spline_sizes_backward(const leat_spline_constants *k, const leat_real *e, int64_t lanes,
+                                  const leat_real *raw, leat_real *d)
+{
+    gather(e, lanes, k->bins, d);
+    spline_clip_backward(raw, d, lanes * k->bins, k->clip[0]);
 }
 
 /* `h` has the gradient towards the log-derivative of every element. */
@@ -325,9 +369,9 @@ static void spline_gradients(const leat_spline_constants *k, const leat_spline_r
         if (r->dx)
             store_up_to(r->dx + at, d.x, left);
         if (r->dwidths)
-            gather(e[0], lanes, k->bins, r->dwidths + at * k->bins);
+            spline_sizes_backward(k, e[0], lanes, r->widths + at * k->bins, r->dwidths + at * k->bins);
         if (r->dheights)
-            gather(e[1], lanes, k->bins, r->dheights + at * k->bins);
+            spline_sizes_backward(k, e[1], lanes, r->heights + at * k->bins, r->dheights + at * k->bins);
         if (r->dslopes)
             gather(e[2], lanes, k->slopes, r->dslopes + at * k->slopes);
     }

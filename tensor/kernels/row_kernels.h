@@ -17,6 +17,7 @@ enum { LEAT_SPLINE_BINS = 64 }; /* the most */
  * more, and x repeats (circular). */
 typedef struct leat_spline_constants {
     leat_real bound, least[2], scale[2], start[2][LEAT_SPLINE_BINS], least_slope;
+    leat_real clip[2]; /* of sizes and of slopes: raw / (1 + clip |raw|) is taken for raw; then slopes are exp */
     int64_t bins, slopes;
     int linear; /* 1 or 0 */
     bool inverse;

@@ -68,7 +68,7 @@ RIVALS = {
     "onnx": Kind("ONNX Runtime", ("onnxruntime", "onnx", "onnxscript", "torch"), "rivals_onnx.py",
                  ("sample_one", "sample_million", "score_million", "start_up")),
     "zuko": Kind("zuko", ("torch", "zuko"), "rivals_zuko.py", OF_ZUKO),
-    "zuko_compiled": Kind("zuko, compiled", ("torch", "zuko"), "rivals_zuko.py", OF_ZUKO),
+    "zuko_compiled": Kind("zuko, compiled", ("torch", "zuko"), "rivals_zuko.py", ("nsf_10",)),
 }
 Reading = collections.namedtuple("Reading", "seconds kb gflop parameters loss", defaults=(None,) * 4)
 

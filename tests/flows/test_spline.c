@@ -16,8 +16,10 @@ static const leat_rational_quadratic_opts options[] = {
     { .bins = 64, .bound = 100 },
     { .circular = true },
     { .bins = 5, .bound = 3.14159265, .circular = true },
+    { .clipped = true },
+    { .bins = 4, .bound = 2, .least_width = 0.01, .clipped = true, .least_slope = 1e-2 },
 };
-enum { OPTIONS = sizeof options / sizeof *options, LINEAR = 4 };
+enum { OPTIONS = sizeof options / sizeof *options, NOT_CLIPPED = 6 };
 
 static const double scales[] = { 1e-3, 1, 1e3, 1e8 };
 
@@ -37,8 +39,8 @@ static leat_flow *spline_flow(leat_model *m, const leat_rational_quadratic_opts 
 
 Test(spline, passes_the_checker)
 {
-    for (int i = 0; i < LINEAR; i++) {
-        for (int s = 0; s < 4; s++) {
+    for (int i = 0; i < OPTIONS; i++) {
+        for (int s = 0; s < 4 && !options[i].circular; s++) {
             leat_model *m = test_model(1);
             leat_flow *f = spline_flow(m, &options[i], 5, 0.5);
             leat_flow_report r;
@@ -72,6 +74,12 @@ static double equal_bins(int group, int64_t bin)
 static double one_is_almost_all(int group, int64_t bin)
 {
     return group == 2 ? (bin % 2 ? 4 : -4) : bin == (group == 0 ? 2 : 4) ? 40 : -40;
+}
+
+static double zeros(int group, int64_t bin)
+{
+    (void)group, (void)bin;
+    return 0;
 }
 
 static double waves(int group, int64_t bin)
@@ -112,7 +120,7 @@ static void knots_of(const leat_elementwise *e, int axis, double (*raw)(int, int
 /* At a knot y is the knot's, the log-derivative that of its slope; so it is on the way back. */
 Test(spline, knots)
 {
-    for (int i = 0; i < OPTIONS; i++) {
+    for (int i = 0; i < NOT_CLIPPED; i++) {
         for (int k = 0; k < 3; k++) {
             leat_model *m = test_model(0);
             const leat_elementwise *e = leat_rational_quadratic(m, &options[i]);
@@ -126,8 +134,9 @@ Test(spline, knots)
                     at.data[j] = (leat_real)knot[inverse][j];
                 run(e, inverse, raws[k], at, y, slope);
                 for (int64_t j = 0; j <= bins; j++) {
-                    bool end = i < LINEAR && j % bins == 0;
-                    double want = end ? 0 : log(log1p(exp(raws[k](2, i < LINEAR ? j - 1 : j % bins))) + e->number[3]);
+                    bool end = !options[i].circular && j % bins == 0;
+                    double want =
+                        end ? 0 : log(log1p(exp(raws[k](2, !options[i].circular ? j - 1 : j % bins))) + e->number[3]);
                     cr_assert(fabs(y[j] - knot[!inverse][j]) <= 100 * TOLERANCE * fabs(e->number[0]),
                               "%d, %d: knot %d, %g", i, k, (int)j, y[j] - knot[!inverse][j]);
                     cr_assert(fabs(slope[j] - (inverse ? -want : want)) <= 1e5 * TOLERANCE, "%d, %d: slope %d: %g, %g",
@@ -195,7 +204,7 @@ Test(spline, outside)
     double y[7], slope[7], turned[2][7];
     leat_model *m = test_model(0);
     const leat_elementwise *linear = leat_rational_quadratic(m, NULL);
-    const leat_elementwise *circular = leat_rational_quadratic(m, &options[LINEAR]);
+    const leat_elementwise *circular = leat_rational_quadratic(m, &options[4]);
     leat_tensor x = test_tensor(7, 1);
     for (int inverse = 0; inverse < 2; inverse++) {
         for (int i = 0; i < 7; i++)
@@ -218,7 +227,7 @@ Test(spline, outside)
     leat_model_free(m);
 }
 
-/* ---- nflows ------------------------------------------------------------------------------------------------------ */
+/* ---- nflows and zuko ------------------------------------------------------------------------------------------------------ */
 
 static leat_tensor part(const leat_safetensors *f, const char *kind, const char *name, const char *suffix)
 {
@@ -236,7 +245,7 @@ static leat_tensor one_by_one(leat_tensor t)
     return t;
 }
 
-static void compare_with_nflows(const leat_safetensors *f, const leat_rational_quadratic_opts *o, const char *kind,
+static void compare_with_theirs(const leat_safetensors *f, const leat_rational_quadratic_opts *o, const char *kind,
                                 bool inverse)
 {
     static const char *const names[] = { "widths", "heights", "slopes" };
@@ -265,12 +274,13 @@ static void compare_with_nflows(const leat_safetensors *f, const leat_rational_q
     leat_model_free(m);
 }
 
-Test(spline, gives_what_nflows_gives)
+Test(spline, gives_what_nflows_and_zuko_give)
 {
     leat_safetensors f = fixture("spline");
     for (int inverse = 0; inverse < 2; inverse++) {
-        compare_with_nflows(&f, &(leat_rational_quadratic_opts){ .bound = 3 }, "linear", inverse);
-        compare_with_nflows(&f, &(leat_rational_quadratic_opts){ .bound = 3, .bins = 5, .circular = true }, "circular",
+        compare_with_theirs(&f, &(leat_rational_quadratic_opts){ .bound = 3 }, "linear", inverse);
+        compare_with_theirs(&f, &(leat_rational_quadratic_opts){ .bound = 3, .clipped = true }, "clipped", inverse);
+        compare_with_theirs(&f, &(leat_rational_quadratic_opts){ .bound = 3, .bins = 5, .circular = true }, "circular",
                             inverse);
     }
 }
@@ -293,7 +303,7 @@ static void run_rows(int threads, bool alone, leat_real *y, leat_real *logdet, l
         for (int g = 0; g < 3; g++)
             group[g] = leat_reshape(leat_slice(all, 1, g * FEATURES * BINS, FEATURES * BINS),
                                     LEAT_SHAPE(rows, FEATURES, BINS));
-        leat_spline s = { 5, 1e-3, 1e-3, 1e-3 };
+        leat_spline s = { 5, 1e-3, 1e-3, 1e-3, false };
         leat_var out = leat_rational_quadratic_inverse(element, group[0], group[1], group[2], &s, &sum);
         cr_assert_eq(leat_backward(leat_add(leat_sum(out), leat_sum(sum))), LEAT_OK, "%s", leat_tape_errmsg(t));
         memcpy(y + at * FEATURES, leat_value(out).data, (size_t)(rows * FEATURES) * sizeof *y);
@@ -314,6 +324,23 @@ Test(spline, rows_stand_for_themselves)
         cr_assert_eq(memcmp(logdet[0], logdet[1], sizeof logdet[0]), 0);
         cr_assert_eq(memcmp(grad[0], grad[1], sizeof grad[0]), 0);
     }
+}
+
+/* Zeros are the identity, clipped; else slopes are softplus(0), but at the ends. */
+Test(spline, zeros)
+{
+    static double y[POINTS], slope[POINTS];
+    leat_model *m = test_model(0);
+    leat_tensor x = test_tensor(POINTS, 1);
+    for (int j = 0; j < POINTS; j++)
+        x.data[j] = (leat_real)(5 * (j - 2000) / 2000.);
+    run(leat_rational_quadratic(m, &(leat_rational_quadratic_opts){ .clipped = true }), false, zeros, x, y, slope);
+    for (int j = 0; j < POINTS; j++)
+        cr_assert(fabs(y[j] - (double)x.data[j]) <= (double)CLOSE && fabs(slope[j]) <= (double)CLOSE, "x = %g",
+                  (double)x.data[j]);
+    run(leat_rational_quadratic(m, NULL), false, zeros, x, y, slope);
+    cr_assert(fabs(slope[2000] - log(1e-3 + log(2))) <= (double)CLOSE && fabs(slope[0]) <= (double)CLOSE);
+    leat_model_free(m);
 }
 
 /* ---- in a model -------------------------------------------------------------------------------------------------- */
@@ -365,15 +392,19 @@ Test(spline, comes_back_from_a_file)
 }
 
 static const leat_rational_quadratic_opts refused[] = {
-    { .bins = 65 }, { .bound = -1 }, { .bins = 10, .least_width = 0.1 }, { .least_height = -1 }, { .least_slope = -1 },
+    { .bins = 65 },         { .bound = -1 },       { .bins = 10, .least_width = 0.1 },
+    { .least_height = -1 }, { .least_slope = -1 }, { .clipped = true, .least_slope = 1 },
 };
 
 Test(spline, refuses_what_is_no_spline)
 {
-    static const char *const reasons[] = { "65 bins, not 2 to 64", "no spline of 8 bins has the bound -1",
+    static const char *const reasons[] = { "65 bins, not 2 to 64",
+                                           "no spline of 8 bins has the bound -1",
                                            "no spline of 10 bins has the bound 5 and least sizes 0.1",
-                                           "0.001, -1 and 0.001", "0.001, 0.001 and -1" };
-    for (int i = 0; i < 5; i++) {
+                                           "0.001, -1 and 0.001",
+                                           "0.001, 0.001 and -1",
+                                           "0, 0 and 1" };
+    for (int i = 0; i < 6; i++) {
         leat_model *m = test_model(0);
         leat_flow *f = spline_flow(m, &refused[i], 3, 0.3);
         leat_tape *t = test_tape(m);

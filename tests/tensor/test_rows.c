@@ -89,8 +89,10 @@ RUN(logistic_backward, k->logistic_log_density_backward(in(&a), in(&h), out[0], 
             -2, -1.875, -1.75, -1.625                                                                                  \
         }                                                                                                              \
     }
-static const leat_spline_constants linear = { 2, { 0.25, 0.125 }, { 3, 3.5 }, STARTS, 0.125, 4, 3, 1, false },
-                                   circular = { 2, { 0.25, 0.125 }, { 3, 3.5 }, STARTS, 0.125, 4, 4, 0, true };
+static const leat_spline_constants linear = { 2, { 0.25, 0.125 }, { 3, 3.5 }, STARTS, 0.125, { 0 }, 4, 3, 1, false },
+                                   circular = {
+                                       2, { 0.25, 0.125 }, { 3, 3.5 }, STARTS, 0.125, { 0.25, 0.125 }, 4, 4, 0, true
+                                   };
 
 /* Of whole rows as many as have their parameters in b; the rest of the result is 0. */
 static void spline(const leat_row_kernels *k, const leat_spline_constants *s, bool backward, int64_t rows, int64_t n,
