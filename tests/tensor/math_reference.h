@@ -128,7 +128,7 @@ static const struct reference {
     { "sin", LEAT_UNARY_sin, wide_sin, 2 },
     { "cos", LEAT_UNARY_cos, wide_cos, 2 },
     { "erf", LEAT_UNARY_erf, wide_erf, 2 },
-    { "log_normal_cdf", LEAT_UNARY_log_normal_cdf, wide_log_normal_cdf, 5 },
+    { "log_normal_cdf", LEAT_UNARY_log_normal_cdf, wide_log_normal_cdf, 7 },
     { "sigmoid", LEAT_UNARY_sigmoid, wide_sigmoid, 2 },
     { "log_sigmoid", LEAT_UNARY_log_sigmoid, wide_log_sigmoid, 2 },
     { "softplus", LEAT_UNARY_softplus, wide_softplus, 2 },
