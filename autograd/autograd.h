@@ -201,12 +201,14 @@ LEAT_API leat_var leat_sqrt(leat_var x);
 LEAT_API leat_var leat_rsqrt(leat_var x);      /* 1 / sqrt(x) */
 LEAT_API leat_var leat_reciprocal(leat_var x); /* 1 / x */
 LEAT_API leat_var leat_exp(leat_var x);
-LEAT_API leat_var leat_expm1(leat_var x); /* exp(x) - 1, exact near x = 0 */
-LEAT_API leat_var leat_log(leat_var x);   /* the natural logarithm; log 0 = -inf, of a negative number NaN */
-LEAT_API leat_var leat_log1p(leat_var x); /* log(1 + x), exact near x = 0 */
-LEAT_API leat_var leat_sin(leat_var x);   /* for any argument, however large */
-LEAT_API leat_var leat_cos(leat_var x);   /* likewise */
-LEAT_API leat_var leat_erf(leat_var x);   /* 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x */
+LEAT_API leat_var leat_expm1(leat_var x);            /* exp(x) - 1, exact near x = 0 */
+LEAT_API leat_var leat_log(leat_var x);              /* the natural logarithm; log 0 = -inf, of a negative number NaN */
+LEAT_API leat_var leat_log1p(leat_var x);            /* log(1 + x), exact near x = 0 */
+LEAT_API leat_var leat_sin(leat_var x);              /* for any argument, however large */
+LEAT_API leat_var leat_cos(leat_var x);              /* likewise */
+LEAT_API leat_var leat_erf(leat_var x);              /* 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x */
+LEAT_API leat_var leat_log_normal_cdf(leat_var x);   /* log P(N(0, 1) <= x), also where the probability underflows */
+LEAT_API leat_var leat_log_normal_ratio(leat_var x); /* the logarithm of its derivative, log phi(x) - log Phi(x) */
 LEAT_API leat_var leat_sinh(leat_var x);
 LEAT_API leat_var leat_cosh(leat_var x);
 LEAT_API leat_var leat_asinh(leat_var x); /* the inverse of sinh */

@@ -35,6 +35,10 @@ LEAT_API const leat_elementwise *leat_rational_quadratic(leat_model *m, const le
  * is weights, means and log_scales, each [components]. The inverse is searched for. */
 LEAT_API const leat_elementwise *leat_logistic_mixture(leat_model *m, int64_t components);
 
+/* Gaussianization (Meng, Song, Song & Ermon, "Gaussianization flows", 2020): y = Phi^-1(F), F the same of normals. Both
+ * directions search, for a number whose logarithm of F or Phi is known, so far out neither is lost. */
+LEAT_API const leat_elementwise *leat_normal_mixture(leat_model *m, int64_t components);
+
 #ifdef __cplusplus
 }
 #endif

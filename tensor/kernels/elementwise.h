@@ -31,6 +31,8 @@
     OP(sin, any, v_sin(x), v_mul(g, v_cos(x)), X) \
     OP(cos, any, v_cos(x), v_neg(v_mul(g, v_sin(x))), X) \
     OP(erf, any, v_erf(x), v_mul(g, v_mul(v_set((vreal)1.1283791670955126), v_bell(x))), X) \
+    OP(log_normal_cdf, any, v_log_normal_cdf(x), v_mul(g, v_log_normal_cdf_slope(x)), X) \
+    OP(log_normal_ratio, any, v_log_normal_ratio(x), v_neg(v_mul(g, v_add(x, v_log_normal_cdf_slope(x)))), X) \
     OP(sinh, any, v_sinh(x), v_mul(g, v_cosh(x)), X) \
     OP(cosh, any, v_cosh(x), v_mul(g, v_sinh(x)), X) \
     OP(asinh, any, v_asinh(x), v_div(g, v_hypot1(x)), X) \

@@ -3,7 +3,8 @@
  * vmath_erf.h and vmath_pow.h have the rest.
  *
  * Each is within 2 units in the last place wherever the result is a normal number (tests/tensor/math_all.c looks at
- * every float); silu is within 3, and gelu within 7, at negative numbers. They are right at infinities, zeros and NaN.
+ * every float); silu is within 3, and gelu within 7, at negative numbers;
+ * log_normal_cdf, like gelu, within 7. They are right at infinities, zeros and NaN.
  * There are no tables: a range reduction, one polynomial fitted to have the least largest error on the reduced range,
  * and the way back. The operations are the same in every instruction set, so the bits are too; all multiply-adds are
  * explicit.

@@ -120,6 +120,58 @@ SIMD_INLINE vec_scaled v_normal_cdf(vec x, vec *bell)
     return (vec_scaled){ v_select(left, tail, right), v_select(left, e.scale, one) };
 }
 
+/* e^(a^2) erfc(a) for a >= 1/2; far out 1 - z + 3 z^2 - 15 z^3 .. over a sqrt(pi), z = 1 / (2 a^2). */
+SIMD_INLINE vec v_erfc_scaled_far(vec a)
+{
+    vec inverse = v_div(v_set(1), a), z = v_mul(v_mul(inverse, v_set((vreal)0.5)), inverse);
+    vec q = v_set(10395);
+    for (int i = 5; i >= 0; i--) {
+        static const vreal c[] = { 1, -1, 3, -15, 105, -945 };
+        q = v_fma(q, z, v_set(c[i]));
+    }
+    q = v_mul(v_mul(inverse, v_set((vreal)0.56418958354775629)), q);
+    return v_select(v_gt(a, v_set(VM_ERFC_END)), q, v_erfc_scaled(v_min(v_set(VM_ERFC_END), a)));
+}
+
+/* The left tail of the normal distribution, x < 0 beyond the middle: Phi(x) = e^(-x^2 / 2) E / 2. */
+SIMD_INLINE vmask v_normal_left(vec x, vec *scaled)
+{
+    *scaled = v_mul(v_abs(x), v_set((vreal)0.7071067811865476));
+    return m_and(v_lt(x, v_set(0)), v_ge(*scaled, v_set((vreal)0.5)));
+}
+
+/* log Phi(x): on the left log(E / 2) - x^2 / 2, the square in two parts, on the right log1p(-Phi(-x)). */
+SIMD_INLINE vec v_log_normal_cdf(vec x)
+{
+    const vec half = v_set((vreal)0.5);
+    vec bell, scaled, tail = v_unscaled(v_normal_cdf(v_neg(v_abs(x)), &bell));
+    vmask left = v_normal_left(x, &scaled);
+    vec a = v_min(v_set((vreal)(sizeof(vreal) == 4 ? 1e18 : 1e150)), v_abs(x)), square = v_mul(a, a);
+    vec of = v_select(left, v_mul(v_erfc_scaled_far(scaled), half), tail);
+    vec rest = v_fma(v_fnma(a, a, square), half, v_log(of));
+    vec below = v_select(left, v_fnma(square, half, rest), v_log(tail));
+    below = v_select(v_lt(x, v_neg(a)), v_mul(v_mul(x, half), v_abs(x)), below);
+    return v_select(v_gt(x, v_set(0)), v_log1p(v_neg(tail)), below);
+}
+
+/* Its derivative phi / Phi = e^(-x^2 / 2) / (sqrt(2 pi) Phi(x)), */
+SIMD_INLINE vec v_log_normal_cdf_slope(vec x)
+{
+    vec bell, scaled, phi = v_unscaled(v_normal_cdf(x, &bell));
+    vmask left = v_normal_left(x, &scaled);
+    return v_select(left, v_div(v_set((vreal)0.7978845608028654), v_erfc_scaled_far(scaled)),
+                    v_div(v_mul(v_set((vreal)0.3989422804014327), bell), phi));
+}
+
+/* and the logarithm of that, whose own derivative is -x - phi / Phi. */
+SIMD_INLINE vec v_log_normal_ratio(vec x)
+{
+    vec scaled, log_density = v_fnma(v_mul(x, v_set((vreal)0.5)), x, v_set((vreal)-0.91893853320467274178));
+    vmask left = v_normal_left(x, &scaled);
+    return v_select(left, v_log(v_div(v_set((vreal)0.7978845608028654), v_erfc_scaled_far(scaled))),
+                    v_sub(log_density, v_log_normal_cdf(x)));
+}
+
 SIMD_INLINE vec v_gelu(vec x)
 {
     vec bell;

@@ -1,4 +1,4 @@
-/* The mixture of logistics as a bijector: the checker at every scale, exact values, files, training. */
+/* The mixtures of logistics and of normals as bijectors: the checker at every scale, exact values, files, training. */
 #include "support.h"
 
 #ifdef LEAT_DOUBLE
@@ -7,9 +7,14 @@
 #define TOLERANCE 1e-4
 #endif
 
-static leat_flow *mixture_flow(leat_model *m, int64_t components, double scale)
+static const leat_elementwise *mixture_of(leat_model *m, bool normal, int64_t components)
 {
-    const leat_elementwise *e = leat_logistic_mixture(m, components);
+    return (normal ? leat_normal_mixture : leat_logistic_mixture)(m, components);
+}
+
+static leat_flow *mixture_flow(leat_model *m, bool normal, int64_t components, double scale)
+{
+    const leat_elementwise *e = mixture_of(m, normal, components);
     leat_flow *f = leat_flow_new(m, leat_normal(m, 3));
     for (int i = 0; i < 2; i++) {
         leat_mask mask = leat_mask_alternating(m, 3, i);
@@ -23,62 +28,72 @@ Test(mixture, passes_the_checker)
 {
     static const double scales[] = { 1e-3, 1, 1e3, 1e6 };
     static const int64_t components[] = { 0, 1, 3, 32 };
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
         for (int s = 0; s < 4; s++) {
             leat_model *m = test_model(1);
-            leat_flow *f = mixture_flow(m, components[i], 0.5);
+            leat_flow *f = mixture_flow(m, i % 2, components[i / 2], 0.5);
             leat_flow_report r;
             leat_flow_check_opts o = { .tolerance = TOLERANCE };
-            cr_assert(leat_flow_check(f, test_normal(7, 8, 3, scales[s]), &o, &r), "%d components, inputs times %g: %s",
-                      (int)components[i], scales[s], r.reason);
+            cr_assert(leat_flow_check(f, test_normal(7, 8, 3, scales[s]), &o, &r),
+                      "%s, %d components, inputs times %g: %s", i % 2 ? "normals" : "logistics", (int)components[i / 2],
+                      scales[s], r.reason);
             leat_model_free(m);
         }
     }
 }
 
-/* One logistic is an affine map; of two, F by the definition, where it can be had. */
-Test(mixture, is_the_logit_of_the_distribution_function)
+/* y by the definition, where it can be had: of logistics logit F, of normals the y with Phi(y) = F. */
+static void expect_mixture(bool normal, int64_t components)
 {
     static const double weight[2] = { 0.3, -0.4 }, mean[2] = { -1, 2 }, log_scale[2] = { -0.5, 0.25 };
-    for (int64_t components = 1; components <= 2; components++) {
-        leat_model *m = test_model(0);
-        const leat_elementwise *e = leat_logistic_mixture(m, components);
-        const double *const raw[3] = { weight, mean, log_scale };
-        leat_tensor x = test_tensor(41, 1);
-        leat_tape *t = test_tape(m);
-        leat_var theta[3];
-        for (int g = 0; g < 3; g++) {
-            leat_shape shape = components > 1 ? LEAT_SHAPE(41, 1, components) : LEAT_SHAPE(41, 1);
-            leat_tensor values = leat_tensor_new(test_arena(), shape, NULL);
-            for (int64_t i = 0; i < 41 * components; i++)
-                values.data[i] = (leat_real)raw[g][i % components];
-            theta[g] = leat_const(t, values);
-        }
-        for (int i = 0; i < 41; i++)
-            x.data[i] = (leat_real)((i - 20) / 4.);
-        leat_pair out = e->forward(e, leat_const(t, x), theta);
-        assert_tape(t);
-        for (int i = 0; i < 41; i++) {
-            double cdf = 0, density = 0, total = 0;
-            for (int64_t k = 0; k < components; k++) {
-                double part = 1 / (1 + exp(-((double)x.data[i] - mean[k]) / exp(log_scale[k])));
-                cdf += exp(weight[k]) * part;
-                density += exp(weight[k] - log_scale[k]) * part * (1 - part);
-                total += exp(weight[k]);
-            }
-            double y = log(cdf) - log(total - cdf), slope = log(density * total / cdf / (total - cdf));
-            cr_assert(fabs((double)leat_value(out.y).data[i] - y) <= (double)CLOSE * fmax(1, fabs(y)));
-            cr_assert(fabs((double)leat_value(out.logdet).data[i] - slope) <= (double)CLOSE * 10);
-        }
-        leat_model_free(m);
+    leat_model *m = test_model(0);
+    const leat_elementwise *e = mixture_of(m, normal, components);
+    const double *const raw[3] = { weight, mean, log_scale };
+    leat_tensor x = test_tensor(41, 1);
+    leat_tape *t = test_tape(m);
+    leat_var theta[3];
+    for (int g = 0; g < 3; g++) {
+        leat_shape shape = components > 1 ? LEAT_SHAPE(41, 1, components) : LEAT_SHAPE(41, 1);
+        leat_tensor values = leat_tensor_new(test_arena(), shape, NULL);
+        for (int64_t i = 0; i < 41 * components; i++)
+            values.data[i] = (leat_real)raw[g][i % components];
+        theta[g] = leat_const(t, values);
     }
+    for (int i = 0; i < 41; i++)
+        x.data[i] = (leat_real)((i - 20) / 8.);
+    leat_pair out = e->forward(e, leat_const(t, x), theta);
+    assert_tape(t);
+    for (int i = 0; i < 41; i++) {
+        double cdf = 0, rest = 0, density = 0, total = 0;
+        for (int64_t k = 0; k < components; k++) {
+            double z = ((double)x.data[i] - mean[k]) / exp(log_scale[k]);
+            double below = normal ? erfc(-z / sqrt(2)) / 2 : 1 / (1 + exp(-z)),
+                   above = normal ? erfc(z / sqrt(2)) / 2 : 1 / (1 + exp(z));
+            cdf += exp(weight[k]) * below;
+            rest += exp(weight[k]) * above;
+            density += exp(weight[k] - log_scale[k]) * (normal ? exp(-z * z / 2) / sqrt(2 * acos(-1)) : below * above);
+            total += exp(weight[k]);
+        }
+        double y = (double)leat_value(out.y).data[i], slope = (double)leat_value(out.logdet).data[i];
+        double own = normal ? log(erfc(-y / sqrt(2)) / erfc(y / sqrt(2))) : y;
+        double steep = normal ? exp(-y * y / 2) / sqrt(2 * acos(-1)) : cdf * rest / total / total;
+        cr_assert(fabs(own - log(cdf / rest)) <= 10 * (double)CLOSE * fmax(1, fabs(own)), "x = %g", (double)x.data[i]);
+        cr_assert(fabs(slope - log(density / total / steep)) <= 10 * (double)CLOSE, "x = %g", (double)x.data[i]);
+    }
+    leat_model_free(m);
 }
 
-Test(mixture, comes_back_from_a_file_and_trains)
+Test(mixture, is_what_the_distribution_function_says)
+{
+    for (int i = 0; i < 4; i++)
+        expect_mixture(i / 2, 1 + i % 2);
+}
+
+static void save_and_train(bool normal)
 {
     leat_status s = { 0 };
     leat_model *m = test_model(0);
-    leat_flow *f = mixture_flow(m, 5, 0.4);
+    leat_flow *f = mixture_flow(m, normal, 5, 0.4);
     cr_assert_eq(leat_flow_save(f, "mixture.safetensors", 0, NULL, &s), LEAT_OK, "%s", s.message);
     leat_flow *back = leat_flow_load("mixture.safetensors", NULL, NULL, &s);
     cr_assert_not_null(back, "%s", s.message);
@@ -104,10 +119,16 @@ Test(mixture, comes_back_from_a_file_and_trains)
     leat_model_free(m);
 }
 
+Test(mixture, comes_back_from_a_file_and_trains)
+{
+    save_and_train(false);
+    save_and_train(true);
+}
+
 Test(mixture, refuses_less_than_no_components)
 {
     leat_model *m = test_model(0);
     cr_assert_null(leat_logistic_mixture(m, -1));
-    assert_contains(leat_model_errmsg(m), "a mixture of -1 logistics");
+    assert_contains(leat_model_errmsg(m), "a mixture of -1 components");
     leat_model_free(m);
 }

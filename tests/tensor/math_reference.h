@@ -82,6 +82,21 @@ static wide wide_erf(wide x)
 {
     return WIDE(erf)(x);
 }
+/* log(erfc(a) / 2) as in gelu, below; further out by the series 1 - 1/x^2 + 3/x^4 - .. */
+static wide wide_log_normal_cdf(wide x)
+{
+    const wide root = (wide)0.70710678118654752440L, root_low = (wide)(0.70710678118654752440L - (long double)root);
+    if (x < -25) {
+        long double v = (long double)x, z = 1 / (v * v), term = 1, sum = 1;
+        for (int k = 1; k < 20; k++)
+            sum += term *= -(2 * k - 1) * z;
+        return (wide)(-v * v / 2 - logl(-v) - 0.91893853320467274178L + logl(sum));
+    }
+    wide size = WIDE(fabs)(x), a = size * root, lost = WIDE(fma)(size, root, -a) + size * root_low;
+    wide mend = lost * (wide)1.12837916709551257390L * WIDE(exp)(-a * a);
+    wide tail = (WIDE(erfc)(a) - (mend == mend ? mend : 0)) / 2;
+    return x > 0 ? WIDE(log1p)(-tail) : WIDE(log)(tail);
+}
 static wide wide_silu(wide x)
 {
     return isinf(x) && x < 0 ? (wide)NAN : x * wide_sigmoid(x);
@@ -113,6 +128,7 @@ static const struct reference {
     { "sin", LEAT_UNARY_sin, wide_sin, 2 },
     { "cos", LEAT_UNARY_cos, wide_cos, 2 },
     { "erf", LEAT_UNARY_erf, wide_erf, 2 },
+    { "log_normal_cdf", LEAT_UNARY_log_normal_cdf, wide_log_normal_cdf, 7 },
     { "sigmoid", LEAT_UNARY_sigmoid, wide_sigmoid, 2 },
     { "log_sigmoid", LEAT_UNARY_log_sigmoid, wide_log_sigmoid, 2 },
     { "softplus", LEAT_UNARY_softplus, wide_softplus, 2 },
