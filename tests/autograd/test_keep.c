@@ -245,3 +245,23 @@ Test(keep, checkpoints_inside_and_outside)
         cr_assert_arr_eq(leat_grad(x).data, first, sizeof first);
     }
 }
+
+static void leaves_room(leat_tape *t, void *user, const leat_var *in, leat_var *out)
+{
+    leat_tape_mark mark = leat_tape_save(t);
+    (void)user;
+    out[0] = leat_neg(leat_neg(leat_neg(leat_neg(in[0]))));
+    keep(mark, &out[0]);
+}
+
+/* Room inside of a checkpoint's memory is not given to what comes when that memory is gone. */
+Test(keep, room_goes_with_the_memory_that_it_is_in)
+{
+    leat_var x = randoms(), y;
+    cr_assert_eq(leat_checkpoint(tape, leaves_room, NULL, 1, &x, 1, &y), LEAT_OK, "%s", leat_tape_errmsg(tape));
+    leat_var below = leat_neg(y);
+    for (int i = 0; i < 20; i++)
+        leat_full(tape, LEAT_SHAPE(ROWS, WIDTH), 7);
+    for (int64_t i = 0; i < ROWS * WIDTH; i++)
+        cr_assert_eq(data(below)[i], -data(y)[i]);
+}
