@@ -76,7 +76,8 @@ static bool make_outputs(leat_call *c, int outputs)
         }
         if (c->op->flags & LEAT_OP_VIEW)
             c->out[i].data = c->in[0].data;
-        else if (!(c->out[i].data = leat_arena_alloc(&c->tape->step, (size_t)count * sizeof(leat_real)))) {
+        else if (!(c->out[i].data =
+                       leat_spare_take(&c->tape->spare_values, &c->tape->step, (size_t)count * sizeof(leat_real)))) {
             leat_call_fail(c, LEAT_ENOMEM, "out of memory for a result of shape %s",
                            leat_shape_print(&c->out[i].shape, text));
             return false;
@@ -93,14 +94,30 @@ static bool record(leat_call *c, leat_node *first, size_t attributes_size, const
     void *attributes = attributes_size ? leat_tape_alloc(t, attributes_size) : NULL;
     if (!ids || (attributes_size && !attributes))
         return false;
-    for (int i = 0; i < c->inputs; i++)
+    const unsigned unread = c->op->flags & LEAT_OP_VIEW ? LEAT_UNREAD_ALL : c->op->unread;
+    for (int i = 0; i < c->inputs; i++) {
         ids[i] = in[i].tape ? in[i].id : 0;
+        if (ids[i] && !(unread >> i & 1))
+            leat_node_owner(t, leat_tape_node(t, ids[i]))->read = true;
+    }
     if (attributes)
         memcpy(attributes, c->attributes, attributes_size);
     first->in = ids;
     first->attributes = attributes;
     first->inputs = (uint8_t)c->inputs;
     return true;
+}
+
+/* Where result i has its numbers from, and, where backward is to come, whether the op itself reads them then. */
+static void place_result(leat_tape *t, leat_node *n, const leat_op *op, int i, leat_var first_in)
+{
+    if (op->flags & LEAT_OP_VIEW) {
+        leat_node *in = leat_tape_node(t, first_in.id);
+        n->link = leat_node_owner(t, in) == in ? first_in.id : in->link;
+    } else if (n->needs_grad && op->unread & LEAT_UNREAD_OUT(i)) {
+        n->link = t->unread;
+        t->unread = t->count;
+    }
 }
 
 leat_var leat_apply(const leat_op *op, const void *attributes, size_t attributes_size, int inputs, const leat_var *in,
@@ -140,6 +157,7 @@ leat_var leat_apply(const leat_op *op, const void *attributes, size_t attributes
         made[i] = leat_tape_last(t);
         n->value = c.out[i];
         n->needs_grad = needs_grad;
+        place_result(t, n, op, i, in[0]);
         if (i == 0) {
             n->op = op;
             n->outputs = (uint8_t)outputs;

@@ -86,8 +86,9 @@ typedef struct leat_scope {
 LEAT_API const leat_scope *leat_tape_enter(leat_tape *t, const leat_scope *scope);
 LEAT_API const char *leat_scope_path(const leat_scope *s, char *text, size_t size); /* returns text */
 
-/* Without recording, memory can be given back before the reset: keep lets go of everything made since the mark but for
- * the n variables given, which it replaces by equal ones. While recording it does nothing. */
+/* Memory can be given back before the reset: keep lets go of everything made since the mark but for the n variables
+ * given, which without recording it replaces by equal ones. While recording it lets go of the values alone that no
+ * backward reads; what was made since the mark and is not given must not be looked at again (LEAT_ESTATE). */
 typedef struct leat_tape_mark {
     leat_arena_mark memory;
     uint32_t nodes;
@@ -138,7 +139,8 @@ typedef struct leat_leaf {
 
 LEAT_API leat_var leat_leaf_var(leat_tape *t, leat_leaf *leaf);
 
-/* Shape and numbers; a failed variable has data NULL and shape []. The memory is the tape's. */
+/* Shape and numbers; a failed variable has data NULL and shape []; data NULL, and a failed tape, if leat_tape_keep has let
+ * go of them. The memory is the tape's. */
 LEAT_API leat_tensor leat_value(leat_var v);
 LEAT_API leat_shape leat_var_shape(leat_var v);
 LEAT_API int64_t leat_var_size(leat_var v, int axis); /* negative axes count from the end; 0 if there is none */
@@ -447,8 +449,8 @@ typedef enum leat_op_flags {
     LEAT_OP_VIEW = 2,
 } leat_op_flags;
 
-/* Values that backward does without: bit i for input i, LEAT_UNREAD_OUT(i) for output i. The tape may let go of them,
- * and then the numbers that backward finds there are others; shapes stay. */
+/* Values that backward does without: bit i for input i, LEAT_UNREAD_OUT(i) for output i. The tape lets go of those that
+ * no op reads (leat_tape_keep), and then backward finds other numbers there; shapes stay. */
 enum { LEAT_UNREAD_INPUTS = 0xFFFF, LEAT_UNREAD_OUTPUTS = 0xF0000, LEAT_UNREAD_ALL = 0xFFFFF };
 #define LEAT_UNREAD_OUT(i) (1U << (LEAT_MAX_INPUTS + (i)))
 

@@ -11,47 +11,19 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- memory of gradients: free lists by size --------------------------------------------------------------------- */
-
-/* Sizes are rounded up to four steps per doubling, so a block that is given back fits what comes next of its kind. */
-static int grad_class(int64_t count, int64_t *rounded)
-{
-    int kind = 0;
-    int64_t size = 16;
-    while (size < count) {
-        int64_t base = size;
-        for (int quarter = 1; quarter <= 4; quarter++) {
-            size = base + base / 4 * quarter;
-            kind++;
-            if (size >= count)
-                break;
-        }
-    }
-    *rounded = size;
-    return kind;
-}
+/* ---- memory of gradients ----------------------------------------------------------------------------------------- */
 
 leat_real *leat_tape_take_grad(leat_tape *t, int64_t count)
 {
-    int64_t rounded;
-    int kind = grad_class(count, &rounded);
-    void *block = t->free_grads[kind];
-    if (block) {
-        memcpy(&t->free_grads[kind], block, sizeof(void *));
-        return block;
-    }
-    block = leat_arena_alloc(&t->grads, (size_t)rounded * sizeof(leat_real));
-    if (!block)
+    leat_real *grad = leat_spare_take(&t->spare_grads, &t->grads, (size_t)count * sizeof *grad);
+    if (!grad)
         leat_tape_fail(t, LEAT_ENOMEM, "out of memory for a gradient of %lld numbers", (long long)count);
-    return block;
+    return grad;
 }
 
 void leat_tape_give_grad(leat_tape *t, leat_real *grad, int64_t count)
 {
-    int64_t rounded;
-    int kind = grad_class(count, &rounded);
-    memcpy(grad, &t->free_grads[kind], sizeof(void *));
-    t->free_grads[kind] = grad;
+    leat_spare_give(&t->spare_grads, grad, (size_t)count * sizeof *grad);
 }
 
 /* ---- one op ------------------------------------------------------------------------------------------------------ */
@@ -188,7 +160,7 @@ static bool backward_op(leat_tape *t, uint32_t id)
     target to[LEAT_MAX_INPUTS];
     for (int i = 0; i < c.inputs; i++) {
         leat_node *input = n->in[i] ? leat_tape_node(t, n->in[i]) : NULL;
-        if (input && !leat_node_data(t, n->in[i]))
+        if (input && !leat_node_owner(t, input)->gone && !leat_node_data(t, n->in[i]))
             return false;
         c.in[i] = input ? input->value : (leat_tensor){ 0 };
         if (!prepare_target(&c, n, i, input, &to[i]) || !hide(&c, &c.in[i], n->op->unread >> i & 1))
@@ -317,13 +289,47 @@ static int64_t first_nonfinite(const leat_node *n)
     return -1;
 }
 
+/* Makes the results of the op at node `id` again that were let go of: an op is a function of its inputs, which are
+ * there, or have been made again before. */
+static bool make_again(leat_tape *t, uint32_t id)
+{
+    leat_node *n = leat_tape_node(t, id);
+    leat_call c = { .tape = t, .op = n->op, .attributes = n->attributes, .inputs = n->inputs };
+    for (int i = 0; i < c.inputs; i++) {
+        if (!n->in[i])
+            continue;
+        leat_node *input = leat_tape_node(t, n->in[i]);
+        c.in[i] = (leat_tensor){ leat_node_data(t, n->in[i]), input->value.shape };
+        if (!c.in[i].data)
+            return false;
+    }
+    for (int i = 0; i < n->outputs; i++) {
+        leat_node *out = leat_tape_node(t, id + (uint32_t)i);
+        c.out[i] = out->value;
+        c.out[i].data = leat_tape_alloc(t, (size_t)node_count(out) * sizeof(leat_real));
+        if (!c.out[i].data)
+            return false;
+    }
+    leat_arena_mark scratch = leat_arena_save(&t->scratch);
+    n->op->forward(&c);
+    leat_arena_restore(&t->scratch, scratch);
+    for (int i = 0; i < n->outputs && !t->status.code; i++) {
+        leat_tape_node(t, id + (uint32_t)i)->value = c.out[i];
+        leat_tape_node(t, id + (uint32_t)i)->gone = false;
+    }
+    return t->status.code == LEAT_OK;
+}
+
 bool leat_tape_search(leat_tape *t, uint32_t first, uint32_t last)
 {
     uint32_t op_id = 0; /* of the op that the node is an output of, if it is one */
     for (uint32_t id = first; id <= last; id++) {
-        const leat_node *n = leat_tape_node(t, id);
+        leat_node *n = leat_tape_node(t, id), *owner = leat_node_owner(t, n);
         if (n->op || (op_id && id - op_id >= leat_tape_node(t, op_id)->outputs))
             op_id = n->op ? id : 0;
+        if (n->gone && !make_again(t, op_id))
+            return true;
+        n->value.data = owner->value.data; /* a view may be one of what was made again */
         int64_t at = first_nonfinite(n);
         if (at < 0)
             continue;
@@ -344,7 +350,7 @@ leat_code leat_tape_check(leat_var v)
 {
     leat_node *end = leat_node_of(v);
     leat_tape *t = v.tape;
-    if (end && first_nonfinite(end) >= 0)
+    if (end && leat_node_kept(t, end) && first_nonfinite(end) >= 0)
         leat_tape_search(t, 1, t->count);
     return t->status.code;
 }

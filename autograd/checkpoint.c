@@ -77,9 +77,11 @@ bool leat_block_drop(leat_tape *t, leat_tape_mark mark, leat_leaves **list, leat
     return more || !count;
 }
 
+/* What the range will read when it is made again, of all that was made before, stays. */
 bool leat_block_add(leat_tape *t, const leat_block_op *op, const void *attributes, int n, const leat_tensor *values,
                     leat_var **out)
 {
+    t->unread = 0;
     for (int i = 0; i < n; i++) {
         leat_node *node = leat_tape_add(t);
         if (!node)
@@ -110,8 +112,8 @@ void leat_block_clear(const leat_node *n)
 bool leat_copy_out(leat_tape *t, const leat_node *n, leat_tensor *copy)
 {
     *copy = n->value;
-    if (!n->value.data)
-        return true;
+    if (!leat_node_kept(t, n) || !n->value.data)
+        return t->status.code == LEAT_OK;
     *copy = leat_tensor_new(&t->scratch, n->value.shape, &t->status);
     if (copy->data)
         memcpy(copy->data, n->value.data, (size_t)leat_shape_count(&copy->shape) * sizeof(leat_real));

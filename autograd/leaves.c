@@ -158,8 +158,8 @@ leat_tensor leat_value(leat_var v)
     leat_node *n = quiet_node(v);
     if (!n)
         return (leat_tensor){ 0 };
-    leat_node_data(v.tape, v.id);
-    return n->value;
+    leat_real *data = leat_node_data(v.tape, v.id);
+    return (leat_tensor){ data, n->value.shape };
 }
 
 leat_shape leat_var_shape(leat_var v)

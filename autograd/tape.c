@@ -43,7 +43,7 @@ void leat_tape_free(leat_tape *t)
 void leat_tape_reset(leat_tape *t)
 {
     t->count = 0;
-    t->zeros = 0;
+    t->zeros = t->unread = 0;
     t->epoch++;
     t->status.code = LEAT_OK;
     t->status.message[0] = '\0';
@@ -51,7 +51,7 @@ void leat_tape_reset(leat_tape *t)
     leat_arena_reset(&t->step);
     leat_arena_reset(&t->grads);
     leat_arena_reset(&t->scratch);
-    memset(t->free_grads, 0, sizeof t->free_grads);
+    t->spare_values = t->spare_grads = NULL;
 }
 
 /* ---- status ------------------------------------------------------------------------------------------------------ */
@@ -231,16 +231,27 @@ leat_node *leat_node_of(leat_var v)
     return n;
 }
 
+bool leat_node_kept(leat_tape *t, const leat_node *n)
+{
+    const leat_node *owner = leat_node_owner(t, n);
+    if (owner->gone)
+        leat_tape_fail(t, LEAT_ESTATE, "the value of %s is asked for, which was let go of: no backward reads it",
+                       owner->op ? owner->op->name : "an op's further result");
+    return !owner->gone;
+}
+
 leat_real *leat_node_data(leat_tape *t, uint32_t id)
 {
     leat_node *n = leat_tape_node(t, id);
+    if (!leat_node_kept(t, n))
+        return NULL;
     if (n->is_zeros && !n->value.data) {
         size_t bytes = (size_t)leat_shape_count(&n->value.shape) * sizeof(leat_real);
         n->value.data = leat_tape_alloc(t, bytes);
         if (!n->value.data)
             return NULL;
         memset(n->value.data, 0, bytes);
-        n->zeros_before = t->zeros;
+        n->link = t->zeros;
         t->zeros = id;
     }
     return n->value.data;
@@ -259,22 +270,85 @@ leat_tape_mark leat_tape_save(const leat_tape *t)
     return (leat_tape_mark){ leat_arena_save(&t->step), t->count };
 }
 
-/* Zeros may have got their storage since the mark, older ones too: they get other storage when they need it again. */
+/* Sizes are those of an arena's blocks, where a leat_spare always fits. */
+static size_t block_bytes(size_t bytes)
+{
+    return bytes ? (bytes + 63) / 64 * 64 : 64;
+}
+
+void *leat_spare_take(leat_spare **list, leat_arena *arena, size_t bytes)
+{
+    bytes = block_bytes(bytes);
+    while (*list && (*list)->bytes != bytes)
+        list = &(*list)->other;
+    leat_spare *first = *list;
+    if (!first)
+        return leat_arena_alloc(arena, bytes);
+    if (first->same)
+        first->same->other = first->other;
+    *list = first->same ? first->same : first->other;
+    return first;
+}
+
+void leat_spare_give(leat_spare **list, void *block, size_t bytes)
+{
+    leat_spare *given = block;
+    bytes = block_bytes(bytes);
+    while (*list && (*list)->bytes != bytes)
+        list = &(*list)->other;
+    *given = (leat_spare){ *list, *list ? (*list)->other : NULL, bytes };
+    *list = given;
+}
+
+/* Zeros may have got their storage since the mark, older ones too: they get other storage when they need it again. What
+ * is spare may be memory from behind the mark, and is forgotten. */
 void leat_tape_drop(leat_tape *t, leat_tape_mark mark)
 {
-    for (; t->zeros; t->zeros = leat_tape_node(t, t->zeros)->zeros_before)
+    for (; t->zeros; t->zeros = leat_tape_node(t, t->zeros)->link)
         leat_tape_node(t, t->zeros)->value.data = NULL;
+    for (; t->unread > mark.nodes; t->unread = leat_tape_node(t, t->unread)->link)
+        continue;
+    t->spare_values = NULL;
     leat_arena_restore(&t->step, mark.memory);
     t->count = mark.nodes;
     t->epoch++;
 }
 
+/* Lets go of the numbers behind the mark that no backward reads, but for those of the variables. */
+static void let_go(leat_tape *t, uint32_t after, int n, leat_var **vars)
+{
+    const leat_node *kept[LEAT_MAX_INPUTS] = { NULL };
+    for (int i = 0; i < n; i++) {
+        leat_node *node = vars[i]->tape ? leat_node_of(*vars[i]) : NULL;
+        kept[i] = node ? leat_node_owner(t, node) : NULL;
+    }
+    for (uint32_t *at = &t->unread; *at > after;) {
+        leat_node *node = leat_tape_node(t, *at);
+        bool stays = false;
+        for (int i = 0; i < n; i++)
+            stays = stays || kept[i] == node;
+        if (stays) {
+            at = &node->link;
+            continue;
+        }
+        *at = node->link;
+        node->gone = !node->read;
+        if (node->gone)
+            leat_spare_give(&t->spare_values, node->value.data,
+                            (size_t)leat_shape_count(&node->value.shape) * sizeof(leat_real));
+    }
+}
+
 /* The kept numbers wait in scratch while the step's memory is rolled back, and then move in at its new end. */
 void leat_tape_keep(leat_tape *t, leat_tape_mark mark, int n, leat_var **vars)
 {
-    if (t->recording || t->status.code)
-        return;
     assert(n >= 0 && n <= LEAT_MAX_INPUTS);
+    if (t->status.code)
+        return;
+    if (t->recording) {
+        let_go(t, mark.nodes, n, vars);
+        return;
+    }
     leat_arena_mark scratch = leat_arena_save(&t->scratch);
     leat_tensor kept[LEAT_MAX_INPUTS];
     bool moves[LEAT_MAX_INPUTS];
@@ -284,6 +358,8 @@ void leat_tape_keep(leat_tape *t, leat_tape_mark mark, int n, leat_var **vars)
         if (!moves[i])
             continue;
         kept[i] = node->value;
+        if (!leat_node_kept(t, node))
+            return;
         if (node->value.data) {
             kept[i] = leat_tensor_new(&t->scratch, node->value.shape, &t->status);
             if (!kept[i].data)

@@ -18,12 +18,20 @@ typedef struct leat_node {
     const uint32_t *in;
     leat_tensor value; /* zeros without storage have data NULL until someone looks */
     leat_real *grad;
-    uint32_t epoch, zeros_before; /* zeros_before: the zeros that got storage before these did */
-    uint8_t inputs, outputs;      /* outputs: 0 for leaves and further outputs */
+    uint32_t epoch, link; /* link: of zeros, those that got storage before; of a view, whose numbers it shows; of one on
+                                the tape's list `unread`, the next */
+    uint8_t inputs, outputs; /* outputs: 0 for leaves and further outputs */
     bool needs_grad, is_input, is_zeros;
+    bool read, gone; /* some backward reads the numbers; they have been let go of */
 } leat_node;
 
-enum { LEAT_NODE_BLOCK = 256, LEAT_GRAD_CLASSES = 256 };
+enum { LEAT_NODE_BLOCK = 256 };
+
+/* Memory given back: the blocks of one size are a list `same`, `other` is the first of another size. */
+typedef struct leat_spare {
+    struct leat_spare *same, *other;
+    size_t bytes;
+} leat_spare;
 
 struct leat_tape {
     leat_arena home; /* the tape itself and its node blocks */
@@ -39,9 +47,10 @@ struct leat_tape {
     uint32_t block_count, block_capacity;
     uint32_t count, epoch;     /* nodes 1 .. count exist */
     uint32_t zeros;            /* the zeros that got storage last, or 0 */
+    uint32_t unread;           /* the newest result that no backward was known to read when it was made, or 0 */
     const uint64_t *row_start; /* where each row's random numbers begin, for that many rows; row_used: by all so far */
     int64_t rows, row_used;
-    void *free_grads[LEAT_GRAD_CLASSES];
+    leat_spare *spare_values, *spare_grads; /* of `step` and `grads` */
 };
 
 /* Node `id` of the tape, which must exist. */
@@ -57,7 +66,17 @@ leat_var leat_tape_last(leat_tape *t); /* the variable of the newest node */
 /* The node of a variable, or NULL (after recording why on its tape) if it is failed or stale. */
 leat_node *leat_node_of(leat_var v);
 
-/* The numbers of node `id`; zeros without storage get some now. NULL when out of memory. */
+/* The node whose numbers these are: a view shows those of another. */
+static inline leat_node *leat_node_owner(const leat_tape *t, const leat_node *n)
+{
+    return n->op && n->op->flags & LEAT_OP_VIEW ? leat_tape_node(t, n->link) : (leat_node *)n;
+}
+
+/* Whether its numbers have not been let go of; otherwise the tape fails. */
+bool leat_node_kept(leat_tape *t, const leat_node *n);
+
+/* The numbers of node `id`; zeros without storage get some now. NULL, and a failed tape, when out of memory or if they
+ * are not kept. */
 leat_real *leat_node_data(leat_tape *t, uint32_t id);
 
 /* Lets go of all nodes and memory since the mark, recording or not. */
@@ -82,7 +101,11 @@ const char *leat_place(const leat_scope *s, char text[LEAT_PATH_TEXT]);
 /* An arena for the time of one call. */
 leat_arena *leat_tape_scratch(leat_tape *t);
 
-/* Memory for gradients, given back in any order and used again. */
+/* Memory of an arena that is given back in any order and used again, by its exact size; NULL when out of memory. */
+void *leat_spare_take(leat_spare **list, leat_arena *arena, size_t bytes);
+void leat_spare_give(leat_spare **list, void *block, size_t bytes);
+
+/* The same for gradients. */
 leat_real *leat_tape_take_grad(leat_tape *t, int64_t count);
 void leat_tape_give_grad(leat_tape *t, leat_real *grad, int64_t count);
 

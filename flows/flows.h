@@ -118,7 +118,7 @@ typedef enum leat_inverse_kind {
  * last, and what is one number for each feature counts once for each position. A transform may give another shape than it
  * takes, [batch, ..] too. The log-determinant is [batch]; an absent one, `return (leat_pair){ .y = y };`, is 0. One of
  * another shape fails the tape with the transform's place (LEAT_ESHAPE). Variables made inside are not kept beyond the
- * call.
+ * call: a chain lets go of the values among them that no backward reads (leat_tape_keep).
  *
  * `forward` and `inverse` are two functions, or `run` is one for both. All else may be left out.
  */

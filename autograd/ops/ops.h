@@ -8,7 +8,8 @@
  *     any other op           a file like matmul.c, and its name in LEAT_OPS
  *
  * and a prototype in autograd.h. The table of leat_ops and the gradient checks follow from the lists. Backward is called
- * only if some input wants a gradient, so an op with one input need not ask.
+ * only if some input wants a gradient, so an op with one input need not ask. An op says in `unread` what its backward
+ * does without; where an attribute decides that, there are two ops, as of linear.
  */
 #ifndef LEAT_OPS_H
 #define LEAT_OPS_H
