@@ -22,8 +22,18 @@ static const leat_module_type *const transforms[] = {
     &leat_chain_type.module,      &leat_view_type.module,           &leat_split_type.module,
     &leat_inverse_of_type.module, &leat_autoregressive_type.module, NULL,
 };
-static const leat_module_type *const bases[] = { &leat_normal_type.module, &leat_diagonal_normal_type.module,
-                                                 &leat_logistic_type.module, NULL };
+static const leat_module_type *const bases[] = {
+    &leat_normal_type.module,
+    &leat_diagonal_normal_type.module,
+    &leat_logistic_type.module,
+    &leat_student_t_type.module,
+    &leat_generalized_normal_type.module,
+    &leat_conditional_normal_type.module,
+    &leat_class_normal_type.module,
+    &leat_gaussian_mixture_type.module,
+    &leat_uniform_box_type.module,
+    NULL,
+};
 static const leat_elementwise *const elementwises[] = { &leat_additive, &leat_affine, &leat_bounded_affine, NULL };
 
 /* ---- elementwise bijectors --------------------------------------------------------------------------------------- */
