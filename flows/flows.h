@@ -305,6 +305,8 @@ typedef struct leat_standardize_opts {
     const double *lower,
         *upper;        /* [dim], both or none; -INFINITY, INFINITY: no bound; of whole numbers both included */
     const bool *whole; /* [dim]; NULL: no column is */
+    bool by_quartiles; /* of columns with heavy tails: mean and sd are those of a normal of their median and quartiles, which
+                        * far rows do not move; not of the context, nor where half of the rows have one value */
 } leat_standardize_opts;
 LEAT_API leat_code leat_flow_standardize_doubles(leat_flow *f, leat_doubles rows, const leat_standardize_opts *o);
 
@@ -325,6 +327,7 @@ LEAT_API int64_t leat_flow_dim(const leat_flow *f);
 LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms, a standardizer (the first) included */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
 LEAT_API leat_model *leat_flow_model(const leat_flow *f);
+LEAT_API leat_base *leat_flow_base(const leat_flow *f);
 LEAT_API bool leat_flow_is_bound(const leat_flow *f); /* log-densities are lower bounds, in the mean */
 
 /*

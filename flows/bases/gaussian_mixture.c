@@ -3,6 +3,7 @@
 #include "../../tensor/kernels/elementary.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct mixture {
     leat_base base;
@@ -50,6 +51,8 @@ static int64_t mixture_numbers(const leat_base *b)
 
 /* ---- start ------------------------------------------------------------------------------------------------------- */
 
+enum { STARTS = 8 };
+
 typedef struct clusters {
     int64_t n, dim, count;
     const leat_real *z;
@@ -57,19 +60,18 @@ typedef struct clusters {
     int64_t *size, *cluster;
 } clusters;
 
-/* Gives rows to the first `count` clusters, each to the nearest; the sum of squared distances. */
-static double assign(clusters *c, int64_t count)
+/* Gives rows to clusters first .. end - 1 where these are nearer; the sum of squared distances from the nearest. */
+static double assign(clusters *c, int64_t first, int64_t end)
 {
     double sum = 0;
     for (int64_t i = 0; i < c->n; i++) {
-        c->nearest[i] = (double)INFINITY;
-        for (int64_t k = 0; k < count; k++) {
+        for (int64_t k = first; k < end; k++) {
             double far = 0;
             for (int64_t j = 0; j < c->dim; j++) {
                 double d = (double)c->z[i * c->dim + j] - c->mean[k * c->dim + j];
                 far = fma(d, d, far);
             }
-            if (far < c->nearest[i]) {
+            if (k == 0 || far < c->nearest[i]) {
                 c->nearest[i] = far;
                 c->cluster[i] = k;
             }
@@ -79,40 +81,55 @@ static double assign(clusters *c, int64_t count)
     return sum;
 }
 
-/* The next centre is a row, by chance in proportion to its squared distance (Arthur & Vassilvitskii 2007). */
-static void choose_centres(clusters *c, uint64_t seed)
+/* Means of the rows of each cluster, and mean squares about them; one that has lost its rows stays where it is. */
+static void measure_clusters(clusters *c)
 {
-    leat_rng rng = leat_rng_new(seed, 0x636c7573746572);
+    memset(c->size, 0, (size_t)c->count * sizeof *c->size);
+    for (int64_t i = 0; i < c->n; i++)
+        c->size[c->cluster[i]]++;
+    for (int pass = 0; pass < 2; pass++) {
+        double *out = pass ? c->square : c->mean;
+        for (int64_t i = 0; i < c->count * c->dim; i++)
+            out[i] = c->size[i / c->dim] || pass ? 0 : out[i];
+        for (int64_t i = 0; i < c->n; i++) {
+            for (int64_t j = 0, at = c->cluster[i] * c->dim; j < c->dim; j++, at++) {
+                double x = (double)c->z[i * c->dim + j], d = x - c->mean[at];
+                out[at] += (pass ? d * d : x) / (double)c->size[c->cluster[i]];
+            }
+        }
+    }
+}
+
+/* k-means from centres that are rows, each drawn in proportion to its squared distance from those before (Arthur &
+ * Vassilvitskii 2007). */
+static void find_clusters(clusters *c, uint64_t seed, uint64_t stream)
+{
+    leat_rng rng = leat_rng_new(seed, stream);
+    double sum = 0, before = (double)INFINITY;
     for (int64_t k = 0; k < c->count; k++) {
-        double left = k ? assign(c, k) * leat_rng_uniform(&rng) : 0;
-        int64_t row = 0;
-        while (k && row < c->n - 1 && (left -= c->nearest[row]) > 0)
+        int64_t row = leat_rng_below(&rng, c->n);
+        double left = k ? assign(c, k - 1, k) * leat_rng_uniform(&rng) : 0;
+        for (row = k ? 0 : row; k && row < c->n - 1 && (left -= c->nearest[row]) > 0;)
             row++;
         for (int64_t j = 0; j < c->dim; j++)
             c->mean[k * c->dim + j] = (double)c->z[row * c->dim + j];
     }
+    for (int round = 0; round < 50 && (sum = assign(c, 0, c->count)) < before; round++) {
+        measure_clusters(c);
+        before = sum;
+    }
 }
 
-/* Means of the rows of each cluster, and mean squares about them; one that has lost its rows stays where it is. */
-static void measure_clusters(clusters *c)
+/* The log-likelihood of the rows as normals of their own clusters, but for a constant: of several starts the better one
+ * is that which fits best, since a wide cluster of many rows may be no worse than a narrow one. */
+static double fit_of(const clusters *c, double least)
 {
-    for (int64_t k = 0; k < c->count; k++) {
-        c->size[k] = 0;
-        for (int64_t i = 0; i < c->n; i++)
-            c->size[k] += c->cluster[i] == k;
-        for (int64_t j = 0; j < c->dim && c->size[k]; j++) {
-            double sum = 0, squares = 0;
-            for (int64_t i = 0; i < c->n; i++)
-                sum += c->cluster[i] == k ? (double)c->z[i * c->dim + j] : 0;
-            double mean = sum / (double)c->size[k];
-            for (int64_t i = 0; i < c->n; i++) {
-                double d = c->cluster[i] == k ? (double)c->z[i * c->dim + j] - mean : 0;
-                squares = fma(d, d, squares);
-            }
-            c->mean[k * c->dim + j] = mean;
-            c->square[k * c->dim + j] = squares / (double)c->size[k];
-        }
+    double sum = 0;
+    for (int64_t i = 0; i < c->count * c->dim; i++) {
+        double n = (double)c->size[i / c->dim], square = c->square[i] > least ? c->square[i] : least;
+        sum += n > 0 ? n * (leat_log64(n) / (double)c->dim - 0.5 * leat_log64(square)) : 0;
     }
+    return sum;
 }
 
 /* The mean square of one cluster's features. */
@@ -157,11 +174,15 @@ static leat_code mixture_start(leat_base *b, leat_tensor z)
         measure_clusters(&c); /* all rows are in the first */
         double least = 1e-4 * spread(&c);
         c.count = x->components;
-        choose_centres(&c, leat_model_seed(m));
-        for (int round = 0; round < 20; round++) {
-            assign(&c, c.count);
-            measure_clusters(&c);
+        double fit, best = -(double)INFINITY;
+        uint64_t start = 0x636c7573746572, best_start = start;
+        for (uint64_t i = start; i < start + STARTS; i++) {
+            find_clusters(&c, leat_model_seed(m), i);
+            fit = fit_of(&c, least);
+            best_start = fit > best ? i : best_start;
+            best = fit > best ? fit : best;
         }
+        find_clusters(&c, leat_model_seed(m), best_start);
         take_clusters(x, &c, least);
     }
     leat_arena_free(&scratch);

@@ -602,6 +602,80 @@ Test(base_kinds, mixture_starts_at_clusters)
     leat_model_free(m);
 }
 
+/* ---- fits -------------------------------------------------------------------------------------------------------- */
+
+enum { FIT_ROWS = 10000, FRESH_ROWS = 20000 };
+
+/* Student's t of 2 degrees, by its quantile, or of 1; and the mean log-density of the rows. */
+static leat_doubles student_rows(uint64_t seed, int degrees, int64_t rows, int64_t columns, double *truth)
+{
+    leat_doubles x = { leat_arena_alloc(test_arena(), (size_t)(rows * columns) * sizeof(double)), rows, columns };
+    leat_rng rng = leat_rng_new(seed, 5);
+    *truth = 0;
+    for (int64_t i = 0; i < rows * columns; i++) {
+        double u = leat_rng_uniform(&rng);
+        x.data[i] = degrees == 1 ? tan(M_PI * (u - 0.5)) : (2 * u - 1) / sqrt(2 * u * (1 - u));
+        *truth += student_log(x.data[i], degrees) / (double)rows;
+    }
+    return x;
+}
+
+static const int64_t cases[][2] = { { 2, 1 }, { 2, 5 }, { 1, 1 }, { 1, 5 } };
+
+Test(base_kinds, student_fits_student)
+{
+    for (int k = 0; k < 4; k++) {
+        double truth, *scores = leat_arena_alloc(test_arena(), FRESH_ROWS * sizeof *scores), mean = 0;
+        int64_t columns = cases[k][1];
+        leat_doubles x = student_rows(1, (int)cases[k][0], FIT_ROWS, columns, &truth);
+        leat_doubles fresh = student_rows(2, (int)cases[k][0], FRESH_ROWS, columns, &truth), no_context = { 0 };
+        leat_model *m = test_model(0);
+        leat_flow *flow = leat_flow_new(m, leat_student_t(m, columns, NULL));
+        leat_flow_standardize_doubles(flow, x, &(leat_standardize_opts){ .by_quartiles = true });
+        leat_fit *fit = leat_fit_new(flow, &(leat_fit_opts){ .doubles = x, .epochs = 8, .lr = 0.01 });
+        cr_assert_eq(leat_fit_run(fit), LEAT_OK, "%s", leat_fit_status(fit)->message);
+        leat_tape *tape = test_tape(m);
+        cr_assert_eq(leat_flow_score_doubles(flow, tape, fresh, no_context, scores), LEAT_OK);
+        for (int64_t i = 0; i < FRESH_ROWS; i++)
+            mean += scores[i] / FRESH_ROWS;
+        cr_assert(truth - mean < 0.05, "%d degrees, %d columns: %g, truth %g", (int)cases[k][0], (int)columns, mean,
+                  truth);
+        leat_model_free(m);
+    }
+}
+
+/* Eight blobs of sd 0.03 on the unit circle: draws farther than 4 sd from each are between them. */
+Test(base_kinds, mixture_fits_distant_blobs)
+{
+    leat_tensor x = test_normal(5, 4000, 2, 0.03), drawn = test_tensor(20000, 2);
+    for (int64_t i = 0; i < 4000; i++) {
+        x.data[2 * i] += (leat_real)cos(M_PI / 4 * (double)(i % 8));
+        x.data[2 * i + 1] += (leat_real)sin(M_PI / 4 * (double)(i % 8));
+    }
+    leat_model *m = test_model(1);
+    leat_base *base = leat_gaussian_mixture(m, &(leat_gaussian_mixture_opts){ .dim = 2, .components = 8 });
+    leat_flow *flow =
+        leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 2, .couplings = 2, .hidden = { 16 }, .base = base });
+    leat_tape *tape = test_tape(m);
+    leat_tensor z = test_tensor(4000, 2);
+    cr_assert_eq(leat_flow_encode(flow, tape, x, none, z.data, NULL), LEAT_OK);
+    cr_assert_eq(leat_base_start(base, z), LEAT_OK);
+    leat_schedule warmup = { LEAT_WARMUP, .steps = 30 };
+    leat_fit *fit = leat_fit_new(flow, &(leat_fit_opts){ .data = x, .epochs = 10, .lr = 1e-3, .schedule = &warmup });
+    cr_assert_eq(leat_fit_run(fit), LEAT_OK, "%s", leat_fit_status(fit)->message);
+    cr_assert_eq(leat_flow_draw(flow, tape, 20000, 1, drawn.data), LEAT_OK);
+    int between = 0;
+    for (int64_t i = 0; i < 20000; i++) {
+        double nearest = 9;
+        for (int k = 0; k < 8; k++)
+            nearest = fmin(nearest, hypot((double)drawn.data[2 * i] - cos(M_PI / 4 * k),
+                                          (double)drawn.data[2 * i + 1] - sin(M_PI / 4 * k)));
+        between += nearest > 4 * 0.03;
+    }
+    cr_assert(between < 100, "%d of 20000 draws are between the blobs", between);
+    leat_model_free(m);
+}
+
 /* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 Test(base_kinds, wrong_numbers_refused)
