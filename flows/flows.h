@@ -305,8 +305,9 @@ typedef struct leat_standardize_opts {
     const double *lower,
         *upper;        /* [dim], both or none; -INFINITY, INFINITY: no bound; of whole numbers both included */
     const bool *whole; /* [dim]; NULL: no column is */
-    bool by_quartiles; /* of columns with heavy tails: mean and sd are those of a normal of their median and quartiles, which
-                        * far rows do not move; not of the context, nor where half of the rows have one value */
+    /* For columns with heavy tails: mean and sd are those of a normal of their median and quartiles, which far rows do
+     * not move. Not of the context, nor where half of the rows have one value. */
+    bool by_quartiles;
 } leat_standardize_opts;
 LEAT_API leat_code leat_flow_standardize_doubles(leat_flow *f, leat_doubles rows, const leat_standardize_opts *o);
 
