@@ -373,6 +373,20 @@ LEAT_API leat_var leat_dropout(leat_var x, double p);
 LEAT_API leat_var leat_affine_forward(leat_var x, leat_var s, leat_var t, leat_var *logdet);
 /* Its inverse, x = (y - t) exp(-s); *logdet = -sum of s. */
 LEAT_API leat_var leat_affine_inverse(leat_var y, leat_var s, leat_var t, leat_var *logdet);
+/* The rational-quadratic spline (Durkan et al., "Neural spline flows", 2019, equations 4 to 8) from -bound to bound, of K =
+ * 2 .. 64 bins, and its inverse. x is [batch, ..], raw widths and heights [batch, .., K], raw slopes [batch, .., K - 1]:
+ *     width = 2 bound (least_width + (1 - K least_width) softmax(raw)), height likewise; slope = least_slope +
+ *     softplus(raw), that of the knot behind each bin but the last; 1 at the ends, beyond which y = x (linear tails).
+ * Raw slopes [batch, .., K], those of the knots before each bin: circular, the last slope is the first, and x is taken
+ * some whole periods nearer, to -bound .. bound. *logdet, [batch], are the log-derivatives, summed in double over all
+ * axes but the first. LEAT_EARG unless bound > 0, 0 <= least, K least_width < 1 and K least_height < 1. */
+typedef struct leat_spline {
+    double bound, least_width, least_height, least_slope;
+} leat_spline;
+LEAT_API leat_var leat_rational_quadratic_forward(leat_var x, leat_var widths, leat_var heights, leat_var slopes,
+                                                  const leat_spline *spline, leat_var *logdet);
+LEAT_API leat_var leat_rational_quadratic_inverse(leat_var y, leat_var widths, leat_var heights, leat_var slopes,
+                                                  const leat_spline *spline, leat_var *logdet);
 /* The log-density of each row, [batch, ..] -> [batch], summed in double: of independent N(0, 1),
  * -sum x^2 / 2 - count log(2 pi) / 2, and standard logistics, -sum softplus(x) + softplus(-x). */
 LEAT_API leat_var leat_normal_log_density(leat_var x);
@@ -392,6 +406,8 @@ LEAT_API leat_var leat_transpose(leat_var x, int axis_a, int axis_b); /* the two
 LEAT_API leat_var leat_unsqueeze(leat_var x, int axis);               /* a new axis of size 1 at that place */
 LEAT_API leat_var leat_squeeze(leat_var x, int axis);                 /* an axis of size 1 left out */
 LEAT_API leat_var leat_stack(int n, const leat_var *x, int axis);     /* joined along a new axis */
+/* n pieces along an axis: piece i has sizes[i], which add up to what there is. */
+LEAT_API void leat_split_sizes(leat_var x, int axis, int n, const int64_t *sizes, leat_var *pieces);
 /* Pieces of `size` along an axis, the last may be smaller; fails unless there are n of them. Of an empty axis there is
  * one, empty. */
 LEAT_API void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pieces);
@@ -430,6 +446,11 @@ typedef enum leat_op_flags {
     LEAT_OP_VIEW = 2,
 } leat_op_flags;
 
+/* Values that backward does without: bit i for input i, LEAT_UNREAD_OUT(i) for output i. The tape may let go of them,
+ * and then the numbers that backward finds there are others; shapes stay. */
+enum { LEAT_UNREAD_INPUTS = 0xFFFF, LEAT_UNREAD_OUTPUTS = 0xF0000, LEAT_UNREAD_ALL = 0xFFFFF };
+#define LEAT_UNREAD_OUT(i) (1U << (LEAT_MAX_INPUTS + (i)))
+
 struct leat_case;
 
 struct leat_op {
@@ -440,6 +461,7 @@ struct leat_op {
     unsigned flags;    /* leat_op_flags */
     unsigned optional; /* bit i: input i may be absent */
     unsigned no_grad;  /* bit i: input i never gets a gradient */
+    unsigned unread;   /* what backward does without; 0: it may read everything */
 
     /* sets out[].shape from in[].shape; the only function that may refuse */
     leat_code (*shape)(leat_call *c);

@@ -143,6 +143,16 @@ static bool pass_view(leat_tape *t, leat_node *n)
     return place != NULL;
 }
 
+/* NaN in the place of a value that the op says it does not read. */
+static bool hide(leat_call *c, leat_tensor *x, bool unread)
+{
+    if (!c->tape->hides || !unread || !x->data)
+        return true;
+    size_t bytes = (size_t)leat_shape_count(&x->shape) * sizeof(leat_real);
+    x->data = leat_call_scratch(c, bytes);
+    return x->data && memset(x->data, 0xFF, bytes);
+}
+
 static bool take_dout(leat_call *c, uint32_t id, int outputs)
 {
     for (int i = 0; i < outputs; i++) {
@@ -155,6 +165,8 @@ static bool take_dout(leat_call *c, uint32_t id, int outputs)
             memset(n->grad, 0, (size_t)node_count(n) * sizeof(leat_real));
         }
         c->dout[i] = (leat_tensor){ n->grad, n->value.shape };
+        if (!hide(c, &c->out[i], c->op->unread & LEAT_UNREAD_OUT(i)))
+            return false;
     }
     return true;
 }
@@ -179,7 +191,7 @@ static bool backward_op(leat_tape *t, uint32_t id)
         if (input && !leat_node_data(t, n->in[i]))
             return false;
         c.in[i] = input ? input->value : (leat_tensor){ 0 };
-        if (!prepare_target(&c, n, i, input, &to[i]))
+        if (!prepare_target(&c, n, i, input, &to[i]) || !hide(&c, &c.in[i], n->op->unread >> i & 1))
             return false;
     }
     n->op->backward(&c);

@@ -2,8 +2,8 @@
  * The gradient checker: backward against central differences, and the rest of what backward promises.
  *
  * The function under test runs on a tape of the checker's own, whose memory starts out as NaN, so that an op that
- * leaves a part of its output or gradient unwritten shows. The inputs are leaves of which the checker holds value and
- * gradient.
+ * leaves a part of its output or gradient unwritten shows, and which hides from backward what its op says that it does
+ * not read. The inputs are leaves of which the checker holds value and gradient.
  */
 #include "tape.h"
 
@@ -87,6 +87,7 @@ static bool prepare(check *k)
     k->analytic = leat_arena_zalloc(&k->arena, n * sizeof *k->analytic);
     if (!k->tape || !k->vars || !k->leaves || !k->analytic)
         return fail(k, "out of memory");
+    k->tape->hides = true;
     k->tape_rng = *leat_tape_rng(k->tape);
     for (int i = 0; i < k->n; i++) {
         int64_t count = input_count(k, i);

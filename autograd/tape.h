@@ -32,6 +32,7 @@ struct leat_tape {
     leat_pool *pool;
     leat_rng rng;
     bool recording, training, recomputing;
+    bool hides; /* backward finds NaN in the place of what its op is declared not to read */
     leat_status status;
     const leat_scope *scope;
     leat_node **blocks;

@@ -18,7 +18,8 @@ extern "C" {
  *
  * The validation rows are drawn once, from a stream of their own, and are never trained on. The weights (parameters and
  * buffers) of the epoch with the least validation loss are kept, and stand in the model when the run is over; without
- * validation rows the last weights do, once they have given a finite loss. A fit lives as long as its model. It never prints: callbacks do.
+ * validation rows the last weights do, once they have given a finite loss. A fit lives as long as its model. It never
+ * prints: callbacks do.
  *
  * Streams of the seed, beside the model's: epoch e (from 0) shuffles with 2^35 + e; 2^36 draws the validation rows; the
  * tape's random numbers (dropout and the like) are 2^36 + 1; whole numbers are dequantized with 2^37 + e, those held out

@@ -31,6 +31,7 @@ extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_lo
     leat_generalized_normal_type, leat_conditional_normal_type, leat_class_normal_type, leat_gaussian_mixture_type,
     leat_uniform_box_type;
 extern const leat_module_type leat_bounded_scale_type;
+extern const leat_elementwise leat_default_rational_quadratic, leat_default_logistic_mixture;
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 

@@ -387,7 +387,7 @@ LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, l
  * reset on the way, and keeps its own modes and place in its random numbers. What a row gives depends on it alone, to the
  * bit, not on the rows beside it, chance in the transforms included. x and z are [n, dim]; a context is [n, features], a row for each row, and (leat_tensor){ 0 } for flows without. Results that are
  * not wanted may be NULL.
- *     score   the log-density of every row, in nats
+ *     score   the log-density of every row, in nats; -inf for a row so far out that numbers overflow on the way
  *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]
  *     decode  latent to data: x [n, dim] and log|det dx/dz| [n] */
 LEAT_API leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out);
@@ -460,6 +460,7 @@ LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check
 #endif
 
 #include "bases.h"
+#include "bijectors.h"
 #include "fitting.h"
 #include "models.h"
 #include "saving.h"

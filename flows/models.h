@@ -58,9 +58,9 @@ LEAT_API leat_module *leat_bounded_scale(leat_model *m, int64_t bounded, bool le
 
 /* What stands between the transforms of a flow whose transforms treat features unlike. */
 typedef enum leat_between {
-    LEAT_REVERSED = 0, /* leat_reverse; of couplings, which change sides as it is, nothing */
-    LEAT_PERMUTED,     /* leat_permutation, a random one each time */
-    LEAT_LU,           /* leat_lu_linear */
+    LEAT_REVERSED = 0, /* leat_reverse; of couplings, whose masks alternate, nothing */
+    LEAT_PERMUTED,     /* leat_permutation, a random one each time; of couplings between pairs that move all */
+    LEAT_LU,           /* leat_lu_linear, in front of the first too */
 } leat_between;
 
 /* MAF (Papamakarios, Pavlakou & Murray, "Masked autoregressive flow for density estimation", 2017): autoregressive
@@ -76,6 +76,24 @@ typedef struct leat_maf_opts {
 } leat_maf_opts;
 
 LEAT_API leat_flow *leat_maf_new(leat_model *m, const leat_maf_opts *o);
+
+/* NSF (Durkan, Bekasov, Murray & Papamakarios, "Neural spline flows", 2019): autoregressive transforms, or couplings, by
+ * rational-quadratic splines; layers.N.made or layers.N.net. Data beyond the tail bound are left as they are, so that
+ * they should be standardized. */
+typedef struct leat_nsf_opts {
+    int64_t dim;
+    int transforms;                  /* 0: 5 */
+    int64_t hidden[LEAT_MAX_HIDDEN]; /* of every MADE or net; all 0: 128, 128 */
+    int64_t context;                 /* features of the context, 0 for none */
+    int64_t bins;                    /* 0: 8; 2 to 64 */
+    double tail_bound;               /* 0: 5 */
+    leat_activation activation;      /* LEAT_IDENTITY (0): ReLU */
+    leat_between between;
+    bool coupling;   /* couplings by alternating masks instead */
+    leat_base *base; /* NULL: leat_normal */
+} leat_nsf_opts;
+
+LEAT_API leat_flow *leat_nsf_new(leat_model *m, const leat_nsf_opts *o);
 
 #ifdef __cplusplus
 }

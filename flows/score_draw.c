@@ -30,6 +30,8 @@ typedef struct job {
     source in, context; /* of n rows */
     int64_t n;
     bool inverse, standardized; /* standardized: the flow is run behind its standardizer, as doubles want it */
+    bool density;               /* the numbers are log-densities */
+    bool looked, sound;         /* whether the weights have been looked at, and are finite */
     uint64_t first;             /* of draws: where the numbers of the first begin */
     double temperature;
     int64_t point;    /* of whole numbers, by which they are dequantized */
@@ -45,6 +47,53 @@ typedef leat_pair chunk_fn(job *j, leat_var in, const leat_flow_call *call, int6
 static bool is_none(const source *s)
 {
     return !s->reals.data && s->reals.shape.rank == 0 && !s->doubles.data;
+}
+
+static bool all_finite(const leat_real *x, int64_t n)
+{
+    int64_t i = 0;
+    while (i < n && isfinite(x[i]))
+        i++;
+    return i >= n;
+}
+
+static void see_param(leat_visitor *v, leat_module *owner, leat_param *p)
+{
+    bool *finite = v->user;
+    (void)owner;
+    *finite = *finite && all_finite(p->leaf.value, leat_shape_count(&p->leaf.shape));
+}
+
+static void see_buffer(leat_visitor *v, leat_module *owner, leat_buffer *b)
+{
+    bool *finite = v->user;
+    (void)owner;
+    if (!b->doubles) /* units: bounds may be infinite */
+        *finite = *finite && all_finite(b->value.data, leat_shape_count(&b->value.shape));
+}
+
+/* Whether the numbers of a row are finite. */
+static bool is_finite_row(const source *s, int64_t row)
+{
+    if (s->doubles.data) {
+        int64_t j = 0;
+        while (j < s->doubles.columns && isfinite(s->doubles.data[row * s->doubles.columns + j]))
+            j++;
+        return j == s->doubles.columns;
+    }
+    return is_none(s) || all_finite(s->reals.data + row * s->reals.shape.size[1], s->reals.shape.size[1]);
+}
+
+/* A row so far out that numbers overflow on the way to its density, which is 0: the two infinities that meet there make
+ * a NaN. A NaN for which the row, its context or the weights are to blame stays one. */
+static bool is_far(job *j, int64_t row)
+{
+    leat_visitor v = { .user = &j->sound, .param = see_param, .buffer = see_buffer };
+    if (!j->looked) {
+        j->looked = j->sound = true;
+        leat_visit_model(&v, leat_flow_model(j->flow));
+    }
+    return j->sound && is_finite_row(&j->in, row) && is_finite_row(&j->context, row);
 }
 
 static leat_var part_of(job *j, const source *s, int64_t begin, int64_t rows)
@@ -81,7 +130,9 @@ static void run_chunk(job *j, chunk_fn *fn, int64_t begin, int64_t rows)
                         j->numbers ? j->numbers + begin : NULL);
     for (int64_t i = 0; j->numbers && i < rows; i++) {
         double units = j->rows_in_double ? j->numbers[begin + i] : j->in.logdet ? j->in.logdet[i] : 0;
-        j->numbers[begin + i] = (double)leat_value(out.logdet).data[i] + units;
+        double number = (double)leat_value(out.logdet).data[i];
+        number = j->density && isnan(number) && is_far(j, begin + i) ? -(double)INFINITY : number;
+        j->numbers[begin + i] = number + units;
     }
 }
 
@@ -238,6 +289,7 @@ static leat_code run_rows(chunk_fn *fn, job *j, leat_tensor in)
     j->in.reals = in;
     j->n = in.shape.rank ? in.shape.size[0] : 0;
     j->inverse = fn == decode_chunk;
+    j->density = fn == score_chunk;
     return run_job(j, fn);
 }
 
@@ -272,6 +324,7 @@ static leat_code run_doubles(chunk_fn *fn, leat_flow *f, leat_tape *t, leat_doub
     j.n = x.rows;
     j.rows = z;
     j.numbers = numbers;
+    j.density = fn == score_chunk;
     return run_job(&j, fn);
 }
 
@@ -302,6 +355,7 @@ leat_code leat_flow_score_doubles(leat_flow *f, leat_tape *t, leat_doubles x, le
         j.n = x.rows;
         j.numbers = more;
         j.point = k;
+        j.density = true;
         code = run_job(&j, score_chunk);
         for (int64_t i = 0; !code && i < x.rows; i++)
             out[i] = add_to_mean(out[i], more[i], k);

@@ -49,22 +49,35 @@ static leat_flow *build_maf(leat_model *m, int64_t dim, int64_t context, const a
     return leat_maf_new(m, &maf);
 }
 
+static leat_flow *build_nsf(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
+{
+    leat_nsf_opts nsf = { .dim = dim,
+                          .context = context,
+                          .base = app_base_build(m, dim, context, o->base),
+                          .transforms = (int)o->transforms,
+                          .between = (leat_between)o->between,
+                          .bins = o->bins,
+                          .tail_bound = o->tail_bound,
+                          .coupling = o->kind == APP_NSF_COUPLING };
+    set_hidden(nsf.hidden, &o->hidden);
+    return leat_nsf_new(m, &nsf);
+}
+
 int app_model_kind(const app_model_settings *o, int64_t dim)
 {
-    return o->kind != APP_AUTO ? o->kind : dim == 1 ? APP_MAF : APP_REALNVP;
+    return o->kind != APP_AUTO ? o->kind : dim == 1 ? APP_NSF : APP_REALNVP;
 }
 
 bool app_model_is_coupling(int kind)
 {
-    return kind == APP_NICE || kind == APP_REALNVP;
+    return kind == APP_NICE || kind == APP_REALNVP || kind == APP_NSF_COUPLING;
 }
 
 leat_flow *app_model_build(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
 {
     static leat_flow *(*const builders[])(leat_model *, int64_t, int64_t, const app_model_settings *) = {
-        [APP_NICE] = build_nice,
-        [APP_REALNVP] = build_realnvp,
-        [APP_MAF] = build_maf,
+        [APP_NICE] = build_nice, [APP_REALNVP] = build_realnvp,  [APP_MAF] = build_maf,
+        [APP_NSF] = build_nsf,   [APP_NSF_COUPLING] = build_nsf,
     };
     return builders[app_model_kind(o, dim)](m, dim, context, o);
 }

@@ -8,14 +8,15 @@
 typedef struct app_model_settings {
     int kind; /* APP_NICE or another */
     int preset, scale_map, between;
-    int64_t couplings, transforms;
+    int64_t couplings, transforms, bins;
+    double tail_bound;
     app_sizes hidden;
     bool one_net;
     const char *base; /* NULL: the model's own */
 } app_model_settings;
 
-enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF };
-#define APP_MODEL_WORDS "auto|nice|realnvp|maf"
+enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING };
+#define APP_MODEL_WORDS "auto|nice|realnvp|maf|nsf|nsf-coupling"
 
 /* clang-format off */
 #define APP_COUPLING_OPTIONS(type, field)                                                                              \
@@ -30,15 +31,18 @@ enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF };
     { "scale-map", APP_CHOICE(type, field.scale_map), "tanh", .words = "tanh|learned|none",                            \
       .help = "RealNVP's log-scales: tanh(SNET), a learned multiple of that, or SNET itself" },                        \
     { "one-net", APP_FLAG(type, field.one_net), .help = "RealNVP: one net for scales and shifts, not two" }
-#define APP_AUTOREGRESSIVE_OPTIONS(type, field)                                                                        \
+#define APP_SPLINE_OPTIONS(type, field)                                                                                \
     { "transforms", APP_INTEGER(type, field.transforms), NULL, .min = 1, .max = 10000,                                 \
-      .help = "of maf (default 5)" },                                                                                  \
+      .help = "of maf and nsf (default 5)" },                                                                          \
     { "between", APP_CHOICE(type, field.between), "reverse", .words = "reverse|permute|lu",                            \
-      .help = "what stands between them: the order turned round, a random one, a learned linear map" }
+      .help = "what stands between them: the order turned round, a random one, a learned linear map" },                \
+    { "bins", APP_INTEGER(type, field.bins), "8", .min = 2, .max = 64, .help = "of nsf's splines" },                   \
+    { "tail-bound", APP_POSITIVE(type, field.tail_bound), "5",                                                         \
+      .help = "of nsf: what is farther from 0, standardized, stays as it is" }
 /* clang-format on */
 
 /* What APP_AUTO stands for with data of so many features, and whether that is a flow of couplings, which need another
- * column, or a context's. */
+ * column, be it a context's. */
 int app_model_kind(const app_model_settings *o, int64_t dim);
 bool app_model_is_coupling(int kind);
 

@@ -4,6 +4,7 @@
 #include "../../tensor/files/json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -69,4 +70,16 @@ leat_code app_refuse_input(const char *out, const char *const *inputs, int count
         if (inputs[i] && look(inputs[i], STDIN_FILENO, &from) && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
             return leat_fail(s, LEAT_EARG, "%s: it is the input %s, which would be overwritten", out, inputs[i]);
     return LEAT_OK;
+}
+
+int64_t app_count_not_finite(leat_doubles rows)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < rows.rows; i++) {
+        int64_t j = 0;
+        while (j < rows.columns && isfinite(rows.data[i * rows.columns + j]))
+            j++;
+        count += j < rows.columns;
+    }
+    return count;
 }

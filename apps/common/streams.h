@@ -1,4 +1,4 @@
-/* What a program says on its standard streams, and where its results must not go. */
+/* What a program says on its standard streams, where its results must not go, and what is none. */
 #ifndef APPS_COMMON_STREAMS_H
 #define APPS_COMMON_STREAMS_H
 
@@ -22,5 +22,8 @@ void app_put_text(FILE *f, const char *text);
 /* Refuses a file for results ("-" or NULL: standard output) that is one of the inputs ("-": standard input; NULL: none),
  * by whatever name: links of both kinds are seen. To be asked before anything is opened for writing. */
 leat_code app_refuse_input(const char *out, const char *const *inputs, int count, leat_status *s);
+
+/* How many of the rows, [n, columns], have a number that is not finite. */
+int64_t app_count_not_finite(leat_doubles rows);
 
 #endif

@@ -371,6 +371,10 @@ leat_code app_train_write_samples(app_run *r)
     if (!r->paths.samples)
         return LEAT_OK;
     leat_doubles samples = draw_samples(r);
+    int64_t bad = r->status.code ? 0 : app_count_not_finite(samples);
+    if (bad)
+        leat_fail(&r->status, LEAT_ENONFINITE, "of %lld samples %lld have numbers that are not finite",
+                  (long long)r->o->draw, (long long)bad);
     if (r->status.code || write_samples(r, samples))
         return r->status.code;
     return write_picture(r, samples);

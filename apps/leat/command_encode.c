@@ -86,7 +86,7 @@ static leat_code run(app_trained *m, const settings *o, const char *path, bool i
     if (app_rows_open(&r, m, path, inverse ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows)) {
         return m->status.code;
     }
-    if (!app_output_open(&w, m, o->out, path, &opts)) {
+    if (!app_output_open(&w, m, o->out, path, opts)) {
         while (app_rows_next(&r) && !map_block(m, &r, inverse, &w)) {
         }
         app_output_close(&w);

@@ -9,11 +9,11 @@
 static const app_option table[] = {
     { "out", APP_STRING(app_training, train.out), NULL, .value = "MODEL", .letter = 'o', .help = "the model's file" },
     { "model", APP_CHOICE(app_training, model.kind), "auto", .words = APP_MODEL_WORDS,
-      .help = "which flow; auto is realnvp, or maf for one column" },
+      .help = "which flow; auto is realnvp, or nsf for one column" },
     APP_COUPLING_OPTIONS(app_training, model),
     APP_NICE_OPTIONS(app_training, model),
     APP_REALNVP_OPTIONS(app_training, model),
-    APP_AUTOREGRESSIVE_OPTIONS(app_training, model),
+    APP_SPLINE_OPTIONS(app_training, model),
     APP_BASE_OPTIONS(app_training, model),
     APP_FIT_OPTIONS(app_training, train),
 };

@@ -173,7 +173,7 @@ static leat_code run(app_trained *m, const settings *o)
     }
     opts.columns = d.width;
     opts.names = name_columns(&d, names);
-    if (!app_output_open(&d.w, m, o->out, o->context, &opts)) {
+    if (!app_output_open(&d.w, m, o->out, o->context, opts)) {
         draw_all(&d);
         app_output_close(&d.w);
     }

@@ -203,7 +203,7 @@ static leat_code run(scoring *s, const char *path)
     if (s->o->top > 0 && !(s->heap = malloc((size_t)s->o->top * sizeof *s->heap))) {
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld rows", (long long)s->o->top);
     }
-    if (s->o->out ? app_output_open(&s->out, m, s->o->out, path, &opts) : app_output_allow(m, NULL, path)) {
+    if (s->o->out ? app_output_open(&s->out, m, s->o->out, path, opts) : app_output_allow(m, NULL, path)) {
         return m->status.code;
     }
     score_all(s, path);

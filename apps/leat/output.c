@@ -4,54 +4,65 @@
 #include "../common/flow_rows.h"
 #include "../common/streams.h"
 
+#include "../../tensor/files/files.h"
+
 #include <math.h>
+#include <string.h>
+#include <unistd.h>
 
 leat_code app_output_allow(app_trained *m, const char *out, const char *table)
 {
     return app_refuse_input(out, (const char *const[]){ m->path, table }, 2, &m->status);
 }
 
-leat_code app_output_open(app_output *w, app_trained *m, const char *out, const char *table,
-                          const leat_table_writer_opts *o)
+/* A terminal is not told what control characters in names tell it. */
+static leat_code clean_names(app_trained *m, leat_table_writer_opts *o)
 {
-    *w = (app_output){ .m = m };
-    if (!app_output_allow(m, out, table)) {
-        w->writer = leat_table_create(out ? out : "-", o, &m->status);
+    const char **shown = leat_arena_alloc(&m->arena, (size_t)o->columns * sizeof *shown);
+    char *texts = leat_arena_alloc(&m->arena, (size_t)o->columns * LEAT_NAME_TEXT);
+
+    if (!shown || !texts) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the names of columns");
     }
-    return m->status.code;
+    for (int64_t i = 0; i < o->columns; i++) {
+        shown[i] = leat_name_print(o->names[i], texts + i * LEAT_NAME_TEXT);
+    }
+    o->names = shown;
+    return LEAT_OK;
 }
 
-static void count_row(app_output *w, bool finite)
+leat_code app_output_open(app_output *w, app_trained *m, const char *out, const char *table, leat_table_writer_opts o)
 {
-    w->rows++;
-    w->not_finite += finite ? 0 : 1;
+    *w = (app_output){ .m = m };
+    out = out ? out : "-";
+    if (app_output_allow(m, out, table) ||
+        (o.names && strcmp(out, "-") == 0 && isatty(STDOUT_FILENO) && clean_names(m, &o))) {
+        return m->status.code;
+    }
+    w->writer = leat_table_create(out, &o, &m->status);
+    return m->status.code;
 }
 
 leat_code app_output_append(app_output *w, const leat_tensor *rows)
 {
     int64_t width = rows->shape.size[1];
 
+    w->rows += rows->shape.size[0];
     for (int64_t i = 0; i < rows->shape.size[0]; i++) {
-        bool finite = true;
+        int64_t j = 0;
 
-        for (int64_t j = 0; j < width; j++) {
-            finite = finite && isfinite(rows->data[i * width + j]);
+        while (j < width && isfinite(rows->data[i * width + j])) {
+            j++;
         }
-        count_row(w, finite);
+        w->not_finite += j < width ? 1 : 0;
     }
     return leat_table_append(w->writer, rows, &w->m->status);
 }
 
 leat_code app_output_append_doubles(app_output *w, leat_doubles rows)
 {
-    for (int64_t i = 0; i < rows.rows; i++) {
-        bool finite = true;
-
-        for (int64_t j = 0; j < rows.columns; j++) {
-            finite = finite && isfinite(rows.data[i * rows.columns + j]);
-        }
-        count_row(w, finite);
-    }
+    w->rows += rows.rows;
+    w->not_finite += app_count_not_finite(rows);
     return app_flow_rows_append(w->writer, w->m->flow, rows, &w->m->status);
 }
 

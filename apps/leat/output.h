@@ -14,8 +14,7 @@ typedef struct app_output {
 leat_code app_output_allow(app_trained *m, const char *out, const char *table);
 
 /* Opens --out, "-" or NULL for standard output, if that is allowed. */
-leat_code app_output_open(app_output *w, app_trained *m, const char *out, const char *table,
-                          const leat_table_writer_opts *o);
+leat_code app_output_open(app_output *w, app_trained *m, const char *out, const char *table, leat_table_writer_opts o);
 leat_code app_output_append(app_output *w, const leat_tensor *rows);
 leat_code app_output_append_doubles(app_output *w, leat_doubles rows); /* in the flow's units (flow_rows.h) */
 

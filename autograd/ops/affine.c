@@ -40,7 +40,7 @@ static leat_real *from(leat_real *data, int64_t at)
 }
 
 /* `kept` is the value that the gradient reads besides s: the input of the one, the output of the other. */
-#define AFFINE(op, kept)                                                                                               \
+#define AFFINE(op, kept, unread_)                                                                                      \
     static void op##_range(void *arg, int64_t begin, int64_t end)                                                      \
     {                                                                                                                  \
         const leat_call *c = arg;                                                                                      \
@@ -70,6 +70,7 @@ static leat_real *from(leat_real *data, int64_t at)
                                    .shape = affine_shape,                                                              \
                                    .forward = op##_forward,                                                            \
                                    .backward = op##_backward,                                                          \
+                                   .unread = unread_,                                                                  \
                                    .sample = affine_sample };                                                          \
     leat_var leat_##op(leat_var x, leat_var s, leat_var t, leat_var *logdet)                                           \
     {                                                                                                                  \
@@ -80,5 +81,5 @@ static leat_real *from(leat_real *data, int64_t at)
         return out[0];                                                                                                 \
     }
 
-AFFINE(affine_forward, in[0])
-AFFINE(affine_inverse, out[0])
+AFFINE(affine_forward, in[0], LEAT_UNREAD_OUTPUTS | 1U << 2)
+AFFINE(affine_inverse, out[0], LEAT_UNREAD_ALL & ~LEAT_UNREAD_OUT(0) & ~(1U << 1))

@@ -220,6 +220,7 @@ const leat_op leat_op_bmm = {
     .shape = bmm_shape,
     .forward = bmm_forward,
     .backward = bmm_backward,
+    .unread = LEAT_UNREAD_OUTPUTS,
     .sample = bmm_sample,
 };
 

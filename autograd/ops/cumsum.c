@@ -63,6 +63,7 @@ const leat_op leat_op_cumsum = {
     .shape = cumsum_shape,
     .forward = cumsum_forward,
     .backward = cumsum_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = cumsum_sample,
 };
 

@@ -72,6 +72,7 @@ const leat_op leat_op_dropout = {
     .shape = dropout_shape,
     .forward = dropout_forward,
     .backward = dropout_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = dropout_sample,
 };
 

@@ -44,6 +44,9 @@ static leat_tensor draw_apart(leat_case *k, leat_shape shape, int input)
     return x;
 }
 
+/* What backward can do without, by what the list says that it reads. */
+enum { READS_NONE = LEAT_UNREAD_ALL, READS_X = LEAT_UNREAD_OUTPUTS, READS_Y = LEAT_UNREAD_INPUTS, READS_XY = 0 };
+
 /* ---- one input --------------------------------------------------------------------------------------------------- */
 
 typedef struct unary_job {
@@ -119,12 +122,13 @@ static bool unary_sample(leat_case *k, int i)
     return true;
 }
 
-#define UNARY_ROW(name_, ...)                                                                                          \
+#define UNARY_ROW(name_, draws, value, dx, reads_)                                                                     \
     { .name = #name_,                                                                                                  \
       .inputs = 1,                                                                                                     \
       .shape = unary_shape,                                                                                            \
       .forward = unary_forward,                                                                                        \
       .backward = unary_backward,                                                                                      \
+      .unread = READS_##reads_,                                                                                        \
       .sample = unary_sample },
 const leat_op leat_unary_ops[] = { LEAT_UNARY_LIST(UNARY_ROW) };
 
@@ -159,10 +163,7 @@ UNARY(clamp, (leat_var x, double low, double high), low, high)
 
 bool leat_unary_from_value(int kernel)
 {
-    enum { NONE, Y, X, XY };
-#define READS_ROW(op, draws, value, dx, reads) reads,
-    static const int reads[] = { LEAT_UNARY_LIST(READS_ROW) };
-    return reads[kernel] <= Y;
+    return leat_unary_ops[kernel].unread & LEAT_UNREAD_INPUTS;
 }
 
 leat_var leat_activate(leat_var x, leat_activation f)
@@ -252,13 +253,14 @@ static bool binary_sample(leat_case *k, int i)
     return two_samples(k, i, draws[k->op - leat_binary_ops]);
 }
 
-#define BINARY_ROW(name_, ...)                                                                                         \
+#define BINARY_ROW(name_, draws, value, da, db, reads_)                                                                \
     { .name = #name_,                                                                                                  \
       .inputs = 2,                                                                                                     \
       .flags = LEAT_OP_BROADCAST,                                                                                      \
       .shape = binary_shape,                                                                                           \
       .forward = binary_forward,                                                                                       \
       .backward = binary_backward,                                                                                     \
+      .unread = READS_##reads_,                                                                                        \
       .sample = binary_sample },
 const leat_op leat_binary_ops[] = { LEAT_BINARY_LIST(BINARY_ROW) };
 
@@ -396,6 +398,7 @@ const leat_op leat_op_where = {
     .shape = where_shape,
     .forward = where_forward,
     .backward = where_backward,
+    .unread = LEAT_UNREAD_ALL & ~1U,
     .sample = where_sample,
 };
 

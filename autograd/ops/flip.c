@@ -83,6 +83,7 @@ const leat_op leat_op_flip = {
     .shape = flip_shape,
     .forward = flip_forward,
     .backward = flip_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = flip_sample,
 };
 

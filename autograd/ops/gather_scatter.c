@@ -215,6 +215,7 @@ const leat_op leat_op_gather = {
     .shape = gather_shape,
     .forward = gather_forward,
     .backward = gather_backward,
+    .unread = LEAT_UNREAD_ALL & ~(1U << 1),
     .sample = gather_sample,
 };
 
@@ -269,6 +270,7 @@ static void scatter_add_backward(leat_call *c)
         .shape = scatter_shape,                                                                                        \
         .forward = name_##_forward,                                                                                    \
         .backward = name_##_backward,                                                                                  \
+        .unread = LEAT_UNREAD_ALL & ~(1U << 1),                                                                        \
         .sample = scatter_sample,                                                                                      \
     };                                                                                                                 \
     leat_var leat_##name_(leat_var x, int axis, leat_var index, leat_var y)                                            \

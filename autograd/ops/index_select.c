@@ -222,6 +222,7 @@ const leat_op leat_op_index_select = {
     .shape = index_select_shape,
     .forward = index_select_forward,
     .backward = index_select_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = index_select_sample,
 };
 
@@ -268,6 +269,7 @@ const leat_op leat_op_index_copy = {
     .shape = index_copy_shape,
     .forward = index_copy_forward,
     .backward = index_copy_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = index_copy_sample,
 };
 
@@ -310,6 +312,7 @@ const leat_op leat_op_index_add = {
     .shape = index_add_shape,
     .forward = index_add_forward,
     .backward = index_add_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = index_add_sample,
 };
 

@@ -55,6 +55,7 @@ static int64_t width_of(const leat_call *c)
                                    .shape = density_shape,                                                             \
                                    .forward = op##_forward,                                                            \
                                    .backward = op##_backward,                                                          \
+                                   .unread = LEAT_UNREAD_OUTPUTS,                                                      \
                                    .sample = density_sample };                                                         \
     leat_var leat_##op(leat_var x)                                                                                     \
     {                                                                                                                  \

@@ -148,6 +148,7 @@ const leat_op leat_op_matmul = {
     .shape = matmul_shape,
     .forward = matmul_forward,
     .backward = matmul_backward,
+    .unread = LEAT_UNREAD_OUTPUTS,
     .sample = matmul_sample,
 };
 
@@ -266,7 +267,8 @@ static void linear_backward(leat_call *c)
 
 static bool linear_sample(leat_case *k, int i)
 {
-    static const leat_activation acts[] = { LEAT_IDENTITY, LEAT_TANH, LEAT_SIGMOID, LEAT_RELU };
+    static const leat_activation identity = LEAT_IDENTITY, acts[] = { LEAT_TANH, LEAT_SIGMOID, LEAT_RELU, LEAT_RELU };
+    const leat_activation *act = k->op == &leat_op_linear ? &identity : &acts[i % 4];
     if (i > 4 * SAMPLES)
         return false;
     const int64_t *size = samples[i / 4 % SAMPLES];
@@ -274,32 +276,37 @@ static bool linear_sample(leat_case *k, int i)
     k->n = 3;
     k->in[0] = leat_case_normal(k, i == 4 * SAMPLES ? LEAT_SHAPE(2, 3, size[1]) : LEAT_SHAPE(size[0], size[1]));
     k->in[1] = leat_case_away(k, LEAT_SHAPE(size[2], size[1]), 0.1, 0.5, false); /* or tanh is too steep */
-    if (acts[i % 4] == LEAT_RELU) { /* so large that no sum is near the kink, and one is positive */
+    if (*act == LEAT_RELU) { /* so large that no sum is near the kink, and one is positive */
         k->in[2] = leat_case_away(k, out, 40, 60, false);
         if (k->in[2].data && size[2] > 0)
             k->in[2].data[0] = 50;
     } else if (i / 4 % 2 == 0)
         k->in[2] = leat_case_normal(k, out);
-    k->attributes = &acts[i % 4];
-    k->attributes_size = sizeof acts[0];
+    k->attributes = act;
+    k->attributes_size = sizeof *act;
     return true;
 }
 
-const leat_op leat_op_linear = {
-    .name = "linear",
-    .inputs = 3,
-    .optional = 1U << 2,
-    .shape = linear_shape,
-    .forward = linear_forward,
-    .backward = linear_backward,
-    .sample = linear_sample,
-};
+/* Two ops, of which only that with an activation reads its result on the way back. */
+#define LINEAR(op, unread_)                                                                                            \
+    const leat_op leat_op_##op = { .name = "linear",                                                                   \
+                                   .inputs = 3,                                                                        \
+                                   .optional = 1U << 2,                                                                \
+                                   .shape = linear_shape,                                                              \
+                                   .forward = linear_forward,                                                          \
+                                   .backward = linear_backward,                                                        \
+                                   .unread = unread_,                                                                  \
+                                   .sample = linear_sample };
+
+LINEAR(linear, 1U << 2 | LEAT_UNREAD_OUTPUTS)
+LINEAR(linear_activated, 1U << 2)
 
 /* An activation is fused if its derivative can do without its input, which is not kept. */
 leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act)
 {
     int kernel = leat_activation_op_of(act).unary;
     leat_activation fused = kernel >= 0 && leat_unary_from_value(kernel) ? act : LEAT_IDENTITY;
-    leat_var y = leat_apply(&leat_op_linear, &fused, sizeof fused, 3, (leat_var[]){ x, w, bias }, NULL);
+    const leat_op *op = fused == LEAT_IDENTITY ? &leat_op_linear : &leat_op_linear_activated;
+    leat_var y = leat_apply(op, &fused, sizeof fused, 3, (leat_var[]){ x, w, bias }, NULL);
     return fused == act ? y : leat_activate(y, act);
 }

@@ -95,6 +95,7 @@ const leat_op leat_op_pad = {
     .shape = pad_shape,
     .forward = pad_forward,
     .backward = pad_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = pad_sample,
 };
 

@@ -186,6 +186,7 @@ const leat_op leat_op_permute = {
     .shape = permute_shape,
     .forward = permute_forward,
     .backward = permute_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = permute_sample,
 };
 

@@ -92,6 +92,7 @@ const leat_op leat_op_prod = {
     .shape = leat_reduce_shape,
     .forward = prod_forward,
     .backward = prod_backward,
+    .unread = LEAT_UNREAD_OUTPUTS,
     .sample = leat_reduce_sample,
 };
 

@@ -87,6 +87,7 @@ const leat_op leat_op_repeat = {
     .shape = repeat_shape,
     .forward = repeat_forward,
     .backward = repeat_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = repeat_sample,
 };
 

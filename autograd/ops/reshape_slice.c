@@ -1,4 +1,4 @@
-/* The ops that only arrange numbers: reshape, detach, broadcast_to, slice, concat; and, made of them, unsqueeze, squeeze,
+/* The ops that only arrange numbers: reshape, detach, broadcast_to, slice, concat, split_sizes; and, made of them, unsqueeze, squeeze,
  * stack and split. */
 #include "ops.h"
 
@@ -117,6 +117,7 @@ const leat_op leat_op_broadcast_to = {
     .shape = broadcast_to_shape,
     .forward = broadcast_to_forward,
     .backward = broadcast_to_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = broadcast_to_sample,
 };
 
@@ -209,6 +210,7 @@ const leat_op leat_op_slice = {
     .shape = slice_shape,
     .forward = slice_forward,
     .backward = slice_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = slice_sample,
 };
 
@@ -241,10 +243,11 @@ static leat_code concat_shape(leat_call *c)
     return LEAT_OK;
 }
 
-static void concat_copy(const leat_call *c, leat_tensor whole, const leat_tensor *parts, bool to_parts)
+/* `parts` one behind the other along the axis; those without data are left out. */
+static void copy_parts(const leat_call *c, int axis, leat_tensor whole, int n, const leat_tensor *parts, bool to_parts)
 {
-    int axis = leat_axis(*(const int *)c->attributes, whole.shape.rank);
-    for (int64_t i = 0, at = 0; i < c->inputs; at += c->in[i].shape.size[axis], i++) {
+    axis = leat_axis(axis, whole.shape.rank);
+    for (int64_t i = 0, at = 0; i < n; at += parts[i].shape.size[axis], i++) {
         if (parts[i].data)
             copy_block(c, axis, whole, at, parts[i], to_parts);
     }
@@ -252,12 +255,12 @@ static void concat_copy(const leat_call *c, leat_tensor whole, const leat_tensor
 
 static void concat_forward(leat_call *c)
 {
-    concat_copy(c, c->out[0], c->in, false);
+    copy_parts(c, *(const int *)c->attributes, c->out[0], c->inputs, c->in, false);
 }
 
 static void concat_backward(leat_call *c)
 {
-    concat_copy(c, c->dout[0], c->din, true);
+    copy_parts(c, *(const int *)c->attributes, c->dout[0], c->inputs, c->din, true);
 }
 
 static bool concat_sample(leat_case *k, int i)
@@ -295,6 +298,7 @@ const leat_op leat_op_concat = {
     .shape = concat_shape,
     .forward = concat_forward,
     .backward = concat_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = concat_sample,
 };
 
@@ -304,6 +308,79 @@ leat_var leat_concat(int n, const leat_var *x, int axis)
     if (n > LEAT_MAX_INPUTS)
         return leat_tape_fail(x[0].tape, LEAT_EARG, "concat: %d inputs, at most %d", n, LEAT_MAX_INPUTS);
     return leat_apply(&leat_op_concat, &axis, sizeof axis, n, x, NULL);
+}
+
+/* ---- split_sizes: concat turned round ---------------------------------------------------------------------------- */
+
+typedef struct split_attributes {
+    int axis;
+    int64_t sizes[LEAT_MAX_OUTPUTS]; /* pieces that are not wanted have none */
+} split_attributes;
+
+static leat_code split_sizes_shape(leat_call *c)
+{
+    const split_attributes *s = c->attributes;
+    leat_code code = leat_call_axis(c, s->axis, c->in[0].shape.rank);
+    if (code)
+        return code;
+    int axis = leat_axis(s->axis, c->in[0].shape.rank);
+    int64_t left = c->in[0].shape.size[axis];
+    for (int i = 0; i < LEAT_MAX_OUTPUTS; i++) {
+        c->out[i].shape = c->in[0].shape;
+        c->out[i].shape.size[axis] = s->sizes[i];
+        if (s->sizes[i] < 0 || s->sizes[i] > left)
+            return leat_call_fail(c, LEAT_ESHAPE, "pieces that are not what axis %d holds", s->axis);
+        left -= s->sizes[i];
+    }
+    return left ? leat_call_fail(c, LEAT_ESHAPE, "%lld are left on axis %d", (long long)left, s->axis) : LEAT_OK;
+}
+
+static void split_sizes_forward(leat_call *c)
+{
+    copy_parts(c, *(const int *)c->attributes, c->in[0], LEAT_MAX_OUTPUTS, c->out, true);
+}
+
+static void split_sizes_backward(leat_call *c)
+{
+    copy_parts(c, *(const int *)c->attributes, c->din[0], LEAT_MAX_OUTPUTS, c->dout, false);
+}
+
+static bool split_sizes_sample(leat_case *k, int i)
+{
+    static const struct {
+        leat_shape shape;
+        split_attributes s;
+    } samples[] = {
+        { { 1, { 7 } }, { 0, { 3, 4 } } },          { { 2, { 3, 6 } }, { -1, { 1, 3, 2 } } },
+        { { 2, { 5, 3 } }, { 0, { 0, 2, 0, 3 } } }, { { 3, { 2, 5, 3 } }, { 1, { 1, 1, 1, 2 } } },
+        { { 2, { 0, 4 } }, { 1, { 1, 3 } } },       { { 3, { 2, 3, 4 } }, { -3, { 2 } } },
+    };
+    if (i >= (int)(sizeof samples / sizeof *samples))
+        return false;
+    return leat_case_of_one(k, samples[i].shape, &samples[i].s, sizeof samples[i].s);
+}
+
+const leat_op leat_op_split_sizes = {
+    .name = "split_sizes",
+    .inputs = 1,
+    .outputs = LEAT_MAX_OUTPUTS,
+    .shape = split_sizes_shape,
+    .forward = split_sizes_forward,
+    .backward = split_sizes_backward,
+    .sample = split_sizes_sample,
+};
+
+void leat_split_sizes(leat_var x, int axis, int n, const int64_t *sizes, leat_var *pieces)
+{
+    split_attributes s = { .axis = axis };
+    leat_var out[LEAT_MAX_OUTPUTS];
+    int64_t at = 0;
+    for (int i = 0; i < n && i < LEAT_MAX_OUTPUTS; i++)
+        s.sizes[i] = sizes[i];
+    if (n <= LEAT_MAX_OUTPUTS)
+        leat_apply(&leat_op_split_sizes, &s, sizeof s, 1, &x, out);
+    for (int i = 0; i < n; at += sizes[i], i++)
+        pieces[i] = n <= LEAT_MAX_OUTPUTS ? out[i] : leat_slice(x, axis, at, sizes[i]);
 }
 
 /* A variable that has failed, or is of another step, goes to an op, which says so. */

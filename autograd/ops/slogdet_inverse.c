@@ -121,6 +121,7 @@ const leat_op leat_op_slogdet = {
     .shape = slogdet_shape,
     .forward = slogdet_forward,
     .backward = slogdet_backward,
+    .unread = LEAT_UNREAD_OUTPUTS,
     .sample = square_sample,
 };
 
@@ -195,6 +196,7 @@ const leat_op leat_op_inverse = {
     .shape = inverse_shape,
     .forward = inverse_forward,
     .backward = inverse_backward,
+    .unread = LEAT_UNREAD_INPUTS,
     .sample = square_sample,
 };
 

@@ -53,6 +53,7 @@ static bool softmax_sample(leat_case *k, int i)
                                    .shape = softmax_shape,                                                             \
                                    .forward = op##_forward,                                                            \
                                    .backward = op##_backward,                                                          \
+                                   .unread = LEAT_UNREAD_INPUTS,                                                       \
                                    .sample = softmax_sample };                                                         \
     leat_var leat_##op(leat_var x, int axis)                                                                           \
     {                                                                                                                  \

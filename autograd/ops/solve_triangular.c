@@ -143,6 +143,7 @@ const leat_op leat_op_solve_triangular = {
     .shape = solve_shape,
     .forward = solve_forward,
     .backward = solve_backward,
+    .unread = 1U << 1,
     .sample = solve_sample,
 };
 

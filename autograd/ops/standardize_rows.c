@@ -90,6 +90,7 @@ const leat_op leat_op_standardize_rows = { .name = "standardize_rows",
                                            .shape = standardize_rows_shape,
                                            .forward = standardize_rows_forward,
                                            .backward = standardize_rows_backward,
+                                           .unread = LEAT_UNREAD_OUTPUTS,
                                            .sample = standardize_rows_sample };
 
 leat_var leat_standardize_rows(leat_var x, double eps)

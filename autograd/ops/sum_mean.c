@@ -28,6 +28,7 @@ const leat_op leat_op_sum = {
     .shape = leat_reduce_shape,
     .forward = sum_forward,
     .backward = sum_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = leat_reduce_sample,
 };
 
@@ -94,6 +95,7 @@ const leat_op leat_op_mean = {
     .shape = leat_reduce_shape,
     .forward = mean_forward,
     .backward = mean_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = leat_reduce_sample,
 };
 

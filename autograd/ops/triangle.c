@@ -71,6 +71,7 @@ static bool triangle_sample(leat_case *k, int i)
         .shape = triangle_shape,                                                                                       \
         .forward = triangle_forward,                                                                                   \
         .backward = triangle_backward,                                                                                 \
+        .unread = LEAT_UNREAD_ALL,                                                                                     \
         .sample = triangle_sample,                                                                                     \
     };                                                                                                                 \
     leat_var leat_##name_(leat_var x, int diagonal)                                                                    \

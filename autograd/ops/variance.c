@@ -99,6 +99,7 @@ const leat_op leat_op_variance = {
     .shape = leat_reduce_shape,
     .forward = variance_forward,
     .backward = variance_backward,
+    .unread = LEAT_UNREAD_OUTPUTS,
     .sample = variance_sample,
 };
 

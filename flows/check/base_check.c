@@ -53,7 +53,7 @@ static double in_errors(double sum, double squares, int64_t n, double expected)
 static double stein(leat_check *c, leat_tensor z, leat_tensor g)
 {
     int64_t n = z.shape.size[0], dim = z.shape.size[1];
-    double worst = 0, *row = leat_arena_zalloc(c->arena, (size_t)n * sizeof *row), all = 0, all_squares = 0;
+    double worst = 0, *row = leat_check_alloc(c, (size_t)n * sizeof *row), all = 0, all_squares = 0;
     for (int64_t j = 0; row && j < dim; j++) {
         double mean = 0, a = 0, aa = 0, b = 0, bb = 0;
         for (int64_t r = 0; r < n; r++)
@@ -118,9 +118,9 @@ static void check_draws(leat_check *c, int64_t n)
     leat_var x, y;
     leat_tensor z = draw(c, n);
     leat_tensor lp = z.data ? log_prob(c, z, true, &x, &y) : z, ones = { .shape = lp.shape };
-    double *kept = leat_arena_alloc(c->arena, (size_t)n * sizeof *kept);
+    double *kept = leat_check_alloc(c, (size_t)n * sizeof *kept);
     if (lp.data)
-        ones = leat_tensor_new(c->arena, lp.shape, NULL);
+        ones.data = leat_check_alloc(c, (size_t)n * sizeof *ones.data);
     if (!ones.data || !kept)
         return; /* and has complained */
     for (int64_t r = 0; r < n; r++) {
@@ -138,6 +138,8 @@ static void check_draws(leat_check *c, int64_t n)
         return;
     double worst = stein(c, z, g);
     leat_clear_grads(c->tape);
+    if (!c->report->ok)
+        return;
     check_alone(c, z, kept);
     if (!(worst <= SIGMAS) && has_border(c, z))
         leat_check_unseen(c, "whether draws follow a density that ends somewhere");
@@ -176,8 +178,9 @@ static void check_integral(leat_check *c, int64_t n)
 {
     int64_t dim = leat_flow_dim(c->flow);
     leat_var x, y;
-    leat_tensor centre = draw(c, KERNELS), z = leat_tensor_new(c->arena, LEAT_SHAPE(n, dim), NULL);
-    double size[INTEGRAL_DIM] = { 0 }, *log_q = leat_arena_alloc(c->arena, (size_t)n * sizeof *log_q);
+    leat_tensor centre = draw(c, KERNELS), z = { .shape = LEAT_SHAPE(n, dim) };
+    double size[INTEGRAL_DIM] = { 0 }, *log_q = leat_check_alloc(c, (size_t)n * sizeof *log_q);
+    z.data = leat_check_alloc(c, (size_t)(n * dim) * sizeof *z.data);
     if (!centre.data || !z.data || !log_q)
         return;
     for (int64_t i = 0; i < KERNELS * dim; i++) {
@@ -187,7 +190,7 @@ static void check_integral(leat_check *c, int64_t n)
     cauchy_draws(c, centre, size, z, log_q);
     leat_tensor lp = log_prob(c, z, false, &x, &y), ratio = { .shape = lp.shape };
     ratio.data = lp.data ? leat_tape_alloc(c->tape, (size_t)n * sizeof(leat_real)) : NULL;
-    if (!ratio.data)
+    if (leat_check_failed(c) || !ratio.data)
         return;
     for (int64_t r = 0; r < n; r++)
         ratio.data[r] = (leat_real)((double)lp.data[r] - log_q[r]);

@@ -25,6 +25,9 @@ static inline double larger(double a, double b)
 /* Keeps the first complaint, with the place in front if it does not begin with it. */
 void leat_check_complain(leat_check *c, const char *format, ...) LEAT_PRINTF(2, 3);
 
+/* Zeroed, from the arena; NULL and a complaint when out of memory. */
+void *leat_check_alloc(leat_check *c, size_t bytes);
+
 /* Whether the tape has failed; then that is a complaint. */
 bool leat_check_failed(leat_check *c);
 

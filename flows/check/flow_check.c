@@ -65,6 +65,14 @@ void leat_check_judge(leat_check *c, double *worst, double error, double roundin
                         precision ? "; float's rounding alone does as much here, leat64 can tell" : "");
 }
 
+void *leat_check_alloc(leat_check *c, size_t bytes)
+{
+    void *block = leat_arena_zalloc(c->arena, bytes);
+    if (!block)
+        leat_check_complain(c, "out of memory");
+    return block;
+}
+
 leat_tensor leat_check_repeat(leat_check *c, leat_tensor from, int64_t n)
 {
     int64_t rows = from.shape.size[0], row = rows ? leat_shape_count(&from.shape) / rows : 0;
@@ -236,9 +244,7 @@ static void check_part(leat_check *c, const leat_module *part, int first, int en
 static void check_all(leat_check *c, leat_tensor x)
 {
     int64_t rows = x.shape.size[0], dim = x.shape.size[1];
-    bool *moved = leat_arena_zalloc(c->arena, (size_t)dim);
-    if (!moved)
-        leat_check_complain(c, "out of memory");
+    bool *moved = leat_check_alloc(c, (size_t)dim);
     leat_check_base(c);
     leat_tape_reset(c->tape);
     leat_tape_set_recording(c->tape, false);

@@ -60,7 +60,7 @@ static bool whole_jacobian(leat_check *c, leat_tensor row, int64_t dim, leat_ten
         leat_pair z = leat_check_run(c, x, false, false);
         leat_tensor u = { .shape = leat_var_shape(z.y),
                           .data = leat_tape_alloc(c->tape, (size_t)(n * dim) * sizeof(leat_real)) };
-        if (!copies.data || !u.data || leat_check_failed(c))
+        if (leat_check_failed(c) || !copies.data)
             return false;
         for (int64_t i = 0; i < n * dim; i++)
             u.data[i] = i % dim == at + i / dim;
@@ -103,9 +103,8 @@ static double rounding_of(leat_var j, int64_t dim)
 
 static void check_whole(leat_check *c, leat_tensor x, int64_t rows, int64_t dim, const leat_real *kept)
 {
-    leat_tensor j = leat_tensor_new(c->arena, LEAT_SHAPE(dim, dim), NULL), context = c->context;
-    if (!j.data)
-        leat_check_complain(c, "out of memory for the Jacobian");
+    leat_tensor j = { .shape = LEAT_SHAPE(dim, dim) }, context = c->context;
+    j.data = leat_check_alloc(c, (size_t)(dim * dim) * sizeof *j.data);
     for (int64_t r = 0; j.data && r < rows; r++) {
         double said = 0;
         c->context = context.data ? leat_check_repeat(c, row_of(context, r), COPIES) : context;
@@ -194,9 +193,9 @@ static bool products(leat_check *c, leat_tensor x, int64_t rows, int64_t dim, do
         leat_clear_grads(c->tape);
         leat_vjp(z.y, v);
         leat_tensor got = leat_grad(from);
-        g[k] = got.data ? leat_check_repeat(c, got, rows) : leat_tensor_new(c->arena, x.shape, NULL);
-        if (!got.data && g[k].data)
-            memset(g[k].data, 0, (size_t)(rows * dim) * sizeof(leat_real));
+        g[k] = leat_check_repeat(c, got, rows);
+        if (!got.data)
+            g[k] = (leat_tensor){ leat_check_alloc(c, (size_t)(rows * dim) * sizeof(leat_real)), x.shape };
         if (!g[k].data)
             return false;
     }
@@ -208,13 +207,11 @@ static bool products(leat_check *c, leat_tensor x, int64_t rows, int64_t dim, do
 /* True if the products tell all. */
 static bool check_products(leat_check *c, leat_tensor x, int64_t rows, int64_t dim, const leat_real *kept)
 {
-    double *u[3], *all = leat_arena_alloc(c->arena, (size_t)(3 * dim) * sizeof *all);
-    bool *taken = leat_arena_alloc(c->arena, (size_t)dim);
+    double *u[3], *all = leat_check_alloc(c, (size_t)(3 * dim) * sizeof *all);
+    bool *taken = leat_check_alloc(c, (size_t)dim);
     leat_tensor g[3] = { 0 }, logdet = { 0 };
-    if (!all || !taken) {
-        leat_check_complain(c, "out of memory");
+    if (!all || !taken)
         return true;
-    }
     for (int k = 0; k < 3; k++)
         u[k] = all + k * dim;
     choose_directions(c, u, dim, kept);

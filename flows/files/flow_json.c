@@ -34,7 +34,12 @@ static const leat_module_type *const bases[] = {
     &leat_uniform_box_type.module,
     NULL,
 };
-static const leat_elementwise *const elementwises[] = { &leat_additive, &leat_affine, &leat_bounded_affine, NULL };
+static const leat_elementwise *const elementwises[] = { &leat_additive,
+                                                        &leat_affine,
+                                                        &leat_bounded_affine,
+                                                        &leat_default_rational_quadratic,
+                                                        &leat_default_logistic_mixture,
+                                                        NULL };
 
 /* ---- elementwise bijectors --------------------------------------------------------------------------------------- */
 

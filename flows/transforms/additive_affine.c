@@ -49,15 +49,17 @@ int64_t leat_elementwise_width(const leat_elementwise *e)
 
 bool leat_elementwise_theta(const leat_elementwise *e, leat_var out, int64_t features, leat_var theta[LEAT_MAX_GROUPS])
 {
-    int64_t total = features * leat_elementwise_width(e), at = 0;
-    if (!gives(e, out, features, total))
+    int64_t columns[LEAT_MAX_GROUPS];
+    leat_var own[LEAT_MAX_GROUPS] = { out };
+    int groups = 0;
+    if (!gives(e, out, features, features * leat_elementwise_width(e)))
         return false;
-    for (int g = 0; g < LEAT_MAX_GROUPS && e->theta[g].name; g++) {
-        int64_t columns = features * e->theta[g].width;
-        leat_var own = columns == total ? out : leat_slice(out, -1, at, columns);
-        theta[g] = shape_group(own, features, e->theta[g].width);
-        at += columns;
-    }
+    for (; groups < LEAT_MAX_GROUPS && e->theta[groups].name; groups++)
+        columns[groups] = features * e->theta[groups].width;
+    if (groups > 1)
+        leat_split_sizes(out, -1, groups, columns, own);
+    for (int g = 0; g < groups; g++)
+        theta[g] = shape_group(own[g], features, e->theta[g].width);
     return leat_tape_code(out.tape) == LEAT_OK;
 }
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,27 +133,51 @@ static int open_nameless(const char *path, mode_t mode)
     return fd;
 }
 
-/* Takes a name beside `path` for the nameless file `fd`, or for a new one if that is -1; the file, or -1. The name tells
- * processes apart; the counter tells threads apart, and passes over what a killed process left behind. */
-static int take_name(const char *path, int fd, mode_t mode, char name[LEAT_PATH])
+/* A new file beside `path`. Its name tells processes apart; the counter tells threads apart, and passes over what a killed
+ * process left behind. */
+static int open_temporary(const char *path, mode_t mode, char name[LEAT_PATH])
 {
-    char nameless[40];
-    snprintf(nameless, sizeof nameless, "/proc/self/fd/%d", fd);
-    errno = ENAMETOOLONG;
     for (int i = 0; i < MOST_NAMES; i++) {
         int length = snprintf(name, LEAT_PATH, "%.*s.leat-%ld-%d", (int)folder_length(path), path, (long)getpid(), i);
-        if (length >= LEAT_PATH)
-            break;
-        int got = fd < 0 ? open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
-                  : linkat(AT_FDCWD, nameless, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0 ? fd
-                                                                                       : -1;
-        if (got >= 0)
-            return got;
-        if (errno != EEXIST)
-            break;
+        if (length >= LEAT_PATH) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
     }
-    name[0] = '\0';
     return -1;
+}
+
+/* Gives a whole file that has no name the name `target`: by way of another, since no call replaces a file by one without
+ * a name. That one follows from the target, and whoever finds it taken, by a writer who was killed or is at it now, moves
+ * that whole file first. */
+static bool put_in_place(int fd, const char *target)
+{
+    char self[40], name[LEAT_PATH];
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+    for (const char *c = target; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    errno = ENAMETOOLONG;
+    if (snprintf(name, sizeof name, "%.*s.leat-%016" PRIx64, (int)folder_length(target), target, hash) >= LEAT_PATH)
+        return false;
+    for (int i = 0; i < MOST_NAMES; i++) {
+        bool linked = linkat(AT_FDCWD, self, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+        if (!linked && errno != EEXIST)
+            return false;
+        if (rename(name, target) == 0 || errno == ENOENT) { /* another one has moved it */
+            if (linked)
+                return true;
+        } else {
+            int cause = errno;
+            unlink(name);
+            errno = cause;
+            return false;
+        }
+    }
+    return false;
 }
 
 /* Follows symbolic links that lead to what does not exist yet. */
@@ -202,7 +227,7 @@ leat_code leat_file_begin(leat_file_out *f, const char *path, leat_status *s)
 
     *f = (leat_file_out){ .path = path, .fd = -1 };
     if (!realpath(path, f->target)) {
-        if (errno != ENOENT)
+        if (errno != ENOENT || !path[0])
             return refuse(s, path, "write");
         snprintf(f->target, sizeof f->target, "%s", path);
         if (!follow_links(f->target))
@@ -220,7 +245,7 @@ leat_code leat_file_begin(leat_file_out *f, const char *path, leat_status *s)
     mode_t mode = old ? old->st_mode & 0777 : 0666;
     f->fd = open_nameless(f->target, mode);
     if (f->fd < 0)
-        f->fd = take_name(f->target, -1, mode, f->temporary);
+        f->fd = open_temporary(f->target, mode, f->temporary);
     if (f->fd < 0)
         return refuse(s, path, "write");
     f->replaces = true;
@@ -240,13 +265,14 @@ leat_code leat_file_rewind(leat_file_out *f, leat_status *s)
 /* Some file systems have no fsync and say EINVAL; all other failures mean that the data may not be on the disk. */
 leat_code leat_file_commit(leat_file_out *f, leat_status *s)
 {
+    bool nameless = f->replaces && !f->temporary[0];
     if (f->replaces && fsync(f->fd) != 0 && errno != EINVAL)
         return give_up(f, s);
-    if (f->replaces && !f->temporary[0] && take_name(f->target, f->fd, 0, f->temporary) < 0)
+    if (nameless && !put_in_place(f->fd, f->target))
         return give_up(f, s);
-    bool closed = close(f->fd) == 0 || errno == EINTR;
+    bool closed = close(f->fd) == 0 || errno == EINTR || nameless;
     f->fd = -1;
-    if (!closed || (f->replaces && rename(f->temporary, f->target) != 0))
+    if (!closed || (f->temporary[0] && rename(f->temporary, f->target) != 0))
         return give_up(f, s);
     if (f->replaces)
         sync_folder(f->target);

@@ -45,18 +45,50 @@ SIMD_INLINE vec turn_load(turn_rows r, int from, int64_t at)
 #undef UNIT
 }
 
-SIMD_INLINE void turn(turn_rows r, int64_t at, vec *t)
+/* And back to rows that are `step` apart. */
+SIMD_INLINE void turn_store(vreal *to, int64_t step, vec rows)
 {
-    vec r0 = turn_load(r, 0, at), r1 = turn_load(r, 1, at);
-    vec low01 = SIMD_F(unpacklo)(r0, r1), high01 = SIMD_F(unpackhi)(r0, r1);
+#define UNIT(i) (__m128i *)(void *)(to + (i)*TURN * step)
+#ifdef LEAT_SIMD_AVX512
+    _mm_storeu_si128(UNIT(0), _mm512_castsi512_si128(SIMD_TO_BITS(rows)));
+    _mm_storeu_si128(UNIT(1), _mm512_extracti32x4_epi32(SIMD_TO_BITS(rows), 1));
+    _mm_storeu_si128(UNIT(2), _mm512_extracti32x4_epi32(SIMD_TO_BITS(rows), 2));
+    _mm_storeu_si128(UNIT(3), _mm512_extracti32x4_epi32(SIMD_TO_BITS(rows), 3));
+#else
+    _mm_storeu_si128(UNIT(0), _mm256_castsi256_si128(SIMD_TO_BITS(rows)));
+    _mm_storeu_si128(UNIT(1), _mm256_extracti128_si256(SIMD_TO_BITS(rows), 1));
+#endif
+#undef UNIT
+}
+
+/* In each 128 bits, numbers that lie in rows come to lie in columns, or the other way round. */
+SIMD_INLINE void turn_units(const vec *r, vec *t)
+{
+    vec low01 = SIMD_F(unpacklo)(r[0], r[1]), high01 = SIMD_F(unpackhi)(r[0], r[1]);
 #ifdef LEAT_SIMD_DOUBLE
     t[0] = low01, t[1] = high01;
 #else
-    vec r2 = turn_load(r, 2, at), r3 = turn_load(r, 3, at);
-    vec low23 = SIMD_F(unpacklo)(r2, r3), high23 = SIMD_F(unpackhi)(r2, r3);
+    vec low23 = SIMD_F(unpacklo)(r[2], r[3]), high23 = SIMD_F(unpackhi)(r[2], r[3]);
     t[0] = SIMD_F(shuffle)(low01, low23, 0x44), t[1] = SIMD_F(shuffle)(low01, low23, 0xee);
     t[2] = SIMD_F(shuffle)(high01, high23, 0x44), t[3] = SIMD_F(shuffle)(high01, high23, 0xee);
 #endif
+}
+
+SIMD_INLINE void turn(turn_rows r, int64_t at, vec *t)
+{
+    vec rows[TURN];
+    for (int i = 0; i < TURN; i++)
+        rows[i] = turn_load(r, i, at);
+    turn_units(rows, t);
+}
+
+/* The way back: lane i of t[p] to column p of row i, of rows `step` apart. */
+SIMD_INLINE void turn_back(const vec *t, vreal *to, int64_t step)
+{
+    vec rows[TURN];
+    turn_units(t, rows);
+    for (int i = 0; i < TURN; i++)
+        turn_store(to + i * step, step, rows[i]);
 }
 #elif defined(LEAT_SIMD_NEON) && defined(LEAT_SIMD_DOUBLE)
 SIMD_INLINE void turn(turn_rows r, int64_t at, vec *t)
@@ -84,6 +116,18 @@ SIMD_INLINE void turn(turn_rows r, int64_t at, vec *t)
         for (int i = 0; i < VL; i++)
             column[i] = turn_row(r, i)[at + p];
         t[p] = v_load(column);
+    }
+}
+#endif
+
+#if !defined(LEAT_SIMD_AVX2) && !defined(LEAT_SIMD_AVX512)
+SIMD_INLINE void turn_back(const vec *t, vreal *to, int64_t step)
+{
+    for (int p = 0; p < TURN; p++) {
+        vreal column[VL];
+        v_store(column, t[p]);
+        for (int i = 0; i < VL; i++)
+            to[i * step + p] = column[i];
     }
 }
 #endif

@@ -403,6 +403,8 @@ static void logistic_log_density_backward(const leat_real *x, const leat_real *g
     }
 }
 
+#include "kernels_spline.h"
+
 static const leat_row_kernels row_kernels = {
     .min = row_min,
     .softmax = softmax,
@@ -419,4 +421,6 @@ static const leat_row_kernels row_kernels = {
     .normal_log_density_backward = normal_log_density_backward,
     .logistic_log_density = logistic_log_density,
     .logistic_log_density_backward = logistic_log_density_backward,
+    .rational_quadratic = rational_quadratic,
+    .rational_quadratic_backward = rational_quadratic_backward,
 };

@@ -10,6 +10,29 @@
 
 #include "kernels.h"
 
+enum { LEAT_SPLINE_BINS = 64 }; /* the most */
+
+/* A rational-quadratic spline: along x and along y bin j begins at start[j] + scale (sum of the softmax before it), with
+ * start[j] = j least - bound, and has the size least + scale softmax; slopes are least_slope + softplus, one for each knot between bins and beyond the bound y = x (linear), or one
+ * more, and x repeats (circular). */
+typedef struct leat_spline_constants {
+    leat_real bound, least[2], scale[2], start[2][LEAT_SPLINE_BINS], least_slope;
+    int64_t bins, slopes;
+    int linear; /* 1 or 0 */
+    bool inverse;
+} leat_spline_constants;
+
+/* Its rows: x, y, g and dx are [rows, n], widths, heights, slopes and their gradients [rows, n, bins or slopes], logdet
+ * and h, its gradient, [rows]. Backward reads x, which of the inverse is what it gave, and leaves out what is NULL. */
+typedef struct leat_spline_rows {
+    const leat_real *x, *widths, *heights, *slopes;
+    leat_real *y, *logdet;
+    const leat_real *g, *h;
+    leat_real *dx, *dwidths, *dheights, *dslopes;
+} leat_spline_rows;
+
+typedef void leat_spline_kernel(const leat_spline_constants *k, const leat_spline_rows *r, int64_t rows, int64_t n);
+
 typedef struct leat_row_kernels {
     /* The least of n > 0 values; NaN if there is one. A zero comes out as +0. */
     leat_real (*min)(const leat_real *x, int64_t n);
@@ -46,6 +69,8 @@ typedef struct leat_row_kernels {
     void (*logistic_log_density)(const leat_real *x, leat_real *out, int64_t rows, int64_t n);
     void (*logistic_log_density_backward)(const leat_real *x, const leat_real *g, leat_real *dx, int64_t rows,
                                           int64_t n);
+
+    leat_spline_kernel *rational_quadratic, *rational_quadratic_backward;
 } leat_row_kernels;
 
 #endif

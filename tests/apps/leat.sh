@@ -130,8 +130,8 @@ run 0 sample given.leat --context people.csv --seed 1
 refuses '--context' sample given.leat -n 5
 refuses '--context' sample people.leat -n 5 --context people.csv
 
-# ---- autoregressive models: the same work, the same bits, in one file ----
-for model in maf; do
+# ---- autoregressive models and splines: the same work, the same bits ----
+for model in maf nsf nsf-coupling; do
     for between in reverse permute lu; do
         run 0 fit people.csv -o $model.leat --model $model --between $between --transforms 2 --hidden 16,12 --epochs 2 --quiet
         run 0 check $model.leat people.csv
@@ -146,12 +146,22 @@ for model in maf; do
             if (d > 5e-3 || d < -5e-3) exit 1 } }' || fail "$model --between $between: decode(encode(x)) is not x"
     done
     run 0 inspect $model.leat
-    grep -q 'autoregressive' out && grep -q "model $model" out && grep -q 'between lu' out || fail "inspect $model"
+    kind=autoregressive
+    [ $model != nsf-coupling ] || kind='coupling .*rational_quadratic'
+    grep -q "$kind" out && grep -q "model $model" out && grep -q 'between lu' out || fail "inspect $model"
     [ "$(grep -c 'lu_linear' out)" -eq 2 ] || fail "$model --between lu: no LU maps"
     run 0 fit people.csv -o given-$model.leat --model $model --context age $quick
     run 0 sample given-$model.leat --context people.csv --seed 1
     [ "$(wc -l <out)" -eq 901 ] || fail "sample --context of $model"
 done
+
+run 0 fit people.csv -o nsf.leat --model nsf --transforms 1 --bins 3 --tail-bound 2.5 $quick
+run 0 inspect nsf.leat --json
+grep -q '"name":"layers.0.made.net.2.weight","trained":true,"shape":\[24,16\]' out || fail "--bins"
+grep -q '"tail-bound":2.5' out || fail "--tail-bound"
+run 0 check nsf.leat people.csv
+run 2 fit people.csv -o no.leat --model nsf --bins 1
+run 2 fit people.csv -o no.leat --model nsf --tail-bound 0
 
 # ---- one column ----
 cut -d, -f1 people.csv >one.csv
@@ -164,7 +174,9 @@ for options in '' '--model maf' '--context age'; do
     # height is 170 + 20 (a sum of three, less 1.5): of sd 10, and so of at most 3.72 nats
     awk '{ exit !($1 > -3.75 && $1 < -3.5) }' out || fail "one column, $options: $(cat out)"
     run 0 inspect one.leat
-    grep -q '^1 feature' out && grep -q 'model maf' out || fail "inspect one column"
+    model=nsf
+    [ "$options" != '--model maf' ] || model=maf
+    grep -q '^1 feature' out && grep -q "model $model" out || fail "inspect one column"
     [ "$options" = '--context age' ] && continue
     run 0 check one.leat one.csv
     run 0 sample one.leat -n 50 -o drawn-one.csv
@@ -178,7 +190,7 @@ for options in '' '--model maf' '--context age'; do
         [ -s $f ] || fail "no $f"
     done
 done
-for model in nice realnvp; do refuses 'two columns' fit one.csv -o no.leat --model $model; done
+for model in nice realnvp nsf-coupling; do refuses 'two columns' fit one.csv -o no.leat --model $model; done
 run 2 fit one.csv -o no.leat --model masked
 
 # ---- inspect ----

@@ -148,6 +148,20 @@ done
 run 0 inspect control.leat
 grep -qF '\x1b[2Jxx, x\x9b\x0ax, c' out || fail "control characters are not shown as such"
 
+if command -v script >/dev/null; then
+    script -qec "$program sample control.leat -n 2" /dev/null >out 2>err </dev/null || fail "sample to a terminal"
+    LC_ALL=C tr -d '\r\n' <out | LC_ALL=C grep -q '[[:cntrl:]]' && fail "a control character reaches the terminal"
+    [ "$(wc -l <out)" -ge 3 ] || fail "nothing reaches the terminal"
+fi
+
+# ---- rows so far out that numbers overflow have no density ----
+printf '1e38,-1e38,1\n0.5,0.5,0\n3e38,3e38,3e38\n' >far.csv
+for options in '--model nice' '--scale-map tanh' '--scale-map none'; do
+    run 0 fit d.csv -o far.leat $quick $options
+    run 0 score far.leat far.csv
+    [ "$(grep -c '^-inf$' out)" -eq 2 ] || fail "$options: far rows score $(cat out)"
+done
+
 # ---- no temporary files of who is ended, and a limit of the size of files is an error ----
 mkdir clean
 for signal in INT TERM HUP KILL; do
@@ -157,6 +171,9 @@ done
 (ulimit -f 20; exec "$program" sample m.leat -n 100000 -o clean/x.csv) >out 2>err </dev/null
 [ $? -eq 1 ] && grep -q 'clean/x.csv: .*large' err || fail "the limit of the size of files"
 [ -z "$(ls -A clean)" ] || fail "SIGXFSZ leaves something behind"
+(ulimit -f 20; exec "$program" fit d.csv -o clean/m.leat --epochs 1 --couplings 8 --hidden 64 --quiet) >out 2>err </dev/null
+[ $? -eq 1 ] && grep -q 'clean/m.leat: .*large' err || fail "the limit of the size of files ends a training"
+[ -z "$(ls -A clean)" ] || fail "SIGXFSZ leaves something of a training behind"
 
 [ $failures -eq 0 ] && echo "nothing is lost"
 exit $((failures > 0))

@@ -92,6 +92,26 @@ static const leat_op cube = {
     .name = "cube", .inputs = 1, .shape = cube_shape, .forward = cube_forward, .backward = cube_backward
 };
 
+/* It reads its input, whatever the one of these says, and not its output. */
+static const leat_op misdeclared = { .name = "cube",
+                                     .inputs = 1,
+                                     .unread = LEAT_UNREAD_INPUTS,
+                                     .shape = cube_shape,
+                                     .forward = cube_forward,
+                                     .backward = cube_backward },
+                     declared = { .name = "cube",
+                                  .inputs = 1,
+                                  .unread = LEAT_UNREAD_OUTPUTS,
+                                  .shape = cube_shape,
+                                  .forward = cube_forward,
+                                  .backward = cube_backward };
+
+static leat_var apply_declared(leat_tape *t, int n, const leat_var *in, void *user)
+{
+    (void)t;
+    return leat_apply(user, &(defect){ NONE }, sizeof(defect), n, in, NULL);
+}
+
 static leat_var apply_cube(leat_tape *t, int n, const leat_var *in, void *user)
 {
     (void)t, (void)n;
@@ -127,6 +147,17 @@ static const struct {
     { FORWARD_PART_UNWRITTEN, OTHER_FUNCTION, -1 },
 };
 enum { DEFECTS = sizeof defects / sizeof *defects };
+
+Test(gradcheck, hides_what_backward_is_said_not_to_read)
+{
+    leat_real x[3] = { 1, (leat_real)-0.5, 2 };
+    leat_tensor in = { x, LEAT_SHAPE(3) };
+    leat_gradcheck_report r;
+    cr_assert(leat_gradcheck(apply_declared, (void *)&declared, 1, &in, NULL, &r), "%s", r.reason);
+    cr_assert_not(leat_gradcheck(apply_declared, (void *)&misdeclared, 1, &in, NULL, &r));
+    cr_assert_str_eq(r.reason, OTHER_FUNCTION);
+    cr_assert(isnan(r.analytic));
+}
 
 ParameterizedTestParameters(gradcheck, finds)
 {

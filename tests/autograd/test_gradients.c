@@ -65,7 +65,8 @@ Test(gradients, the_list_has_them_all)
     cr_assert_geq(op_count(), 32);
     for (int i = 0; leat_ops()[i]; i++) {
         for (int j = 0; j < i; j++)
-            cr_assert_str_neq(leat_ops()[i]->name, leat_ops()[j]->name);
+            cr_assert(strcmp(leat_ops()[i]->name, leat_ops()[j]->name) != 0 ||
+                      (leat_ops()[i]->shape == leat_ops()[j]->shape && leat_ops()[i]->unread != leat_ops()[j]->unread));
     }
 }
 

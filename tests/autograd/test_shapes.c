@@ -95,6 +95,36 @@ Test(shapes, stack)
     assert_equal(gradient(leat_stack(3, V(a, b, a), -1), NUMBERS(1, 2, 4, 8, 16, 32), a), NUMBERS(5, 40), 2);
 }
 
+/* Up to four pieces are one op, more are slices: the same numbers, and the same gradients. */
+Test(shapes, split_sizes)
+{
+    static const int64_t sizes[2][5] = { { 2, 0, 3 }, { 1, 1, 0, 2, 1 } };
+    for (int k = 0; k < 2; k++) {
+        int n = k ? 5 : 3;
+        leat_var x = integers(LEAT_SHAPE(4, 5)), piece[5];
+        int64_t at = 0;
+        leat_split_sizes(x, -1, n, sizes[k], piece);
+        for (int i = 0; i < n; at += sizes[k][i], i++) {
+            leat_var want = leat_slice(x, 1, at, sizes[k][i]);
+            assert_shape(piece[i], leat_var_shape(want));
+            cr_assert_eq(memcmp(data(piece[i]), data(want), (size_t)count(want) * sizeof(leat_real)), 0);
+        }
+        const leat_real *g = gradient(leat_mul_scalar(piece[2 - k], 3), NULL, x);
+        at = k ? 1 : 2;
+        for (int i = 0; i < 20; i++)
+            cr_assert_eq(g[i], (leat_real)(i % 5 >= at && i % 5 < at + sizes[k][2 - k] ? 3 : 0));
+    }
+    leat_var x = integers(LEAT_SHAPE(4, 5)), piece[2];
+    leat_split_sizes(x, 1, 2, (int64_t[]){ 2, 2 }, piece);
+    assert_refused(piece[1], LEAT_ESHAPE, "split_sizes [4,5]: 1 are left on axis 1");
+    leat_split_sizes(integers(LEAT_SHAPE(4, 5)), 0, 2, (int64_t[]){ 2, 3 }, piece);
+    assert_refused(piece[0], LEAT_ESHAPE, "pieces that are not what axis 0 holds");
+    leat_split_sizes(integers(LEAT_SHAPE(4, 5)), 0, 2, (int64_t[]){ -1, 5 }, piece);
+    assert_refused(piece[0], LEAT_ESHAPE, "pieces that are not what axis 0 holds");
+    leat_split_sizes(integers(LEAT_SHAPE(4, 5)), 2, 1, (int64_t[]){ 4 }, piece);
+    assert_refused(piece[0], LEAT_ESHAPE, "axis 2 of a tensor of rank 2");
+}
+
 Test(shapes, split)
 {
     leat_var x = input(LEAT_SHAPE(2, 5), NUMBERS(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)), piece[3];

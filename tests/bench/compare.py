@@ -15,9 +15,11 @@ The jobs, all of floats, in batches of 256:
     realnvp_43        one training step of RealNVP on 43 columns, hidden 256
     sample_one        drawing one point from the notebook's NICE;  sample_million, score_million: a million
     start_up          a process that draws one point, from start to end
+    nsf_10            one training step of an autoregressive spline flow: 10 columns, 5 transforms, 8 bins, hidden 128
+    nsf_sample        drawing 10,000 rows from it
 
 The rivals are PyTorch in three ways (rivals_torch.py says which), jitted JAX (rivals_jax.py) and ONNX Runtime
-(rivals_onnx.py). Compiling does not count, but in whole processes and start_up. One that is not installed, or fails, is
+(rivals_onnx.py), and of the spline flow zuko (rivals_zuko.py). Compiling does not count, but in whole processes and start_up. One that is not installed, or fails, is
 left out, with a line that says so; if one has trained another model, the exit code is 1. Every measurement is a process
 of its own, on as many processors as it has threads; the programs take turns, and the medians are compared, so that what
 else the machine does hits all of them alike.
@@ -28,7 +30,7 @@ and ONNX Runtime cannot.
 --limit compares leat with the machine, too: the matrix products of a job at the best rate of the same processors, of
 OpenBLAS on large squares or of leat's own peak, whichever is more.
 
-Needs NumPy and scikit-learn, and of torch, jax, onnxruntime with onnx and onnxscript what is there.
+Needs NumPy and scikit-learn, and of torch, zuko, jax, onnxruntime with onnx and onnxscript what is there.
 """
 import argparse
 import collections
@@ -45,7 +47,9 @@ import tempfile
 import time
 
 JOBS = ("nice_moons", "nice_moons_whole", "realnvp_moons", "realnvp_moons_whole", "nice_784", "realnvp_43",
-        "sample_one", "sample_million", "score_million", "start_up")
+        "sample_one", "sample_million", "score_million", "start_up", "nsf_10", "nsf_sample")
+OF_ZUKO = ("nsf_10", "nsf_sample")
+OF_ALL = tuple(job for job in JOBS if job not in OF_ZUKO)
 APPS = {"nice_moons_whole": "train_nice", "realnvp_moons_whole": "train_realnvp"}
 TIMED_OUTSIDE = (*APPS, "start_up")
 OF_MEMORY = ("nice_moons", "nice_784")
@@ -57,12 +61,14 @@ AVX2 = {"LEAT_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA":
 Kind = collections.namedtuple("Kind", "title needs script jobs")
 LEAT = "leat"
 RIVALS = {
-    "notebook": Kind("PyTorch, notebook", ("torch",), "rivals_torch.py", JOBS),
-    "tuned": Kind("PyTorch, tuned", ("torch",), "rivals_torch.py", JOBS),
-    "compiled": Kind("PyTorch, compiled", ("torch",), "rivals_torch.py", [j for j in JOBS if j not in TIMED_OUTSIDE]),
-    "jax": Kind("JAX", ("jax",), "rivals_jax.py", JOBS),
+    "notebook": Kind("PyTorch, notebook", ("torch",), "rivals_torch.py", OF_ALL),
+    "tuned": Kind("PyTorch, tuned", ("torch",), "rivals_torch.py", OF_ALL),
+    "compiled": Kind("PyTorch, compiled", ("torch",), "rivals_torch.py", [j for j in OF_ALL if j not in TIMED_OUTSIDE]),
+    "jax": Kind("JAX", ("jax",), "rivals_jax.py", OF_ALL),
     "onnx": Kind("ONNX Runtime", ("onnxruntime", "onnx", "onnxscript", "torch"), "rivals_onnx.py",
                  ("sample_one", "sample_million", "score_million", "start_up")),
+    "zuko": Kind("zuko", ("torch", "zuko"), "rivals_zuko.py", OF_ZUKO),
+    "zuko_compiled": Kind("zuko, compiled", ("torch", "zuko"), "rivals_zuko.py", OF_ZUKO),
 }
 Reading = collections.namedtuple("Reading", "seconds kb gflop parameters loss", defaults=(None,) * 4)
 
@@ -242,7 +248,7 @@ def cpu_name():
 
 
 def print_head(o, kinds):
-    packages = sorted({p for kind in kinds for p in RIVALS[kind].needs if p in ("torch", "jax", "onnxruntime")})
+    packages = sorted({p for kind in kinds for p in RIVALS[kind].needs if p in ("torch", "jax", "onnxruntime", "zuko")})
     versions = [run([os.path.join(o.build, "apps", "leat"), "--version"], 1)[1]]
     versions += [f"{p} {importlib.metadata.version(p)}" for p in (*packages, "numpy")]
     print(f"{datetime.date.today()}, {cpu_name()}, processors: {len(os.sched_getaffinity(0))}; {', '.join(versions)}; "

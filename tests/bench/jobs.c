@@ -35,6 +35,11 @@ static leat_flow *realnvp_43(leat_model *m)
     return leat_realnvp_new(m, &(leat_realnvp_opts){ .dim = 43, .hidden = { 256, 256 } });
 }
 
+static leat_flow *nsf(leat_model *m)
+{
+    return leat_nsf_new(m, &(leat_nsf_opts){ .dim = 10 });
+}
+
 static leat_model *new_model(int threads)
 {
     leat_model *m = leat_model_new(&(leat_model_opts){ .threads = threads });
@@ -131,7 +136,7 @@ jobs_result jobs_steps(leat_model *m, leat_flow *f, int64_t rows, int steps)
 static jobs_result draw(leat_model *m, leat_flow *f, int64_t n, int times, int unmeasured)
 {
     leat_tape *t = sealed(m);
-    leat_real *out = take(n * 2, sizeof *out);
+    leat_real *out = take(n * leat_flow_dim(f), sizeof *out);
     double *seconds = take(times, sizeof *seconds), gflop = 0;
     for (int i = 0; i < times; i++) {
         if (i == 0)
@@ -165,7 +170,7 @@ static jobs_result score(leat_model *m, leat_flow *f, int64_t n)
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
-typedef enum work { TRAIN, STEP, DRAW_ONE, DRAW, SCORE, START } work;
+typedef enum work { TRAIN, STEP, DRAW_ONE, DRAW_SOME, DRAW, SCORE, START } work;
 
 static const struct job {
     const char *name;
@@ -175,7 +180,8 @@ static const struct job {
 } jobs[] = {
     { "nice_moons", nice, TRAIN, 0 },       { "realnvp_moons", realnvp, TRAIN, 0 }, { "nice_784", nice_784, STEP, 20 },
     { "realnvp_43", realnvp_43, STEP, 60 }, { "sample_one", nice, DRAW_ONE, 0 },    { "sample_million", nice, DRAW, 0 },
-    { "score_million", nice, SCORE, 0 },    { "start_up", nice, START, 0 },
+    { "score_million", nice, SCORE, 0 },    { "start_up", nice, START, 0 },         { "nsf_10", nsf, STEP, 60 },
+    { "nsf_sample", nsf, DRAW_SOME, 0 },
 };
 
 int jobs_count(void)
@@ -202,6 +208,8 @@ static jobs_result work_of(const struct job *j, leat_model *m, leat_flow *f, boo
         return jobs_steps(m, f, BATCH, smoke ? 1 : j->steps);
     case DRAW_ONE:
         return draw(m, f, 1, smoke ? 30 : 1020, 20);
+    case DRAW_SOME:
+        return draw(m, f, smoke ? POINTS / 100 : POINTS, smoke ? 2 : 6, 1);
     case DRAW:
         return draw(m, f, smoke ? MILLION / 100 : MILLION, 1, 0);
     case SCORE:

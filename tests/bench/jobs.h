@@ -7,8 +7,10 @@
  *     sample_one                      drawing a point
  *     sample_million, score_million   drawing and scoring a million points
  *     start_up                        building a flow and drawing its first point; by the whole process, if one asks it
+ *     nsf_10                          one training step of an autoregressive spline flow on 10 columns
+ *     nsf_sample                      drawing 10,000 points from it, not trained
  *
- * The last four are with the NICE of nice_moons, not trained.
+ * The four from sample_one on are with the NICE of nice_moons, not trained.
  */
 #ifndef LEAT_BENCH_JOBS_H
 #define LEAT_BENCH_JOBS_H

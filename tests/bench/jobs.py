@@ -17,12 +17,14 @@ MODELS = collections.defaultdict(lambda: NOTEBOOK, {
     "realnvp_moons_whole": NOTEBOOK._replace(affine=True),
     "nice_784": Model(dim=784, couplings=4, hidden=(1000,) * 5, affine=False, paper=True),
     "realnvp_43": Model(dim=43, couplings=6, hidden=(256, 256), affine=True, paper=False),
+    "nsf_10": Model(dim=10, couplings=5, hidden=(128, 128), affine=False, paper=False),
+    "nsf_sample": Model(dim=10, couplings=5, hidden=(128, 128), affine=False, paper=False),
 })
 
 BATCH, EPOCHS, POINTS, LR = 256, 10, 10_000, 1e-3
 MILLION = 1_000_000
 PART = 1_000  # rows at a time of a million, where one chooses: what a layer gives then stays in the cache
-STEPS = {"nice_784": 20, "realnvp_43": 60}
+STEPS = {"nice_784": 20, "realnvp_43": 60, "nsf_10": 60}
 
 
 def moons(seed):

@@ -61,6 +61,11 @@ static inline leat_flow *maf(leat_model *m)
     return leat_maf_new(m, &(leat_maf_opts){ .dim = 3, .transforms = 5, .hidden = { 16, 12 }, .context = 2 });
 }
 
+static inline leat_flow *nsf(leat_model *m)
+{
+    return leat_nsf_new(m, &(leat_nsf_opts){ .dim = 3, .transforms = 3, .hidden = { 16, 12 }, .bins = 4 });
+}
+
 /* y = x exp(a), of which something is dropped: a transform of a user's, of which nothing is known. `runs` counts the
  * first ones. */
 typedef struct custom {

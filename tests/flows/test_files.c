@@ -122,8 +122,19 @@ static leat_flow *autoregressive(leat_model *m)
     return flow;
 }
 
+static leat_flow *nsf(leat_model *m)
+{
+    return leat_nsf_new(m, &(leat_nsf_opts){ .dim = 4, .transforms = 2, .hidden = { 9 }, .bins = 3, .tail_bound = 4 });
+}
+
+static leat_flow *nsf_coupling(leat_model *m)
+{
+    return leat_nsf_new(m, &(leat_nsf_opts){ .dim = 4, .transforms = 2, .coupling = true, .between = LEAT_PERMUTED });
+}
+
 static leat_flow *(*const flows[])(leat_model *) = {
-    paper, conditional_realnvp, one_net_realnvp, free_realnvp, mixed, bare, many_layers, normalized, autoregressive,
+    paper,       conditional_realnvp, one_net_realnvp, free_realnvp, mixed,        bare,
+    many_layers, normalized,          autoregressive,  nsf,          nsf_coupling,
 };
 
 static leat_flow *load(const char *from, leat_flow_file *info)

@@ -1,5 +1,6 @@
 /* Many rows: encode, decode, score and draw, by chunks and with a context, and that a row depends on itself alone. */
 #include "support.h"
+#include "../../nn/model.h"
 
 static const leat_tensor none;
 
@@ -30,6 +31,46 @@ static double *numbers(int64_t n)
 static void expect_ok(leat_code code, const leat_tape *tape)
 {
     cr_assert_eq(code, LEAT_OK, "%s", leat_tape_errmsg(tape));
+}
+
+/* Rows that overflow have no density; NaN is for what is to blame itself: a row, a context, a weight. */
+Test(many, far_rows)
+{
+    const leat_scale_map maps[] = { LEAT_SCALE_TANH, LEAT_SCALE_FREE };
+    const double huge = sizeof(leat_real) == 8 ? 1e308 : 3e38;
+    for (int k = 0; k < 3; k++) {
+        leat_model *m = test_model(5);
+        leat_flow *flow =
+            k == 2 ? leat_nice_new(m, &(leat_nice_opts){ .dim = DIM, .couplings = 4, .hidden = { 13 } })
+                   : leat_realnvp_new(
+                         m, &(leat_realnvp_opts){
+                                .dim = DIM, .couplings = 4, .hidden = { 13 }, .scale = maps[k], .context = CONTEXT });
+        assert_model(m);
+        randomize(m, 0.3);
+        leat_tape *tape = test_tape(m);
+        double far[] = { 1, 100, 1e4, 1e19, huge, -huge }, scores[6];
+        leat_tensor x = test_tensor(6, DIM), c = test_normal(2, 6, CONTEXT, 1);
+        for (int i = 0; i < 6; i++)
+            for (int j = 0; j < DIM; j++)
+                x.data[i * DIM + j] = (leat_real)((j % 2 ? -1 : 1) * far[i]);
+        c = k == 2 ? none : c;
+        expect_ok(leat_flow_score_given(flow, tape, x, c, scores), tape);
+        cr_assert(isfinite(scores[0]));
+        for (int i = 1; i < 6; i++)
+            cr_expect(scores[i] < scores[0], "flow %d, %g: %g", k, far[i], scores[i]);
+        cr_expect_eq(scores[4], -(double)INFINITY);
+        cr_expect_eq(scores[5], -(double)INFINITY);
+        if (k < 2) {
+            c.data[0] = (leat_real)NAN;
+            x.data[DIM] = (leat_real)NAN;
+            expect_ok(leat_flow_score_given(flow, tape, x, c, scores), tape);
+            cr_expect(isnan(scores[0]) && isnan(scores[1]) && !isnan(scores[2]));
+        }
+        m->params->leaf.value[0] = (leat_real)NAN;
+        expect_ok(leat_flow_score_given(flow, tape, x, c, scores), tape);
+        cr_expect(isnan(scores[4]));
+        leat_model_free(m);
+    }
 }
 
 /* The chunks are of 2048 rows; whole tensors go through in one. */

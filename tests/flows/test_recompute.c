@@ -45,6 +45,7 @@ static const struct {
     { "nice", nice },       { "nice, reversed", nice_reversed },
     { "realnvp", realnvp }, { "conditional", conditional },
     { "mixed", mixed },     { "maf", maf },
+    { "nsf", nsf },
 };
 
 enum { FLOWS = sizeof flows / sizeof *flows };

@@ -165,6 +165,68 @@ Test(made, earlier_outputs_keep_their_bits)
     }
 }
 
+/* ---- one feature after the other ---------------------------------------------------------------------------------- */
+
+/* x_j = y_j + tanh(sum of its columns); the carried variable is the last feature. */
+static leat_var add_columns(void *user, leat_var y, leat_var columns, leat_var *carried)
+{
+    ++*(int *)user;
+    *carried = leat_add(y, leat_tanh(leat_sum_axes(columns, 1, (int[]){ 1 }, true)));
+    return *carried;
+}
+
+static leat_var two_columns(void *user, leat_var y, leat_var columns, leat_var *carried)
+{
+    (void)user, (void)columns, (void)carried;
+    return leat_concat(2, (leat_var[]){ y, y }, 1);
+}
+
+/* A whole forward pass over what was found gives each feature the very columns that it was found with. */
+Test(made, ancestral_solves_what_forward_says)
+{
+    enum { ROWS = 5 };
+    for (size_t n = 0; n < 2 * sizeof nets / sizeof *nets; n++) {
+        const leat_made_opts *o = &nets[n / 2];
+        leat_model *m = leat_model_new(&(leat_model_opts){ .seed = n });
+        leat_module *net = leat_made(m, o);
+        leat_tape *t = leat_model_tape(m, &(leat_tape_opts){ .values_only = n % 2 });
+        leat_var y = leat_const(t, make_data(&arena, LEAT_SHAPE(ROWS, o->features), 1)), c = { 0 }, last = { 0 };
+        int calls = 0;
+        if (o->context)
+            c = leat_const(t, make_data(&arena, LEAT_SHAPE(ROWS, o->context), 2));
+        leat_var x = leat_made_ancestral(net, y, c, add_columns, &calls, &last);
+        leat_var columns = leat_forward_with(net, x, c);
+        cr_assert(leat_ok(columns), "%s", leat_tape_errmsg(t));
+        cr_assert_eq(calls, o->features);
+        for (int64_t j = 0; j < o->features; j++) {
+            int64_t list[8], count = 0;
+            for (int64_t i = 0; i < leat_var_size(columns, 1); i++) {
+                if (feature_of(o, i) == j)
+                    list[count++] = i;
+            }
+            leat_var own = leat_index_select(columns, 1, (leat_index){ list, count });
+            leat_var sum = leat_sum_axes(own, 1, (int[]){ 1 }, true);
+            leat_tensor want = leat_value(leat_add(leat_slice(y, 1, j, 1), leat_tanh(sum)));
+            leat_tensor got = leat_value(leat_slice(x, 1, j, 1));
+            check_bits(got.data, want.data, ROWS, "x");
+            if ((o->order ? o->order[j] : j) == o->features - 1)
+                check_bits(leat_value(last).data, want.data, ROWS, "carried");
+        }
+        leat_model_free(m);
+    }
+}
+
+Test(made, ancestral_refuses_what_does_not_fit)
+{
+    leat_module *net = leat_made(model, &nets[10]);
+    leat_var none = { 0 }, y = leat_full(tape, LEAT_SHAPE(4, 7), 1);
+    cr_assert_not(leat_ok(leat_made_ancestral(net, y, none, two_columns, NULL, &none)));
+    cr_assert_str_eq(leat_tape_errmsg(tape), "a feature of 4 rows is given as [4,2]");
+    leat_tape_reset(tape);
+    leat_made_ancestral(net, leat_full(tape, LEAT_SHAPE(4, 6), 1), none, two_columns, NULL, &none);
+    cr_assert_str_eq(leat_tape_errmsg(tape), "made [4,6]: the layer takes 7 features");
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
 Test(made, round_trip_and_summary)

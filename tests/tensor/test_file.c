@@ -243,6 +243,30 @@ Test(file, a_link_to_nothing_stays_a_link)
     cr_assert_eq(unlink(in_folder("deep/second")) + rmdir(in_folder("deep")), 0);
 }
 
+/* Killed between the two names of a file, a writer leaves one, and the next one takes it away. */
+Test(file, what_is_left_behind_goes_at_the_next_time)
+{
+    int left = 0;
+    for (int i = 0; i < 300 && !left; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            for (;;)
+                leat_file_write(in_folder("x"), "whole", 5, NULL);
+        }
+        usleep((useconds_t)(2000 + 37 * i));
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        left = files_in_folder(false) - 1;
+    }
+    int fd = open(folder, O_TMPFILE | O_WRONLY, 0666);
+    if (fd < 0)
+        cr_skip_test("no files without a name here");
+    close(fd);
+    cr_assert_eq(leat_file_write(in_folder("x"), "new", 3, NULL), LEAT_OK);
+    check_content(in_folder("x"), "new", 3);
+    cr_assert_eq(files_in_folder(false), 1);
+}
+
 /* A file that is being written has no name where the system allows that: a killed writer leaves nothing. */
 Test(file, a_kill_leaves_nothing_behind)
 {

@@ -81,6 +81,44 @@ RUN(normal_backward, k->normal_log_density_backward(in(&a), in(&h), out[0], rows
 RUN(logistic, k->logistic_log_density(in(&a), out[0], rows, n))
 RUN(logistic_backward, k->logistic_log_density_backward(in(&a), in(&h), out[0], rows, n))
 
+/* Of four bins. */
+#define STARTS                                                                                                         \
+    {                                                                                                                  \
+        { -2, -1.75, -1.5, -1.25 },                                                                                    \
+        {                                                                                                              \
+            -2, -1.875, -1.75, -1.625                                                                                  \
+        }                                                                                                              \
+    }
+static const leat_spline_constants linear = { 2, { 0.25, 0.125 }, { 3, 3.5 }, STARTS, 0.125, 4, 3, 1, false },
+                                   circular = { 2, { 0.25, 0.125 }, { 3, 3.5 }, STARTS, 0.125, 4, 4, 0, true };
+
+/* Of whole rows as many as have their parameters in b; the rest of the result is 0. */
+static void spline(const leat_row_kernels *k, const leat_spline_constants *s, bool backward, int64_t rows, int64_t n,
+                   leat_real *const *out)
+{
+    static leat_real dw[LARGEST], dh[LARGEST], ds[LARGEST];
+    int64_t most = n > 0 && rows > LARGEST / 4 / n ? LARGEST / 4 / n : rows;
+    memset(out[0], 0, (size_t)(rows * n) * sizeof **out);
+    memset(out[1], 0, (size_t)(backward ? rows * n : rows) * sizeof **out);
+    leat_spline_rows r = {
+        .x = in(&a), .widths = in(&b), .heights = in(&c), .slopes = in(&b) + 7, .g = in(&c), .h = in(&h)
+    };
+    if (!backward) {
+        r.y = out[0], r.logdet = out[1];
+        k->rational_quadratic(s, &r, most, n);
+        return;
+    }
+    r.dx = out[0], r.dwidths = dw, r.dheights = dh, r.dslopes = ds;
+    k->rational_quadratic_backward(s, &r, most, n);
+    for (int64_t i = 0; i < most * n; i++) /* all of them, as one number for each element */
+        for (int64_t j = 0; j < 4; j++)
+            out[1][i] += dw[4 * i + j] + 3 * dh[4 * i + j] + 5 * (j < s->slopes ? ds[s->slopes * i + j] : 0);
+}
+RUN(spline_forward, spline(k, &linear, false, rows, n, out))
+RUN(spline_inverse, spline(k, &circular, false, rows, n, out))
+RUN(spline_forward_backward, spline(k, &linear, true, rows, n, out))
+RUN(spline_inverse_backward, spline(k, &circular, true, rows, n, out))
+
 static const struct {
     const char *name;
     run_fn *run;
@@ -105,6 +143,10 @@ static const struct {
     { "normal_log_density_backward", normal_backward, { LIKE_X } },
     { "logistic_log_density", logistic, { PER_ROW } },
     { "logistic_log_density_backward", logistic_backward, { LIKE_X } },
+    { "rational_quadratic, linear", spline_forward, { LIKE_X, PER_ROW } },
+    { "rational_quadratic, circular, inverse", spline_inverse, { LIKE_X, PER_ROW } },
+    { "rational_quadratic_backward, linear", spline_forward_backward, { LIKE_X, LIKE_X } },
+    { "rational_quadratic_backward, circular, inverse", spline_inverse_backward, { LIKE_X, LIKE_X } },
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 

@@ -1,0 +1,171 @@
+/* The rational-quadratic spline with its log-determinant, and its inverse: one pass each way (Durkan et al. 2019). */
+#include "ops.h"
+#include "../../tensor/kernels/row_kernels.h"
+
+#include <math.h>
+
+static int64_t last_of(const leat_shape *s)
+{
+    return s->rank ? s->size[s->rank - 1] : 0;
+}
+
+/* Whether `theta` is x with one axis more behind it. */
+static bool is_one_wider(const leat_shape *x, const leat_shape *theta)
+{
+    leat_shape front = *theta;
+    front.rank--;
+    return theta->rank == x->rank + 1 && leat_shape_equal(&front, x);
+}
+
+static leat_code spline_shape(leat_call *c)
+{
+    const leat_shape *x = &c->in[0].shape;
+    const leat_spline *s = c->attributes;
+    c->out[0].shape = *x;
+    if (x->rank == 0)
+        return leat_call_fail(c, LEAT_ESHAPE, "there is no batch axis");
+    c->out[1].shape = leat_shape_of(1, x->size);
+    for (int i = 1; i < 4; i++) {
+        if (!is_one_wider(x, &c->in[i].shape))
+            return leat_call_fail(c, LEAT_ESHAPE, "parameters are no rows for each element");
+    }
+    int64_t bins = last_of(&c->in[1].shape), slopes = last_of(&c->in[3].shape);
+    if (bins != last_of(&c->in[2].shape) || (slopes != bins && slopes != bins - 1))
+        return leat_call_fail(c, LEAT_ESHAPE, "as many heights as widths are needed, and as many slopes or one less");
+    if (bins < 2 || bins > LEAT_SPLINE_BINS)
+        return leat_call_fail(c, LEAT_ESHAPE, "%lld bins, not 2 to %d", (long long)bins, LEAT_SPLINE_BINS);
+    if (!(s->bound > 0 && s->least_width >= 0 && s->least_height >= 0 && s->least_slope >= 0 &&
+          s->least_width * (double)bins < 1 && s->least_height * (double)bins < 1))
+        return leat_call_fail(c, LEAT_EARG, "no spline of %lld bins has the bound %g and least sizes %g, %g and %g",
+                              (long long)bins, s->bound, s->least_width, s->least_height, s->least_slope);
+    return LEAT_OK;
+}
+
+/* Bins of about one size, and elements about their middles, some of them outside: the log-derivative has a kink at each
+ * knot. */
+static bool spline_sample(leat_case *k, int i)
+{
+    static const leat_spline spline = { 2, 0.02, 0.01, 0.1 };
+    static const struct {
+        leat_shape x;
+        int64_t bins, slopes;
+    } samples[] = {
+        { { 1, { 7 } }, 2, 1 },       { { 2, { 5, 3 } }, 8, 7 },  { { 2, { 5, 3 } }, 8, 8 }, { { 2, { 2, 17 } }, 3, 3 },
+        { { 3, { 2, 2, 3 } }, 5, 4 }, { { 2, { 1, 33 } }, 4, 3 }, { { 2, { 0, 3 } }, 4, 3 }, { { 2, { 3, 0 } }, 4, 4 },
+    };
+    if (i >= (int)(sizeof samples / sizeof *samples))
+        return false;
+    int64_t bins = samples[i].bins;
+    leat_shape theta = samples[i].x;
+    theta.rank++;
+    k->n = 4;
+    k->attributes = &spline;
+    k->attributes_size = sizeof spline;
+    k->in[0] = leat_case_away(k, samples[i].x, 0.05, 0.2, false);
+    for (int64_t j = 0; k->in[0].data && j < leat_shape_count(&samples[i].x); j++) {
+        double middle = (double)(j % (bins + 2)) - 0.5 + (double)k->in[0].data[j];
+        k->in[0].data[j] = (leat_real)(spline.bound * (2 * middle / (double)bins - 1));
+    }
+    for (int j = 1; j < 4; j++) {
+        theta.size[theta.rank - 1] = j < 3 ? bins : samples[i].slopes;
+        k->in[j] = leat_case_normal(k, theta);
+        for (int64_t at = 0; k->in[j].data && at < leat_shape_count(&theta); at++)
+            k->in[j].data[at] *= (leat_real)(j < 3 ? 0.1 : 0.5);
+    }
+    return true;
+}
+
+static leat_spline_constants constants_of(const leat_call *c)
+{
+    const leat_spline *s = c->attributes;
+    leat_spline_constants k = { .bins = last_of(&c->in[1].shape), .slopes = last_of(&c->in[3].shape) };
+    const double least[2] = { s->least_width, s->least_height };
+    for (int i = 0; i < 2; i++) {
+        k.least[i] = (leat_real)(2 * s->bound * least[i]);
+        for (int64_t j = 0; j < k.bins; j++)
+            k.start[i][j] = (leat_real)fma((double)j, 2 * s->bound * least[i], -s->bound);
+        k.scale[i] = (leat_real)(2 * s->bound * (1 - (double)k.bins * least[i]));
+    }
+    k.bound = (leat_real)s->bound;
+    k.least_slope = (leat_real)s->least_slope;
+    k.linear = k.slopes < k.bins;
+    k.inverse = c->op == &leat_op_rational_quadratic_inverse;
+    return k;
+}
+
+static int64_t width_of(const leat_call *c)
+{
+    return leat_extent_at(&c->in[0].shape, 0).inner;
+}
+
+static leat_real *from(leat_real *data, int64_t at)
+{
+    return data ? data + at : NULL;
+}
+
+static void forward_range(void *arg, int64_t begin, int64_t end)
+{
+    const leat_call *c = arg;
+    leat_spline_constants k = constants_of(c);
+    int64_t n = width_of(c), at = begin * n;
+    leat_spline_rows r = {
+        .x = c->in[0].data + at,
+        .widths = c->in[1].data + at * k.bins,
+        .heights = c->in[2].data + at * k.bins,
+        .slopes = c->in[3].data + at * k.slopes,
+        .y = c->out[0].data + at,
+        .logdet = c->out[1].data + begin,
+    };
+    leat_kernels_get()->rows->rational_quadratic(&k, &r, end - begin, n);
+}
+
+static void backward_range(void *arg, int64_t begin, int64_t end)
+{
+    const leat_call *c = arg;
+    leat_spline_constants k = constants_of(c);
+    int64_t n = width_of(c), at = begin * n;
+    leat_spline_rows r = {
+        .x = (k.inverse ? c->out[0].data : c->in[0].data) + at,
+        .widths = c->in[1].data + at * k.bins,
+        .heights = c->in[2].data + at * k.bins,
+        .slopes = c->in[3].data + at * k.slopes,
+        .g = c->dout[0].data + at,
+        .h = c->dout[1].data + begin,
+        .dx = from(c->din[0].data, at),
+        .dwidths = from(c->din[1].data, at * k.bins),
+        .dheights = from(c->din[2].data, at * k.bins),
+        .dslopes = from(c->din[3].data, at * k.slopes),
+    };
+    leat_kernels_get()->rows->rational_quadratic_backward(&k, &r, end - begin, n);
+}
+
+static void spline_forward(leat_call *c)
+{
+    leat_call_rows(c, c->in[0].shape.size[0], width_of(c) * 3 * last_of(&c->in[1].shape), forward_range, c);
+}
+
+static void spline_backward(leat_call *c)
+{
+    leat_call_rows(c, c->in[0].shape.size[0], width_of(c) * 3 * last_of(&c->in[1].shape), backward_range, c);
+}
+
+#define SPLINE(op)                                                                                                     \
+    const leat_op leat_op_##op = { .name = #op,                                                                        \
+                                   .inputs = 4,                                                                        \
+                                   .outputs = 2,                                                                       \
+                                   .shape = spline_shape,                                                              \
+                                   .forward = spline_forward,                                                          \
+                                   .backward = spline_backward,                                                        \
+                                   .sample = spline_sample };                                                          \
+    leat_var leat_##op(leat_var x, leat_var widths, leat_var heights, leat_var slopes, const leat_spline *spline,      \
+                       leat_var *logdet)                                                                               \
+    {                                                                                                                  \
+        leat_var out[2];                                                                                               \
+        leat_apply(&leat_op_##op, spline, sizeof *spline, 4, (leat_var[]){ x, widths, heights, slopes }, out);         \
+        if (logdet)                                                                                                    \
+            *logdet = out[1];                                                                                          \
+        return out[0];                                                                                                 \
+    }
+
+SPLINE(rational_quadratic_forward)
+SPLINE(rational_quadratic_inverse)
