@@ -174,8 +174,10 @@ static leat_code start_base(app_run *r, const bool *held)
             memcpy(given.data + given.rows++ * c.columns, c.data + i * c.columns, (size_t)c.columns * sizeof *c.data);
     }
     z.shape.size[0] = some.rows;
-    if (some.rows && !leat_model_code(r->model) &&
-        leat_flow_encode_doubles(r->flow, r->tape, some, given, z.data, NULL) == LEAT_OK)
+    leat_code code = leat_model_code(r->model);
+    if (!code && (code = leat_flow_encode_doubles(r->flow, r->tape, some, given, z.data, NULL)))
+        leat_model_fail(r->model, code, "%s", leat_tape_errmsg(r->tape));
+    if (!code && some.rows)
         leat_base_start(leat_flow_base(r->flow), z);
     leat_arena_free(&scratch);
     return leat_model_code(r->model);
