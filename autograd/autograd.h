@@ -399,6 +399,10 @@ LEAT_API leat_var leat_rational_quadratic_inverse(leat_var y, leat_var widths, l
 LEAT_API leat_var leat_normal_log_density(leat_var x);
 LEAT_API leat_var leat_logistic_log_density(leat_var x);
 
+/* log Gamma(x) for x > 0, and log Gamma(x + 1/2) - log Gamma(x), which stays exact for large x; NaN elsewhere. */
+LEAT_API leat_var leat_lgamma(leat_var x);
+LEAT_API leat_var leat_lgamma_half(leat_var x);
+
 /* a [.., k, m] or b [.., n, k] instead, without a copy: q k^T is leat_bmm_t(q, k, false, true). */
 LEAT_API leat_var leat_matmul_t(leat_var a, leat_var b, bool trans_a, bool trans_b);
 LEAT_API leat_var leat_bmm_t(leat_var a, leat_var b, bool trans_a, bool trans_b);

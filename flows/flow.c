@@ -87,6 +87,11 @@ leat_transform *leat_flow_layer(const leat_flow *f, int i)
     return leat_chain_layer(&f->chain->transform, i);
 }
 
+leat_base *leat_flow_base(const leat_flow *f)
+{
+    return f->base;
+}
+
 leat_model *leat_flow_model(const leat_flow *f)
 {
     return f->module.model;

@@ -27,7 +27,9 @@ extern const leat_transform_type leat_coupling_type, leat_conditional_type, leat
     leat_diagonal_scale_type, leat_actnorm_type, leat_batch_norm_transform_type, leat_lu_linear_type,
     leat_standardizer_type, leat_chain_type, leat_view_type, leat_split_type, leat_inverse_of_type,
     leat_autoregressive_type;
-extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_logistic_type;
+extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_logistic_type, leat_student_t_type,
+    leat_generalized_normal_type, leat_conditional_normal_type, leat_class_normal_type, leat_gaussian_mixture_type,
+    leat_uniform_box_type;
 extern const leat_module_type leat_bounded_scale_type;
 extern const leat_elementwise leat_default_rational_quadratic, leat_default_clipped_rational_quadratic,
     leat_default_logistic_mixture, leat_default_normal_mixture;

@@ -64,37 +64,7 @@ typedef struct leat_pair {
     leat_var y, logdet;
 } leat_pair;
 
-/* ---- base distributions ------------------------------------------------------------------------------------------ */
-
-typedef struct leat_base leat_base;
-
-typedef struct leat_base_type {
-    leat_module_type module;
-    leat_var (*log_prob)(leat_base *b, leat_var z, leat_var context); /* [batch, dim] -> [batch] */
-    leat_var (*sample)(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context); /* -> [n, dim] */
-    /* How many random numbers a row takes, by leat_rand, leat_randn or leat_rand_by of [n, ..]; NULL: dim. Each row of
-     * leat_flow_draw and its kin has its own, so that it does not depend on how many are drawn with it. */
-    int64_t (*numbers_per_row)(const leat_base *b);
-} leat_base_type;
-
-struct leat_base {
-    leat_module module; /* its type is a leat_base_type */
-    int64_t dim;
-};
-
-/* N(0, I): log p(z) = -sum z^2 / 2 - dim log(2 pi) / 2. */
-LEAT_API leat_base *leat_normal(leat_model *m, int64_t dim);
-
-/* Independent normals with learned mean `loc` and `log_scale` (both [dim], 0 at first). */
-LEAT_API leat_base *leat_diagonal_normal(leat_model *m, int64_t dim);
-
-/* Independent standard logistics, NICE's prior: log p(z) = -sum softplus(z) + softplus(-z). */
-LEAT_API leat_base *leat_logistic(leat_model *m, int64_t dim);
-
-/* Temperature multiplies the standard deviation (the scale, for the logistic) of what is drawn. Drawing is
- * differentiable in the base's parameters. */
-LEAT_API leat_var leat_base_log_prob(leat_base *b, leat_var z, leat_var context);
-LEAT_API leat_var leat_base_sample(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context);
+typedef struct leat_base leat_base; /* bases.h */
 
 /* ---- transforms -------------------------------------------------------------------------------------------------- */
 
@@ -335,6 +305,9 @@ typedef struct leat_standardize_opts {
     const double *lower,
         *upper;        /* [dim], both or none; -INFINITY, INFINITY: no bound; of whole numbers both included */
     const bool *whole; /* [dim]; NULL: no column is */
+    /* For columns with heavy tails: mean and sd are those of a normal of their median and quartiles, which far rows do
+     * not move. Not of the context, nor where half of the rows have one value. */
+    bool by_quartiles;
 } leat_standardize_opts;
 LEAT_API leat_code leat_flow_standardize_doubles(leat_flow *f, leat_doubles rows, const leat_standardize_opts *o);
 
@@ -355,6 +328,7 @@ LEAT_API int64_t leat_flow_dim(const leat_flow *f);
 LEAT_API int leat_flow_length(const leat_flow *f); /* how many transforms, a standardizer (the first) included */
 LEAT_API leat_transform *leat_flow_layer(const leat_flow *f, int i);
 LEAT_API leat_model *leat_flow_model(const leat_flow *f);
+LEAT_API leat_base *leat_flow_base(const leat_flow *f);
 LEAT_API bool leat_flow_is_bound(const leat_flow *f); /* log-densities are lower bounds, in the mean */
 
 /*
@@ -485,6 +459,7 @@ LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check
 }
 #endif
 
+#include "bases.h"
 #include "bijectors.h"
 #include "fitting.h"
 #include "models.h"

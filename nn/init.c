@@ -44,6 +44,11 @@ leat_init leat_init_normal(double mean, double sd)
     return (leat_init){ .fill = fill_normal, .a = mean, .b = sd };
 }
 
+leat_init leat_init_values(const double *values)
+{
+    return (leat_init){ .values = values };
+}
+
 /* ---- by fan ------------------------------------------------------------------------------------------------------ */
 
 static leat_code check_rank(const char *init, const leat_shape *shape, leat_status *s)

@@ -231,6 +231,10 @@ static leat_code fill_param(leat_model *m, const leat_param *p, leat_arena *scra
 {
     leat_tensor value = { p->leaf.value, p->leaf.shape };
     leat_rng rng = leat_rng_new(m->seed, (uint64_t)p->index);
+    for (int64_t i = 0; p->init.values && i < leat_shape_count(&value.shape); i++)
+        value.data[i] = (leat_real)p->init.values[i];
+    if (p->init.values)
+        return LEAT_OK;
     if (!p->init.try_fill) {
         p->init.fill(&rng, value, p->init.a, p->init.b);
         return LEAT_OK;

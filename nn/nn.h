@@ -100,12 +100,14 @@ typedef struct leat_init {
     void (*fill)(leat_rng *rng, leat_tensor t, double a, double b);
     double a, b;
     leat_code (*try_fill)(leat_init_job *job, leat_tensor t, double a, double b);
+    const double *values; /* of leat_init_values, which has neither function */
 } leat_init;
 
 LEAT_API leat_init leat_init_zeros(void);
 LEAT_API leat_init leat_init_constant(double value);
 LEAT_API leat_init leat_init_uniform(double low, double high);
 LEAT_API leat_init leat_init_normal(double mean, double sd);
+LEAT_API leat_init leat_init_values(const double *values); /* these, which must last until the model is sealed */
 
 /* Xavier (Glorot & Bengio 2010) and Kaiming (He et al. 2015), PyTorch's: fan_in is the product of all sizes but the
  * first, fan_out of all but the second; a parameter of fewer than two axes is LEAT_ESHAPE. Xavier: variance

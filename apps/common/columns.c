@@ -195,6 +195,34 @@ static void tell_of_edges(const app_columns *c, const leat_column *about, app_sa
         say(user, line);
 }
 
+/* Kurtosis of 10 is beyond what exponential tails have, 9; a normal's is 3. */
+static void tell_of_tails(const app_columns *c, const leat_column *about, app_say_fn *say, void *user)
+{
+    enum { FEW_ROWS = 100, HEAVY = 10 };
+    column_list list = { .count = 0 };
+    char line[LINE];
+    double most = 0;
+    for (int64_t j = 0; c->values.rows >= FEW_ROWS && j < c->count; j++) {
+        double sum = 0;
+        for (int64_t i = 0; i < c->values.rows; i++) {
+            double z = (c->values.data[i * c->count + j] - about[j].mean) / about[j].sd;
+            sum += z * z * z * z / (double)c->values.rows;
+        }
+        bool bounded = c->lower && (isfinite(c->lower[j]) || isfinite(c->upper[j]));
+        if (bounded || about[j].discrete || !(sum > HEAVY))
+            continue;
+        add_column(&list, c, j);
+        most = sum > most ? sum : most;
+    }
+    snprintf(
+        line, sizeof line,
+        "warning: %.200s: the tails of column%s %s are heavier than the base's (kurtosis%s %.0f, a normal's is 3): "
+        "--base student-t takes them",
+        c->file, list.count > 1 ? "s" : "", list.text, list.count > 1 ? " up to" : "", most);
+    if (list.count)
+        say(user, line);
+}
+
 /* ---- columns that follow from others ----------------------------------------------------------------------------- */
 
 /* The correlations of the first columns over the first rows, [n, n]. */
@@ -281,6 +309,8 @@ leat_code app_columns_look(const app_columns *c, app_say_fn *say, void *user, le
     if (!code && say) {
         tell_of_few_values(c, about, say, user);
         tell_of_edges(c, about, say, user);
+        if (!c->heavy_base)
+            tell_of_tails(c, about, say, user);
         if (c->values.rows > n)
             tell_of_sums(c, about, correlations, say, user);
     }

@@ -17,6 +17,7 @@ typedef struct app_columns {
     /* for leat_standardize_opts; NULL: none */
     double *lower, *upper;
     bool *whole;
+    bool heavy_base; /* which takes any tails */
 } app_columns;
 
 /* From "price:0:,share:0:1", a column's name or place with its bounds, either of which may be left out; and from "3,rooms"
@@ -25,7 +26,7 @@ leat_code app_columns_bounds(app_columns *c, const char *list, leat_arena *a, le
 leat_code app_columns_whole(app_columns *c, const char *list, leat_arena *a, leat_status *s);
 
 /* Refuses a constant column, and says (NULL: nothing) what else is doubtful, a line for each kind: values that many rows
- * have, columns that are sums of multiples of others, and columns that seem to have bounds. */
+ * have, columns that are sums of multiples of others, columns that seem to have bounds, and tails heavier than the base's. */
 typedef void app_say_fn(void *user, const char *line);
 leat_code app_columns_look(const app_columns *c, app_say_fn *say, void *user, leat_status *s);
 

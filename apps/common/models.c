@@ -17,6 +17,8 @@ static leat_flow *build_nice(leat_model *m, int64_t dim, int64_t context, const 
     leat_nice_opts nice = o->preset == PAPER ? leat_nice_paper(m, dim)
                                              : (leat_nice_opts){ .dim = dim, .couplings = 6, .hidden = { 128, 128 } };
     nice.context = context;
+    if (o->base)
+        nice.base = app_base_build(m, dim, context, o->base);
     if (o->couplings)
         nice.couplings = (int)o->couplings;
     set_hidden(nice.hidden, &o->hidden);
@@ -28,6 +30,7 @@ static leat_flow *build_realnvp(leat_model *m, int64_t dim, int64_t context, con
     static const leat_scale_map maps[] = { LEAT_SCALE_TANH, LEAT_SCALE_LEARNED, LEAT_SCALE_FREE };
     leat_realnvp_opts realnvp = { .dim = dim,
                                   .context = context,
+                                  .base = app_base_build(m, dim, context, o->base),
                                   .couplings = (int)o->couplings,
                                   .scale = maps[o->scale_map],
                                   .one_net = o->one_net };
@@ -37,9 +40,11 @@ static leat_flow *build_realnvp(leat_model *m, int64_t dim, int64_t context, con
 
 static leat_flow *build_maf(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
 {
-    leat_maf_opts maf = {
-        .dim = dim, .context = context, .transforms = (int)o->transforms, .between = (leat_between)o->between
-    };
+    leat_maf_opts maf = { .dim = dim,
+                          .context = context,
+                          .base = app_base_build(m, dim, context, o->base),
+                          .transforms = (int)o->transforms,
+                          .between = (leat_between)o->between };
     set_hidden(maf.hidden, &o->hidden);
     return leat_maf_new(m, &maf);
 }
@@ -48,6 +53,7 @@ static leat_flow *build_nsf(leat_model *m, int64_t dim, int64_t context, const a
 {
     leat_nsf_opts nsf = { .dim = dim,
                           .context = context,
+                          .base = app_base_build(m, dim, context, o->base),
                           .transforms = (int)o->transforms,
                           .between = (leat_between)o->between,
                           .bins = o->bins,

@@ -2,7 +2,7 @@
 #ifndef APPS_COMMON_MODELS_H
 #define APPS_COMMON_MODELS_H
 
-#include "../../flows/flows.h"
+#include "bases.h"
 #include "options.h"
 
 typedef struct app_model_settings {
@@ -12,6 +12,7 @@ typedef struct app_model_settings {
     double tail_bound;
     app_sizes hidden;
     bool one_net;
+    const char *base; /* NULL: the model's own */
 } app_model_settings;
 
 enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING };

@@ -18,11 +18,15 @@ static int wrong_usage(const app_program *p, const char *what)
     return 2;
 }
 
-static int check_usage(const app_program *p, const app_train_settings *o, double *noise)
+static int check_usage(const app_program *p, const app_training *all, double *noise)
 {
+    const app_train_settings *o = &all->train;
+    const char *base = app_base_refuse(all->model.base, o->context != NULL);
     *noise = (double)NAN;
     if (o->noise && (!app_number_read(o->noise, strlen(o->noise), noise) || !(*noise >= 0) || isinf(*noise)))
         return wrong_usage(p, "--noise must be a number, 0 or above");
+    if (base)
+        return wrong_usage(p, base);
     if (!(o->validation < 1))
         return wrong_usage(p, "--validation must be below 1");
     if (o->patience > 0 && o->validation == 0)
@@ -126,23 +130,57 @@ static leat_code make_fit(app_run *r)
     return leat_fail(&r->status, s->code, "%s", s->message);
 }
 
-/* By the rows that are trained on alone: of those held out nothing may be known. */
-static void standardize(app_run *r)
+/* Which rows are held out, of which nothing may be known; NULL, and a failed model. */
+static bool *find_held(app_run *r)
 {
     leat_fit_opts opts = fit_options(r);
+    bool *held = leat_arena_alloc(&r->arena, (size_t)r->data.x.rows * sizeof *held);
+    if (held && !leat_fit_held(&opts, held))
+        return held;
+    leat_model_fail(r->model, LEAT_ENOMEM, "out of memory for the choice of rows");
+    return NULL;
+}
+
+static void standardize(app_run *r, const bool *held)
+{
+    leat_flow_standardize_doubles(
+        r->flow, r->data.x,
+        &(leat_standardize_opts){ .context = r->data.context,
+                                  .left_out = held,
+                                  .lower = r->data.lower,
+                                  .upper = r->data.upper,
+                                  .whole = r->data.whole,
+                                  .by_quartiles = app_base_is_heavy(r->job->settings->model.base) });
+}
+
+/* A base that was asked for starts where the untrained flow takes the data: at some thousands of rows, evenly chosen. */
+static leat_code start_base(app_run *r, const bool *held)
+{
+    enum { MOST = 8192 };
+    leat_doubles x = r->data.x, c = r->data.context, some = { .columns = x.columns }, given = { .columns = c.columns };
+    int64_t step = x.rows / MOST + 1, most = x.rows / step + 1;
     leat_arena scratch;
     leat_arena_init(&scratch, NULL);
-    bool *held = leat_arena_alloc(&scratch, (size_t)r->data.x.rows * sizeof *held);
-    if (!held || leat_fit_held(&opts, held))
-        leat_model_fail(r->model, LEAT_ENOMEM, "out of memory for the choice of rows");
-    else
-        leat_flow_standardize_doubles(r->flow, r->data.x,
-                                      &(leat_standardize_opts){ .context = r->data.context,
-                                                                .left_out = held,
-                                                                .lower = r->data.lower,
-                                                                .upper = r->data.upper,
-                                                                .whole = r->data.whole });
+    some.data = leat_arena_alloc(&scratch, (size_t)(most * x.columns) * sizeof *some.data);
+    given.data = c.data ? leat_arena_alloc(&scratch, (size_t)(most * c.columns) * sizeof *given.data) : NULL;
+    leat_tensor z = leat_tensor_new(&scratch, LEAT_SHAPE(most, x.columns), NULL);
+    if (!some.data || !z.data || (c.data && !given.data))
+        leat_model_fail(r->model, LEAT_ENOMEM, "out of memory for the start of the base");
+    for (int64_t i = 0; i < x.rows && !leat_model_code(r->model); i += step) {
+        if (held[i])
+            continue;
+        memcpy(some.data + some.rows++ * x.columns, x.data + i * x.columns, (size_t)x.columns * sizeof *x.data);
+        if (c.data)
+            memcpy(given.data + given.rows++ * c.columns, c.data + i * c.columns, (size_t)c.columns * sizeof *c.data);
+    }
+    z.shape.size[0] = some.rows;
+    leat_code code = leat_model_code(r->model);
+    if (!code && (code = leat_flow_encode_doubles(r->flow, r->tape, some, given, z.data, NULL)))
+        leat_model_fail(r->model, code, "%s", leat_tape_errmsg(r->tape));
+    if (!code && some.rows)
+        leat_base_start(leat_flow_base(r->flow), z);
     leat_arena_free(&scratch);
+    return leat_model_code(r->model);
 }
 
 static leat_code make_model(app_run *r)
@@ -153,11 +191,12 @@ static leat_code make_model(app_run *r)
     if (!r->model)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
     r->flow = app_model_build(r->model, r->data.x.columns, context, &r->job->settings->model);
-    if (o->standardize || (r->data.table && !o->no_standardize))
-        standardize(r);
+    bool *held = find_held(r);
+    if (held && (o->standardize || (r->data.table && !o->no_standardize)))
+        standardize(r, held);
     leat_flow_set_recompute(r->flow, (leat_recompute)o->recompute);
     r->tape = leat_model_tape(r->model, NULL);
-    if (leat_model_seal(r->model))
+    if (leat_model_seal(r->model) || (r->job->settings->model.base && start_base(r, held)))
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));
     if (make_fit(r))
         return r->status.code;
@@ -246,7 +285,7 @@ static int run(app_run *r)
 int app_train(const app_train_job *job)
 {
     app_run r = { .job = job, .o = &job->settings->train };
-    int exit_code = check_usage(job->program, r.o, &r.noise);
+    int exit_code = check_usage(job->program, job->settings, &r.noise);
     if (exit_code >= 0)
         return exit_code;
     leat_arena_init(&r.arena, NULL);

@@ -168,7 +168,8 @@ static leat_code look_at(app_run *r, app_columns *c)
 static leat_code read_table(app_run *r)
 {
     const app_train_settings *o = r->o;
-    app_columns data = { .file = o->data }, context = { .file = o->data };
+    app_columns data = { .file = o->data, .heavy_base = app_base_is_heavy(r->job->settings->model.base) },
+                context = { .file = o->data };
     r->noise = (double)NAN; /* a table is as it is */
     if (o->context && strcmp(o->data, "-") == 0)
         return leat_fail(&r->status, LEAT_EARG, "--context reads the table twice, and standard input can be read once");

@@ -14,6 +14,7 @@ static const app_option table[] = {
     APP_NICE_OPTIONS(app_training, model),
     APP_REALNVP_OPTIONS(app_training, model),
     APP_SPLINE_OPTIONS(app_training, model),
+    APP_BASE_OPTIONS(app_training, model),
     APP_FIT_OPTIONS(app_training, train),
 };
 

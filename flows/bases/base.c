@@ -1,5 +1,8 @@
-/* Base distributions: the densities that a flow maps data to. Log-densities are sums over features of one row. */
-#include "../flow_impl.h"
+/* Base distributions: what all of them share, and the two without parameters. */
+#include "base_impl.h"
+#include "../../tensor/kernels/elementary.h"
+
+#include <math.h>
 
 static const leat_base_type *type_of(const leat_base *b)
 {
@@ -36,14 +39,59 @@ int64_t leat_base_numbers(const leat_base *b)
     return type_of(b)->numbers_per_row ? type_of(b)->numbers_per_row(b) : b->dim;
 }
 
-static leat_base *base_new(leat_model *m, const leat_base_type *type, int64_t dim, size_t size)
+leat_code leat_base_start(leat_base *b, leat_tensor z)
+{
+    leat_model *m = b ? b->module.model : NULL;
+    char text[LEAT_SHAPE_TEXT];
+    if (!b || leat_model_seal(m))
+        return b ? leat_model_code(m) : LEAT_ESTATE;
+    if (z.shape.rank != 2 || z.shape.size[1] != b->dim || z.shape.size[0] < 1)
+        return leat_model_fail(m, LEAT_ESHAPE, "a base of %lld features starts from rows of them, not from %s",
+                               (long long)b->dim, leat_shape_print(&z.shape, text));
+    for (int64_t i = 0; i < leat_shape_count(&z.shape); i++) {
+        if (!isfinite(z.data[i]))
+            return leat_model_fail(m, LEAT_ENONFINITE, "a base starts from %g in row %lld", (double)z.data[i],
+                                   (long long)(i / b->dim));
+    }
+    return type_of(b)->start ? type_of(b)->start(b, z) : LEAT_OK;
+}
+
+void *leat_base_new(leat_model *m, const leat_base_type *type, int64_t dim, size_t size)
 {
     leat_base *b = leat_module_new(m, &type->module, size);
-    if (b)
-        b->dim = dim;
-    if (dim < 1)
-        leat_model_fail(m, LEAT_EARG, "%s: a distribution over %lld features", type->module.name, (long long)dim);
+    if (!leat_check_dim(b, m, dim, type->module.name))
+        return NULL;
+    b->dim = dim;
     return b;
+}
+
+leat_base_values leat_base_values_new(leat_base *b, const char *name, leat_shape shape, const double *given, bool logs,
+                                      bool fixed, leat_init init)
+{
+    leat_model *m = b->module.model;
+    leat_base_values n = { 0 };
+    int64_t count = leat_shape_count(&shape);
+    double *values = given ? leat_arena_alloc(leat_model_arena(m), (size_t)count * sizeof *values) : NULL;
+    if (given && !values)
+        leat_model_fail(m, LEAT_ENOMEM, "out of memory for a base's %s", name);
+    for (int64_t i = 0; values && i < count; i++) {
+        values[i] = logs ? leat_log64(given[i]) : given[i];
+        if (!isfinite(values[i]))
+            leat_model_fail(m, LEAT_EARG, "%s: %s: number %lld is made from %g", b->module.type->name, name,
+                            (long long)i, given[i]);
+    }
+    if (!fixed)
+        n.learned = leat_param_new(&b->module, name, shape, values ? leat_init_values(values) : init);
+    else
+        n.fixed = leat_buffer_new(&b->module, name, shape);
+    for (int64_t i = 0; n.fixed && values && i < count; i++)
+        n.fixed->value.data[i] = (leat_real)values[i];
+    return n;
+}
+
+leat_var leat_base_use(leat_tape *t, leat_base_values n)
+{
+    return n.learned ? leat_use(t, n.learned) : leat_borrow(t, n.fixed->value);
 }
 
 /* ---- standard normal --------------------------------------------------------------------------------------------- */
@@ -76,51 +124,7 @@ const leat_base_type leat_normal_type = {
 
 leat_base *leat_normal(leat_model *m, int64_t dim)
 {
-    return base_new(m, &leat_normal_type, dim, sizeof(leat_base));
-}
-
-/* ---- diagonal normal --------------------------------------------------------------------------------------------- */
-
-typedef struct diagonal_normal {
-    leat_base base;
-    leat_param *loc, *log_scale;
-} diagonal_normal;
-
-static leat_var diagonal_log_prob(leat_base *b, leat_var z, leat_var context)
-{
-    diagonal_normal *d = (diagonal_normal *)b;
-    leat_var log_scale = leat_use(z.tape, d->log_scale);
-    leat_var eps = leat_mul(leat_sub(z, leat_use(z.tape, d->loc)), leat_exp(leat_neg(log_scale)));
-    return leat_sub(normal_log_prob(b, eps, context), leat_sum(log_scale));
-}
-
-static leat_var diagonal_sample(leat_base *b, leat_tape *t, int64_t n, double temperature, leat_var context)
-{
-    diagonal_normal *d = (diagonal_normal *)b;
-    leat_var eps = normal_sample(b, t, n, temperature, context);
-    return leat_add(leat_mul(eps, leat_exp(leat_use(t, d->log_scale))), leat_use(t, d->loc));
-}
-
-static leat_module *diagonal_normal_read(leat_part_reader *r, const leat_json *v)
-{
-    (void)v;
-    return (leat_module *)leat_diagonal_normal(r->model, r->features);
-}
-
-const leat_base_type leat_diagonal_normal_type = {
-    .module = { .name = "diagonal_normal", .write = leat_part_write_nothing, .read = diagonal_normal_read },
-    .log_prob = diagonal_log_prob,
-    .sample = diagonal_sample,
-};
-
-leat_base *leat_diagonal_normal(leat_model *m, int64_t dim)
-{
-    diagonal_normal *d = (diagonal_normal *)base_new(m, &leat_diagonal_normal_type, dim, sizeof *d);
-    if (!d)
-        return NULL;
-    d->loc = leat_param_new(&d->base.module, "loc", LEAT_SHAPE(dim), leat_init_zeros());
-    d->log_scale = leat_param_new(&d->base.module, "log_scale", LEAT_SHAPE(dim), leat_init_zeros());
-    return &d->base;
+    return leat_base_new(m, &leat_normal_type, dim, sizeof(leat_base));
 }
 
 /* ---- logistic ---------------------------------------------------------------------------------------------------- */
@@ -153,5 +157,5 @@ const leat_base_type leat_logistic_type = {
 
 leat_base *leat_logistic(leat_model *m, int64_t dim)
 {
-    return base_new(m, &leat_logistic_type, dim, sizeof(leat_base));
+    return leat_base_new(m, &leat_logistic_type, dim, sizeof(leat_base));
 }

@@ -22,8 +22,18 @@ static const leat_module_type *const transforms[] = {
     &leat_chain_type.module,      &leat_view_type.module,           &leat_split_type.module,
     &leat_inverse_of_type.module, &leat_autoregressive_type.module, NULL,
 };
-static const leat_module_type *const bases[] = { &leat_normal_type.module, &leat_diagonal_normal_type.module,
-                                                 &leat_logistic_type.module, NULL };
+static const leat_module_type *const bases[] = {
+    &leat_normal_type.module,
+    &leat_diagonal_normal_type.module,
+    &leat_logistic_type.module,
+    &leat_student_t_type.module,
+    &leat_generalized_normal_type.module,
+    &leat_conditional_normal_type.module,
+    &leat_class_normal_type.module,
+    &leat_gaussian_mixture_type.module,
+    &leat_uniform_box_type.module,
+    NULL,
+};
 static const leat_elementwise *const elementwises[] = {
     &leat_additive,
     &leat_affine,
@@ -252,7 +262,7 @@ static bool read_input(leat_part_reader *r, leat_flow *flow)
         ok = leat_read_tensor(r, kinds[k], dim) != NULL;
         double *room = leat_arena_alloc(leat_model_arena(r->model), (size_t)dim * sizeof *room);
         for (int64_t j = 0; room && j < dim; j++)
-            room[j] = k == 0 ? -INFINITY : k == 1 ? INFINITY : 0;
+            room[j] = k == 0 ? -(double)INFINITY : k == 1 ? (double)INFINITY : 0;
         *numbers[k] = room;
     }
     snprintf(r->place, sizeof r->place, "context");

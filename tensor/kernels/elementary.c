@@ -27,6 +27,37 @@ double leat_log1p64(double x)
     return v_log(y) + (x - (y - 1)) / y; /* the second term mends the rounding of 1 + x */
 }
 
+/* Stirling's series from 10 on, where what follows is below 1e-17; below, Gamma(x) = Gamma(x + n) / (x (x + 1) ..). */
+static double series(const double *c, int n, double z)
+{
+    double q = c[0];
+    for (int i = 1; i < n; i++)
+        q = fma(q, z, c[i]);
+    return q;
+}
+
+double leat_lgamma64(double x)
+{
+    static const double c[] = { 1. / 156, -691. / 360360, 1. / 1188, -1. / 1680, 1. / 1260, -1. / 360, 1. / 12 };
+    double product = 1, half_log_2pi = 0.91893853320467274178;
+    if (!(x > 0))
+        return (double)NAN;
+    for (; x < 10; x += 1)
+        product *= x;
+    return fma(x - 0.5, v_log(x), half_log_2pi - x) + series(c, 7, 1 / (x * x)) / x - v_log(product);
+}
+
+double leat_digamma64(double x)
+{
+    static const double c[] = { -1. / 12, 691. / 32760, -1. / 132, 1. / 240, -1. / 252, 1. / 120, -1. / 12 };
+    double sum = 0;
+    if (!(x > 0))
+        return (double)NAN;
+    for (; x < 10; x += 1)
+        sum += 1 / x;
+    return v_log(x) - 0.5 / x + series(c, 7, 1 / (x * x)) / (x * x) - sum;
+}
+
 /* Taylor's series of sin r and cos r for |r| <= pi/4, where what follows is below a quarter of a unit in the last place;
  * the terms behind the first, over r^3 and r^4. */
 static double sin_tail(double z)

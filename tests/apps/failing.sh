@@ -61,6 +61,8 @@ starved decode m.leat latents.csv --threads 1
 starved check m.leat --count 20 --threads 1
 starved fit d.csv -o made.leat $quick
 starved fit d.csv -o made.leat --context w --validation 0.2 $quick
+starved fit d.csv -o made.leat --base mixture:3 --context w $quick
+starved fit d.csv -o made.leat --base student-t $quick
 run 0 fit d.csv -o begun.leat --checkpoint-every 1 $quick
 starved fit d.csv -o made.leat --resume begun.leat.checkpoint.safetensors $quick --epochs 2
 run 0 fit d.csv -o plain.leat --no-standardize $quick

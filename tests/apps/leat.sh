@@ -31,6 +31,36 @@ run 0 fit people.csv -o again.leat --model realnvp $quick --threads 3
 same people.leat again.leat "the model depends on the threads"
 run 0 fit people.csv -o nice.leat --model nice $quick
 
+# ---- bases ----
+for base in normal diagonal-normal logistic student-t generalized-normal mixture mixture:3; do
+    run 0 fit people.csv -o base.leat --base $base $quick
+    run 0 inspect base.leat
+    grep -q "^base  *$(echo "$base" | sed 's/mixture.*/gaussian_mixture/; s/-/_/g')" out || fail "inspect does not show --base $base"
+    run 0 check base.leat
+    run 0 sample base.leat -n 20 -o based.csv
+    run 0 score base.leat based.csv
+done
+run 0 fit people.csv -o base.leat --base mixture:3 $quick --threads 3
+run 0 fit people.csv -o again.leat --base mixture:3 $quick --threads 1
+same base.leat again.leat "the model with a mixture depends on the threads"
+run 0 fit people.csv -o base.leat --base conditional-normal --context age $quick
+run 0 sample base.leat --context people.csv
+run 2 fit people.csv -o none.leat --base conditional-normal $quick
+grep -q 'needs --context' err || fail "a conditional base without a context"
+for base in norm student-t:2 mixture: mixture:0 mixture:x; do
+    run 2 fit people.csv -o none.leat --base $base $quick
+    grep -q -- '--base is' err || fail "--base $base is not refused with the names there are"
+done
+awk 'BEGIN { srand(3); print "thin,fat"
+    for (i = 0; i < 2000; i++) { u = rand(); printf "%.6f,%.6f\n", rand() + rand() + rand(), (2 * u - 1) / sqrt(2 * u * (1 - u) + 1e-9) } }' >tails.csv
+loud=$(echo "$quick" | sed 's/--quiet//')
+run 0 fit tails.csv -o base.leat $loud
+grep -q 'warning: .*tails of column 2 (fat) are heavier.*--base student-t' err || fail "heavy tails are not warned of"
+run 0 fit tails.csv -o base.leat --base student-t $loud
+grep -q 'tails' err && fail "tails are warned of under Student's t"
+run 0 fit people.csv -o base.leat $loud
+grep -q 'tails' err && fail "light tails are warned of"
+
 # ---- score ----
 run 0 score people.leat people.csv
 cp out scores

@@ -36,6 +36,28 @@ Test(values, functions)
     assert_close(leat_sqrt(positive), sqrt, positive);
 }
 
+static double lgamma_half(double x)
+{
+    return (double)(lgammal((long double)x + 0.5L) - lgammal((long double)x));
+}
+
+Test(values, log_gamma)
+{
+    leat_shape s = LEAT_SHAPE(8);
+    leat_var x = input(s, NUMBERS(0.125, 0.5, 0.75, 3.25, 77, 9999, 10001, 3e7));
+    for (int64_t i = 0; i < count(x); i++) {
+        double at = (double)data(x)[i],
+               got[2] = { (double)data(leat_lgamma(x))[i], (double)data(leat_lgamma_half(x))[i] };
+        cr_assert(fabs(got[0] - lgamma(at)) <= 10 * (double)EPS * fmax(4, fabs(lgamma(at))), "%g: %.17g", at, got[0]);
+        cr_assert(fabs(got[1] - lgamma_half(at)) <= 10 * (double)EPS * fmax(4, lgamma(at)), "%g: %.17g", at, got[1]);
+    }
+    /* the difference of two numbers of 180,000 */
+    double large = (double)data(leat_lgamma_half(input(LEAT_SHAPE(1), NUMBERS(20000))))[0];
+    cr_assert(fabs(large - lgamma_half(20000)) <= fmax(1e-12, 4 * (double)EPS * large));
+    assert_numbers(leat_lgamma(input(LEAT_SHAPE(2), NUMBERS(0, -1))), LEAT_SHAPE(2),
+                   NUMBERS(NOT_A_NUMBER, NOT_A_NUMBER));
+}
+
 Test(values, exact_functions)
 {
     leat_shape s = LEAT_SHAPE(4);

@@ -484,3 +484,28 @@ Test(standardize, other_refusals)
     cr_assert_eq(leat_model_code(m), LEAT_EARG);
     leat_model_free(m);
 }
+
+/* By quartiles: a far row moves nothing, rows left out do not count, and a column that is mostly one value keeps its mean. */
+Test(standardize, by_quartiles)
+{
+    enum { N = 4001 };
+    static double x[N * 2];
+    static bool left_out[N];
+    for (int i = 0; i < N; i++) { /* 0, 1 .. 4000 out of order; and 3 in nine of ten rows */
+        x[2 * i] = (double)((i * 7) % N);
+        x[2 * i + 1] = i % 10 ? 3 : i;
+    }
+    x[0] = -1e12;   /* in place of 0 */
+    x[2 * 5] = 1e9; /* in place of 35, and left out */
+    left_out[5] = true;
+    leat_model *m = test_model(0);
+    leat_flow *flow = leat_flow_new(m, leat_normal(m, 2));
+    cr_assert_eq(leat_flow_standardize_doubles(flow, (leat_doubles){ x, N, 2 },
+                                               &(leat_standardize_opts){ .left_out = left_out, .by_quartiles = true }),
+                 LEAT_OK, "%s", leat_model_errmsg(m));
+    leat_units u;
+    cr_assert(leat_flow_units(flow, &u));
+    cr_assert(fabs(u.mean[0] - 2000) <= 2 && fabs(u.sd[0] - 2000 / 1.34898) <= 2, "%g, %g", u.mean[0], u.sd[0]);
+    cr_assert(u.mean[1] > 100 && u.sd[1] > 100, "%g, %g", u.mean[1], u.sd[1]);
+    leat_model_free(m);
+}

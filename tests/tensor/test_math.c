@@ -281,3 +281,16 @@ Test(math, normal_quantile)
     cr_assert(isnan(leat_normal_quantile64(1.1)));
     cr_assert(isnan(leat_normal_quantile64((double)NAN)));
 }
+
+/* Against libm's, and digamma against its recurrence and a value in closed form. */
+Test(math, log_gamma)
+{
+    for (double x = 1e-8; x < 1e8; x *= 1.07) {
+        double want = lgamma(x), step = leat_digamma64(x + 1) - leat_digamma64(x);
+        cr_assert(fabs(leat_lgamma64(x) - want) <= 1e-14 * fmax(1, fabs(want)), "log gamma at %a", x);
+        cr_assert(fabs(step - 1 / x) <= 1e-14 * fmax(fmax(1, 1 / x), leat_log64(x)), "digamma at %a", x);
+    }
+    cr_assert(fabs(leat_digamma64(1) + 0.57721566490153286061) <= 1e-15);
+    cr_assert(fabs(leat_digamma64(0.5) + 1.96351002602142347944) <= 1e-15);
+    cr_assert(isnan(leat_lgamma64(0)) && isnan(leat_digamma64(-1)) && isnan(leat_lgamma64((double)NAN)));
+}
