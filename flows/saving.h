@@ -41,19 +41,20 @@ LEAT_API leat_code leat_flow_save(leat_flow *f, const char *path, int64_t metada
 LEAT_API char *leat_flow_describe(leat_flow *f, leat_arena *a, leat_status *s);
 
 /* For files without a description: a state_dict of a NICE or RealNVP that PyTorch has saved, told by its names and
- * shapes: layers.N.mask, layers.N.net.K.weight or snet and tnet, any widths, depths, dimension and masks. What no
- * tensor tells is taken from here. */
+ * shapes: layers.N.mask, layers.N.net.K.weight or snet and tnet, any widths, depths, dimension, context and masks, and
+ * input.mean, input.sd, context.mean and context.sd of a standardizer. A prefix of all names is left out. Numbers that
+ * are not finite are refused (LEAT_ENONFINITE). What no tensor tells is taken from here. */
 typedef struct leat_flow_load_opts {
     leat_model_opts model;
     leat_activation activation;                     /* LEAT_IDENTITY (0): ReLU */
     leat_base *(*base)(leat_model *m, int64_t dim); /* NULL: leat_normal */
-    leat_scale_map scale;                           /* a learned one is recognised by its tensor */
-    leat_own_parts own;                             /* for files that are described */
+    leat_scale_map scale; /* a learned one is recognised by its tensor, and an export of leat's tells its own */
+    leat_own_parts own;   /* for files that are described */
 } leat_flow_load_opts;
 
 typedef struct leat_flow_file {
     bool described; /* by the file itself */
-    char note[200]; /* else what was taken for granted, in words; "" if nothing */
+    char note[300]; /* else what was taken for granted, in words; "" if nothing */
     int64_t metadata_count;
     const char *(*metadata)[2]; /* the file's other pairs; they live as long as the model */
 } leat_flow_file;

@@ -68,10 +68,17 @@ static const leat_realnvp_opts forms[] = {
     { .dim = 7, .couplings = 3, .hidden = { 5, 6, 7 }, .hidden_t = { 4 }, .masks = LEAT_HALVES },
     { .dim = 3, .couplings = 2, .hidden = { 5 }, .context = 4 },
     { .dim = 3, .couplings = 2, .hidden = { 5 }, .scale = LEAT_SCALE_LEARNED },
+    { .dim = 3, .couplings = 2, .hidden = { 5 }, .one_net = true },
+    { .dim = 5, .couplings = 2, .hidden = { 5 }, .one_net = true, .scale = LEAT_SCALE_LEARNED, .context = 2 },
     { .dim = 3, .couplings = 2, .hidden = { 5 }, .scale = LEAT_SCALE_FREE },
 };
 
-static const char *const says[] = { "s = tanh(snet)", "s = tanh(snet)", "s = tanh(snet)", "s = scale * tanh(snet)",
+static const char *const says[] = { "s = tanh(snet)",
+                                    "s = tanh(snet)",
+                                    "s = tanh(snet)",
+                                    "s = scale * tanh(snet)",
+                                    "s = tanh(snet)",
+                                    "s = scale * tanh(snet)",
                                     "standard logistic base, s = snet" };
 
 static void save_state(leat_flow *flow)
@@ -103,6 +110,9 @@ Test(infer, realnvp_of_every_form)
         o.base = logistic ? leat_logistic(m, o.dim) : NULL;
         leat_flow *flow = leat_realnvp_new(m, &o);
         leat_flow_file info;
+        if (i % 2)
+            leat_flow_standardize_by(flow, (double[]){ 1, 2, 3, 4, 5, 6, 7 }, (double[]){ 7, 6, 5, 4, 3, 2, 1 },
+                                     (double[]){ 3, 4 }, (double[]){ 2, 5 });
         randomize(m, 0.4);
         save_state(flow);
         /* a learned scale is found, whatever is asked for */
@@ -166,7 +176,7 @@ static const struct {
     { { { "weight", 1, { 2 } } }, "does not describe its model" },
     { { MASK(0) }, "does not describe its model" },
     { { W("layers.0.net.0", 1, 1) }, "does not describe its model" },
-    { { { "layers.0.mask", 2, { 1, 2 } }, W("layers.0.net.0", 1, 1) }, "layers.0: the mask" },
+    { { { "layers.0.mask", 2, { 2, 2 } }, W("layers.0.net.0", 1, 1) }, "layers.0: the mask" },
     { { MASK(0), { "layers.0.net.0.weight", 1, { 1 } } }, "net.0.weight is not a matrix" },
     { { MASK(0), W("layers.0.net.0", 3, 1), W("layers.0.net.2", 1, 4) }, "net.2 takes 4 numbers, and 3 come in" },
     { { MASK(0), W("layers.0.net.0", 3, 1) }, "layers.0: net gives 3 numbers for 1 moved" },
@@ -176,6 +186,11 @@ static const struct {
     { { MASK(0), W("layers.0.snet.0", 1, 1) }, "there is no tnet.0.weight" },
     { { MASK(0), W("layers.0.net.0", 1, 1), { "extra", 1, { 2 } } }, "'extra' is not in the model" },
     { { MASK(0), { "layers.0.net.0.weight", 2, { 1, 1 } } }, "no 'layers.0.net.0.bias'" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), MASK(2), W("layers.2.net.0", 1, 1) }, "layers.1 is missing, and there is" },
+    { { MASK(1), W("layers.1.net.0", 1, 1) }, "layers.0 is missing, and there is layers.1" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), W("layers.1.net.0", 1, 1), MASK(2) }, "layers.1.mask is missing" },
+    { { { "a.layers.0.mask", 1, { 2 } }, W("b.layers.0.net.0", 1, 1) }, "'b.layers.0.net.0.weight' is not under 'a.'" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), { "input.mean", 1, { 2 } } }, "no 'input.sd'" },
 };
 
 Test(infer, other_tensors_are_refused)
@@ -193,6 +208,49 @@ Test(infer, other_tensors_are_refused)
         cr_assert_null(leat_flow_load(path, NULL, NULL, &s), "%zu is accepted", i);
         assert_contains(s.message, path);
         assert_contains(s.message, wrong[i].says);
+    }
+}
+
+static const char *const prefixes[] = { "", "module.", "_orig_mod.module.", "model.", "ema.", "a.layers2." };
+
+/* A file of one additive coupling of two features, its names behind a prefix, its mask [1, 2]. */
+static leat_flow *load_prefixed(const char *prefix, leat_real bias, leat_flow_file *info, leat_status *s)
+{
+    leat_real mask[2] = { 1, 0 }, weight[1] = { 2 };
+    leat_safetensors_entry entries[] = { { "layers.0.mask", { mask, LEAT_SHAPE(1, 2) } },
+                                         { "layers.0.net.0.weight", { weight, LEAT_SHAPE(1, 1) } },
+                                         { "layers.0.net.0.bias", { &bias, LEAT_SHAPE(1) } } };
+    for (int i = 0; i < 3; i++)
+        entries[i].name = leat_arena_format(test_arena(), "%s%s", prefix, entries[i].name);
+    cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 3, .entries = entries }, s), LEAT_OK);
+    return leat_flow_load(path, NULL, info, s);
+}
+
+Test(infer, a_common_prefix_is_left_out_and_said)
+{
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        leat_status s = { 0 };
+        leat_flow_file info;
+        leat_flow *flow = load_prefixed(prefixes[i], 3, &info, &s);
+        cr_assert_not_null(flow, "%s", s.message);
+        char said[40];
+        snprintf(said, sizeof said, "without '%s' before", prefixes[i]);
+        cr_assert_eq(strstr(info.note, said) != NULL, prefixes[i][0] != '\0', "%s", info.note);
+        leat_tensor x = { (leat_real[]){ 1, 1 }, LEAT_SHAPE(1, 2) };
+        leat_pair z = leat_flow_forward(flow, leat_const(test_tape(leat_flow_model(flow)), x));
+        assert_near(leat_value(z.y), (leat_tensor){ (leat_real[]){ 1, 6 }, LEAT_SHAPE(1, 2) }, 0, 0, "z");
+        leat_model_free(leat_flow_model(flow));
+    }
+}
+
+Test(infer, numbers_that_are_not_finite_are_refused)
+{
+    for (int i = 0; i < 2; i++) {
+        leat_status s = { 0 };
+        cr_assert_null(load_prefixed("", i ? (leat_real)INFINITY : (leat_real)NAN, NULL, &s));
+        cr_assert_eq(s.code, LEAT_ENONFINITE);
+        assert_contains(s.message, path);
+        assert_contains(s.message, "'layers.0.net.0.bias' holds");
     }
 }
 
