@@ -41,19 +41,20 @@ LEAT_API leat_code leat_flow_save(leat_flow *f, const char *path, int64_t metada
 LEAT_API char *leat_flow_describe(leat_flow *f, leat_arena *a, leat_status *s);
 
 /* For files without a description: a state_dict of a NICE or RealNVP that PyTorch has saved, told by its names and
- * shapes: layers.N.mask, layers.N.net.K.weight or snet and tnet, any widths, depths, dimension and masks. What no
- * tensor tells is taken from here. */
+ * shapes: layers.N.mask, layers.N.net.K.weight or snet and tnet, any widths, depths, dimension, context and masks, and
+ * input.mean, input.sd, context.mean and context.sd of a standardizer. A prefix of all names is left out. Numbers that
+ * are not finite are refused (LEAT_ENONFINITE). What no tensor tells is taken from here. */
 typedef struct leat_flow_load_opts {
     leat_model_opts model;
     leat_activation activation;                     /* LEAT_IDENTITY (0): ReLU */
     leat_base *(*base)(leat_model *m, int64_t dim); /* NULL: leat_normal */
-    leat_scale_map scale;                           /* a learned one is recognised by its tensor */
-    leat_own_parts own;                             /* for files that are described */
+    leat_scale_map scale; /* a learned one is recognised by its tensor, and an export of leat's tells its own */
+    leat_own_parts own;   /* for files that are described */
 } leat_flow_load_opts;
 
 typedef struct leat_flow_file {
     bool described; /* by the file itself */
-    char note[200]; /* else what was taken for granted, in words; "" if nothing */
+    char note[300]; /* else what was taken for granted, in words; "" if nothing */
     int64_t metadata_count;
     const char *(*metadata)[2]; /* the file's other pairs; they live as long as the model */
 } leat_flow_file;
@@ -65,10 +66,13 @@ typedef struct leat_flow_file {
 LEAT_API leat_flow *leat_flow_load(const char *path, const leat_flow_load_opts *o, leat_flow_file *info,
                                    leat_status *s);
 
-/* Whether the flow is a NICE or RealNVP as a PyTorch program of a few lines defines them, so that its tensors mean
- * there what they mean here: additive couplings with a ReLU net each, or affine ones with s = tanh(snet) and tnet;
- * standard normal base. If not, `reason` names the first tensor or part that is in the way, "layers.0.snet.5.scale". */
-LEAT_API bool leat_flow_is_plain(leat_flow *f, char *reason, size_t size);
+/* To PyTorch: the flow's tensors as a state_dict, and the text of a module that loads them strictly and has log_prob and
+ * sample, in Python, from the arena. Both are for couplings of one kind (additive, or affine by one net or two, with any
+ * scale map) with ReLU nets over a standard normal base, with or without a standardizer and a context; anything else is
+ * LEAT_EARG with what is in the way, "layers.2 is 'diagonal_scale', not a coupling". leat_flow_load reads the state_dict
+ * back; its metadata holds the scale map, which no tensor tells. */
+LEAT_API leat_code leat_flow_save_pytorch(leat_flow *f, const char *path, leat_status *s);
+LEAT_API char *leat_flow_pytorch(leat_flow *f, leat_arena *a, leat_status *s);
 
 #ifdef __cplusplus
 }

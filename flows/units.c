@@ -31,7 +31,7 @@ static double to_line(double x, double low, double high, double *log_slope)
 {
     double above = isfinite(low) ? x - low : 1, below = isfinite(high) ? high - x : 1;
     if (!(above > 0) || !(below > 0)) {
-        *log_slope = -INFINITY;
+        *log_slope = -(double)INFINITY;
         return 0;
     }
     double log_above = leat_log64(above), log_below = leat_log64(below);
@@ -55,9 +55,9 @@ static double from_line(double y, double low, double high, double *log_slope)
     else if (has_low || has_high)
         *log_slope += has_low ? y : -y;
     if (has_low && !(x > low))
-        x = nextafter(low, INFINITY);
+        x = nextafter(low, (double)INFINITY);
     if (has_high && !(x < high))
-        x = nextafter(high, -INFINITY);
+        x = nextafter(high, -(double)INFINITY);
     return x;
 }
 

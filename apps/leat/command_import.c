@@ -1,6 +1,6 @@
 /*
  * leat import: a PyTorch state_dict of a NICE or RealNVP becomes a model that describes itself. leat export: the other
- * way; what PyTorch's classes have no tensor for is refused by name.
+ * way, with the PyTorch module that loads it; what cannot go there is refused by name.
  */
 #include "../common/options.h"
 #include "../common/streams.h"
@@ -14,6 +14,7 @@
 typedef struct settings {
     app_trained_opts open;
     const char *out;
+    bool python;
 } settings;
 
 static const app_option import_table[] = {
@@ -34,20 +35,24 @@ static const app_program import_program = {
 static const app_option export_table[] = {
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
       .help = "the state_dict, as safetensors" },
+    { "python", APP_FLAG(settings, python), .help = "print the PyTorch module that loads it" },
     APP_TRAINED_OPTIONS(settings, open),
 };
 
 static const app_program export_program = {
     .name = "leat export",
     .summary =
-        "Writes the tensors of a NICE or RealNVP for PyTorch: load_state_dict(safetensors.torch.load_file(FILE)).",
+        "Writes the tensors of a NICE or RealNVP for PyTorch, standardization and context included, and the module "
+        "that\n"
+        "loads them: load_state_dict(safetensors.torch.load_file(FILE), strict=True). --scale-map is for a MODEL that\n"
+        "is a state_dict itself.",
     APP_TABLE(export_table),
     .arguments = "MODEL",
     .min_arguments = 1,
     .max_arguments = 1,
 };
 
-static leat_code import_model(app_trained *m, const char *out)
+static leat_code import_model(app_trained *m, const settings *o)
 {
     const char *from = leat_utf8_text(&m->arena, m->path);
     const char *metadata[][2] = { { "leat", LEAT_VERSION }, { "imported", from } };
@@ -58,21 +63,28 @@ static leat_code import_model(app_trained *m, const char *out)
     if (from != m->path) {
         app_say(m->program, "warning: the name %s is not UTF-8, and is taken as Latin-1", m->path);
     }
-    return leat_flow_save(m->flow, out, 2, metadata, &m->status);
+    return leat_flow_save(m->flow, o->out, 2, metadata, &m->status);
 }
 
-static leat_code export_model(app_trained *m, const char *out)
+static leat_code export_model(app_trained *m, const settings *o)
 {
-    const char *metadata[][2] = { { "format", "pt" } };
-    char reason[256];
+    leat_status why = { 0 };
+    char *module = leat_flow_pytorch(m->flow, &m->arena, &why);
 
-    if (!leat_flow_is_plain(m->flow, reason, sizeof reason)) {
-        return leat_fail(&m->status, LEAT_EARG, "%.150s: PyTorch's classes have no place for %s", m->path, reason);
+    if (module && o->out) {
+        leat_flow_save_pytorch(m->flow, o->out, &why);
     }
-    return leat_save(m->model, out, 1, metadata, &m->status);
+    if (why.code) {
+        return leat_fail(&m->status, why.code, "%.150s: %.300s", m->path, why.message);
+    }
+    if (o->python) {
+        fputs(module, stdout);
+    }
+    return LEAT_OK;
 }
 
-static int convert(const app_program *program, int argc, char **argv, leat_code (*write)(app_trained *, const char *))
+static int convert(const app_program *program, int argc, char **argv,
+                   leat_code (*write)(app_trained *, const settings *))
 {
     settings o;
     app_arguments rest;
@@ -82,12 +94,12 @@ static int convert(const app_program *program, int argc, char **argv, leat_code 
     if (exit_code >= 0) {
         return exit_code;
     }
-    if (!o.out) {
+    if (!o.out && !o.python) {
         fprintf(stderr, "%s: --out says where it goes (%s --help lists the options)\n", program->name, program->name);
         return 2;
     }
     if (!app_trained_open(&m, program->name, rest.values[0], &o.open) && !app_output_allow(&m, o.out, NULL)) {
-        write(&m, o.out);
+        write(&m, &o);
     }
     return app_trained_close(&m);
 }

@@ -5,7 +5,8 @@
 #include "../flow_impl.h"
 
 enum { LEAT_FLOW_FORMAT = 2 }; /* of the description; a file with a later one is refused */
-#define LEAT_FLOW_KEY "leat.flow"
+#define LEAT_FLOW_KEY  "leat.flow"
+#define LEAT_SCALE_KEY "leat.scale_map" /* of a state_dict that leat has exported: tanh, learned or none */
 
 /* The flow that a description tells, built in r->model; NULL and a status. */
 leat_flow *leat_flow_read(leat_part_reader *r, const leat_json *top);

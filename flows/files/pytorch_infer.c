@@ -1,24 +1,31 @@
 /*
  * The form of a NICE or RealNVP from the names and shapes of its tensors, as PyTorch saves them:
  *
- *     layers.N.mask [dim]                          ones where features are kept
- *     layers.N.net.K.weight [out, in], .bias       one net: additive coupling (NICE)
+ *     input.mean, input.sd [dim]                   a standardizer in front; context.mean, context.sd: of the context
+ *     layers.N.mask [dim]                          ones where features are kept; [1, dim] will do
+ *     layers.N.net.K.weight [out, in], .bias       one net: additive coupling (NICE), or affine if it gives two numbers
+ *                                                  for each moved feature
  *     layers.N.snet.K.., layers.N.tnet.K..         two nets: affine coupling (RealNVP)
  *
- * K counts linear layers and the activations between them: 0, 2, 4, ... Which activation, which base and what closes
- * the scales is nowhere in the tensors.
+ * K counts linear layers and the activations between them: 0, 2, 4, ... What stands before the names of all (module.,
+ * _orig_mod.) is left out. Which activation, which base and what closes the scales is nowhere in the tensors; of the
+ * last leat's own exports have a word in the metadata.
  */
 #include "flow_json.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct inference {
     leat_part_reader *r;
     const leat_flow_load_opts *opts;
-    int64_t dim, context; /* -1: not known yet */
-    bool affine, learned;
+    int64_t dim, context;       /* -1: not known yet */
+    leat_scale_map scale, used; /* where no tensor tells; of the layers so far, for the note */
+    bool affine, learned;       /* any layer is; the net seen last has a learned scale */
     const leat_base *base;
+    char prefix[100]; /* of all names in the file */
 } inference;
 
 static const leat_tensor *find(const inference *f, int layer, const char *rest)
@@ -35,8 +42,9 @@ static const leat_tensor *find_linear(const inference *f, int layer, const char 
     return find(f, layer, rest);
 }
 
-/* The widths must lead from what the mask keeps (and the context) to what it moves. */
-static leat_module *infer_net(inference *f, int layer, const char *net, const leat_mask *mask)
+/* The widths must lead from what the mask keeps (and the context) to what it moves, once or up to `groups` times. */
+static leat_module *infer_net(inference *f, int layer, const char *net, const leat_mask *mask, int64_t groups,
+                              int64_t *given)
 {
     leat_model *m = f->r->model;
     leat_module *sequential = leat_sequential(m);
@@ -61,7 +69,8 @@ static leat_module *infer_net(inference *f, int layer, const char *net, const le
     }
     if (!k)
         return leat_part_fail(f->r, LEAT_EFORMAT, "there is no %s.0.weight", net);
-    if (width != mask->moved)
+    *given = width;
+    if (width != mask->moved && width != groups * mask->moved)
         return leat_part_fail(f->r, LEAT_ESHAPE, "%s gives %lld numbers for %lld moved features", net, (long long)width,
                               (long long)mask->moved);
     char scale[60];
@@ -70,35 +79,119 @@ static leat_module *infer_net(inference *f, int layer, const char *net, const le
     return sequential;
 }
 
-static leat_transform *infer_affine(inference *f, int layer, leat_mask mask)
+/* s is the whole of what SNET gives, or the first half of what the one net of both does. */
+static void close_scales(inference *f, leat_module *net, const leat_mask *mask, bool one_net)
 {
-    leat_model *m = f->r->model;
-    leat_module *snet = infer_net(f, layer, "snet", &mask);
-    bool learned = f->learned;
-    leat_module *tnet = snet ? infer_net(f, layer, "tnet", &mask) : NULL;
-    if (!tnet)
-        return NULL;
-    if (learned || f->opts->scale == LEAT_SCALE_LEARNED)
-        leat_sequential_add(snet, leat_bounded_scale(m, mask.moved, true));
-    else if (f->opts->scale == LEAT_SCALE_TANH)
-        leat_sequential_add(snet, leat_activation_layer(m, LEAT_TANH));
-    f->learned = learned;
-    return leat_coupling_nets(m, mask, &leat_affine, (leat_module *[]){ snet, tnet });
+    leat_scale_map scale = f->learned ? LEAT_SCALE_LEARNED : f->scale;
+    if (scale == LEAT_SCALE_LEARNED || (scale == LEAT_SCALE_TANH && one_net))
+        leat_sequential_add(net, leat_bounded_scale(f->r->model, mask->moved, scale == LEAT_SCALE_LEARNED));
+    else if (scale == LEAT_SCALE_TANH)
+        leat_sequential_add(net, leat_activation_layer(f->r->model, LEAT_TANH));
+    f->used = scale == LEAT_SCALE_LEARNED ? scale : f->affine ? f->used : scale;
+    f->affine = true;
 }
 
 static leat_transform *infer_layer(inference *f, int layer, const leat_tensor *values)
 {
     leat_model *m = f->r->model;
+    int64_t width = 0;
     if (values->shape.rank != 1 || values->shape.size[0] != f->dim || f->dim < 1)
         return leat_part_fail(f->r, LEAT_ESHAPE, "the mask is not one of %lld features", (long long)f->dim);
     leat_mask mask = leat_mask_of(m, f->dim, values->data);
     if (leat_model_code(m))
         return NULL;
-    if (f->affine)
-        return infer_affine(f, layer, mask);
-    leat_module *net = infer_net(f, layer, "net", &mask);
-    return net ? leat_coupling(m, mask, &leat_additive, net) : NULL;
+    if (!find_linear(f, layer, "snet", 0)) {
+        leat_module *net = infer_net(f, layer, "net", &mask, 2, &width);
+        if (net && width != mask.moved)
+            close_scales(f, net, &mask, true);
+        return net ? leat_coupling(m, mask, width == mask.moved ? &leat_additive : &leat_affine, net) : NULL;
+    }
+    leat_module *snet = infer_net(f, layer, "snet", &mask, 1, &width);
+    if (snet)
+        close_scales(f, snet, &mask, false);
+    leat_module *tnet = snet ? infer_net(f, layer, "tnet", &mask, 1, &width) : NULL;
+    return tnet ? leat_coupling_nets(m, mask, &leat_affine, (leat_module *[]){ snet, tnet }) : NULL;
 }
+
+/* ---- names and numbers of the file ------------------------------------------------------------------------------- */
+
+/* The part of a name from "layers." on; NULL if it has none. */
+static const char *layer_part(const char *name)
+{
+    for (const char *at = name; (at = strstr(at, "layers.")); at++) {
+        if (at == name || at[-1] == '.')
+            return at;
+    }
+    return NULL;
+}
+
+static bool cut_prefix(inference *f, const leat_safetensors *file)
+{
+    size_t n = 0;
+    for (int64_t i = 0; i < file->count && !f->prefix[0]; i++) {
+        const char *part = layer_part(file->entries[i].name);
+        n = part ? (size_t)(part - file->entries[i].name) : 0;
+        if (n >= sizeof f->prefix)
+            return leat_part_fail(f->r, LEAT_EFORMAT, "the names have a prefix of %zu bytes", n) != NULL;
+        memcpy(f->prefix, file->entries[i].name, n);
+    }
+    for (int64_t i = 0; i < file->count; i++) {
+        if (strncmp(file->entries[i].name, f->prefix, n) != 0)
+            return leat_part_fail(f->r, LEAT_EFORMAT, "'%.150s' is not under '%s', as other tensors are",
+                                  file->entries[i].name, f->prefix) != NULL;
+        file->entries[i].name += n;
+    }
+    return true;
+}
+
+/* The file as the rest of this reads it: names without a prefix, masks of rank 1; false if a number is not finite. */
+static bool tidy(inference *f, const leat_safetensors *file)
+{
+    if (!cut_prefix(f, file))
+        return false;
+    for (int64_t i = 0; i < file->count; i++) {
+        const char *name = file->entries[i].name;
+        leat_tensor *t = &file->entries[i].tensor;
+        size_t length = strlen(name);
+        if (length > 5 && strcmp(name + length - 5, ".mask") == 0 && t->shape.rank == 2 && t->shape.size[0] == 1)
+            t->shape = LEAT_SHAPE(t->shape.size[1]);
+        for (int64_t k = 0; k < leat_shape_count(&t->shape); k++) {
+            if (!isfinite(t->data[k]))
+                return leat_part_fail(f->r, LEAT_ENONFINITE, "'%.150s' holds %g, its number %lld", name,
+                                      (double)t->data[k], (long long)k + 1) != NULL;
+        }
+    }
+    return true;
+}
+
+/* Of layers that count from 0 none may be missing. */
+static bool layers_follow(inference *f, int layers)
+{
+    const leat_safetensors *file = f->r->file;
+    for (int64_t i = 0; i < file->count; i++) {
+        const char *part = layer_part(file->entries[i].name);
+        long n = part == file->entries[i].name ? strtol(part + 7, NULL, 10) : -1;
+        if (n > layers)
+            return leat_part_fail(f->r, LEAT_EFORMAT, "layers.%d%s is missing, and there is layers.%ld", layers,
+                                  find_linear(f, layers, "net", 0) || find_linear(f, layers, "snet", 0) ? ".mask" : "",
+                                  n) != NULL;
+    }
+    return true;
+}
+
+/* What leat's export says of the scales, else what the caller does. */
+static leat_scale_map scale_of(const inference *f)
+{
+    static const char *const words[] = { "tanh", "learned", "none" };
+    const char *word = leat_safetensors_metadata(f->r->file, LEAT_SCALE_KEY);
+    for (int i = 0; word && i < 3; i++) {
+        if (strcmp(word, words[i]) == 0)
+            return (leat_scale_map)i;
+    }
+    return f->opts->scale;
+}
+
+/* ---- the flow ---------------------------------------------------------------------------------------------------- */
 
 static void write_note(const inference *f, int layers, char *note, size_t size)
 {
@@ -106,48 +199,55 @@ static void write_note(const inference *f, int layers, char *note, size_t size)
     leat_activation a = f->opts->activation ? f->opts->activation : LEAT_RELU;
     snprintf(
         note, size,
-        "%s of %d couplings by its tensors alone; taken for granted: %s between linear layers, a standard %s base%s%s",
+        "%s%s%s%s of %d couplings by its tensors alone; taken for granted: %s between linear layers, a standard %s "
+        "base%s%s",
+        f->prefix[0] ? "without '" : "", f->prefix, f->prefix[0] ? "' before its names a " : "",
         f->affine ? "RealNVP" : "NICE", layers, a == LEAT_RELU ? "ReLU" : leat_activation_name(a),
-        f->base->module.type->name, f->affine ? ", " : "",
-        f->affine ? scales[f->learned ? LEAT_SCALE_LEARNED : f->opts->scale] : "");
+        f->base->module.type->name, f->affine ? ", " : "", f->affine ? scales[f->used] : "");
+}
+
+/* The flow without layers, as soon as the first has told the context's size. */
+static leat_flow *begin(inference *f)
+{
+    leat_base *base = (f->opts->base ? f->opts->base : leat_normal)(f->r->model, f->dim);
+    leat_flow *flow = leat_flow_new(f->r->model, base);
+    f->base = base;
+    leat_flow_set_context(flow, f->context);
+    if (flow && leat_safetensors_find(f->r->file, "input.mean"))
+        leat_flow_standardize_by(flow, NULL, NULL, NULL, NULL);
+    return flow;
 }
 
 leat_flow *leat_flow_infer(leat_part_reader *r, const leat_flow_load_opts *o, char *note, size_t size)
 {
     inference f = { .r = r, .opts = o, .context = -1 };
+    if (!leat_activation_name(o->activation) || (int)o->scale < 0 || o->scale > LEAT_SCALE_FREE)
+        return leat_part_fail(r, LEAT_EARG, "there is no activation %d with scale map %d", (int)o->activation,
+                              (int)o->scale);
+    if (!tidy(&f, r->file))
+        return NULL;
     const leat_tensor *values = find(&f, 0, "mask");
-    f.affine = find_linear(&f, 0, "snet", 0) != NULL;
-    if (!values || !(f.affine || find_linear(&f, 0, "net", 0)))
+    if (!values && !layers_follow(&f, 0))
+        return NULL;
+    if (!values || !(find_linear(&f, 0, "snet", 0) || find_linear(&f, 0, "net", 0)))
         return leat_part_fail(
             r, LEAT_EFORMAT,
             "the file does not describe its model, and its tensors are not those of a NICE or RealNVP "
             "(layers.0.mask and layers.0.net.0.weight, or snet and tnet)");
-    if (!leat_activation_name(o->activation) || (int)o->scale < 0 || o->scale > LEAT_SCALE_FREE)
-        return leat_part_fail(r, LEAT_EARG, "there is no activation %d with scale map %d", (int)o->activation,
-                              (int)o->scale);
+    f.scale = scale_of(&f);
     f.dim = values->shape.rank == 1 ? values->shape.size[0] : 0;
     leat_flow *flow = NULL;
     int layer = 0;
-    bool learned = false;
-    for (; values; values = find(&f, layer, "mask")) {
+    for (; values; values = find(&f, ++layer, "mask")) {
         snprintf(r->place, sizeof r->place, "layers.%d", layer);
         leat_transform *t = infer_layer(&f, layer, values);
-        if (!t)
+        if (t && !layer)
+            flow = begin(&f);
+        if (!t || !flow)
             return NULL;
-        if (!layer) {
-            leat_base *base = (o->base ? o->base : leat_normal)(r->model, f.dim);
-            f.base = base;
-            flow = leat_flow_new(r->model, base);
-            if (!flow)
-                return NULL;
-            leat_flow_set_context(flow, f.context);
-        }
-        learned = learned || f.learned;
         leat_flow_add(flow, t);
-        layer++;
     }
     r->place[0] = '\0';
-    f.learned = learned;
     write_note(&f, layer, note, size);
-    return flow;
+    return layers_follow(&f, layer) ? flow : NULL;
 }

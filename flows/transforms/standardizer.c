@@ -165,8 +165,8 @@ leat_transform *leat_standardizer_of(leat_model *m, const leat_units *u)
     s->mean = add_buffer(s, "mean", dim, u->mean, 0);
     s->sd = add_buffer(s, "sd", dim, u->sd, 1);
     if (u->lower || u->upper) {
-        s->lower = add_buffer(s, "lower", dim, u->lower, -INFINITY);
-        s->upper = add_buffer(s, "upper", dim, u->upper, INFINITY);
+        s->lower = add_buffer(s, "lower", dim, u->lower, -(double)INFINITY);
+        s->upper = add_buffer(s, "upper", dim, u->upper, (double)INFINITY);
         s->line = leat_arena_zalloc(leat_model_arena(m), (size_t)(LINE_NUMBERS * dim) * sizeof *s->line);
     }
     if (u->whole)

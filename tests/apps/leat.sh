@@ -233,10 +233,21 @@ run 0 export imported.leat --out exported.safetensors
 run 0 score exported.safetensors points.csv
 same out imported "what was exported scores otherwise"
 run 0 import "$fixtures/flows/nice_odd.safetensors" --out nice_odd.leat
-refuses 'input' export people.leat --out no.safetensors
-[ ! -e no.safetensors ] || fail "a refused export wrote a file"
 run 0 fit people.csv -o learned.leat --model realnvp --no-standardize --scale-map learned --lr 0.0001 $quick
-refuses 'scale' export learned.leat --out no.safetensors
+run 0 fit people.csv -o free.leat --one-net --scale-map none --lr 0.0001 $quick
+tail -n +2 people.csv >numbers.csv
+for m in people nice learned free given; do # what fit makes goes to PyTorch, and comes back with the same scores
+    run 0 score $m.leat people.csv; cp out there
+    run 0 export $m.leat --out $m.safetensors
+    run 0 import $m.safetensors --out back.leat
+    run 0 score back.leat numbers.csv
+    same out there "$m scores otherwise after export and import"
+done
+run 0 export "$fixtures/flows/export_one_net.safetensors" --python
+same out "$fixtures/flows/export_one_net.py" "--python is not what PyTorch has run"
+run 0 fit people.csv -o paper.leat --model nice --preset paper --hidden 8 --epochs 1 --quiet
+refuses "the base is 'logistic'; PyTorch is given" export paper.leat --out no.safetensors
+[ ! -e no.safetensors ] || fail "a refused export wrote a file"
 printf 'PK\003\004xxxxxxxxxxxxxxxxxxxx' >weights.pt
 refuses 'safetensors.torch' score weights.pt people.csv
 refuses 'safetensors.torch' import weights.pt --out no.leat

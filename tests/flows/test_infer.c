@@ -68,10 +68,17 @@ static const leat_realnvp_opts forms[] = {
     { .dim = 7, .couplings = 3, .hidden = { 5, 6, 7 }, .hidden_t = { 4 }, .masks = LEAT_HALVES },
     { .dim = 3, .couplings = 2, .hidden = { 5 }, .context = 4 },
     { .dim = 3, .couplings = 2, .hidden = { 5 }, .scale = LEAT_SCALE_LEARNED },
+    { .dim = 3, .couplings = 2, .hidden = { 5 }, .one_net = true },
+    { .dim = 5, .couplings = 2, .hidden = { 5 }, .one_net = true, .scale = LEAT_SCALE_LEARNED, .context = 2 },
     { .dim = 3, .couplings = 2, .hidden = { 5 }, .scale = LEAT_SCALE_FREE },
 };
 
-static const char *const says[] = { "s = tanh(snet)", "s = tanh(snet)", "s = tanh(snet)", "s = scale * tanh(snet)",
+static const char *const says[] = { "s = tanh(snet)",
+                                    "s = tanh(snet)",
+                                    "s = tanh(snet)",
+                                    "s = scale * tanh(snet)",
+                                    "s = tanh(snet)",
+                                    "s = scale * tanh(snet)",
                                     "standard logistic base, s = snet" };
 
 static void save_state(leat_flow *flow)
@@ -103,6 +110,9 @@ Test(infer, realnvp_of_every_form)
         o.base = logistic ? leat_logistic(m, o.dim) : NULL;
         leat_flow *flow = leat_realnvp_new(m, &o);
         leat_flow_file info;
+        if (i % 2)
+            leat_flow_standardize_by(flow, (double[]){ 1, 2, 3, 4, 5, 6, 7 }, (double[]){ 7, 6, 5, 4, 3, 2, 1 },
+                                     (double[]){ 3, 4 }, (double[]){ 2, 5 });
         randomize(m, 0.4);
         save_state(flow);
         /* a learned scale is found, whatever is asked for */
@@ -166,7 +176,7 @@ static const struct {
     { { { "weight", 1, { 2 } } }, "does not describe its model" },
     { { MASK(0) }, "does not describe its model" },
     { { W("layers.0.net.0", 1, 1) }, "does not describe its model" },
-    { { { "layers.0.mask", 2, { 1, 2 } }, W("layers.0.net.0", 1, 1) }, "layers.0: the mask" },
+    { { { "layers.0.mask", 2, { 2, 2 } }, W("layers.0.net.0", 1, 1) }, "layers.0: the mask" },
     { { MASK(0), { "layers.0.net.0.weight", 1, { 1 } } }, "net.0.weight is not a matrix" },
     { { MASK(0), W("layers.0.net.0", 3, 1), W("layers.0.net.2", 1, 4) }, "net.2 takes 4 numbers, and 3 come in" },
     { { MASK(0), W("layers.0.net.0", 3, 1) }, "layers.0: net gives 3 numbers for 1 moved" },
@@ -176,6 +186,11 @@ static const struct {
     { { MASK(0), W("layers.0.snet.0", 1, 1) }, "there is no tnet.0.weight" },
     { { MASK(0), W("layers.0.net.0", 1, 1), { "extra", 1, { 2 } } }, "'extra' is not in the model" },
     { { MASK(0), { "layers.0.net.0.weight", 2, { 1, 1 } } }, "no 'layers.0.net.0.bias'" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), MASK(2), W("layers.2.net.0", 1, 1) }, "layers.1 is missing, and there is" },
+    { { MASK(1), W("layers.1.net.0", 1, 1) }, "layers.0 is missing, and there is layers.1" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), W("layers.1.net.0", 1, 1), MASK(2) }, "layers.1.mask is missing" },
+    { { { "a.layers.0.mask", 1, { 2 } }, W("b.layers.0.net.0", 1, 1) }, "'b.layers.0.net.0.weight' is not under 'a.'" },
+    { { MASK(0), W("layers.0.net.0", 1, 1), { "input.mean", 1, { 2 } } }, "no 'input.sd'" },
 };
 
 Test(infer, other_tensors_are_refused)
@@ -196,6 +211,49 @@ Test(infer, other_tensors_are_refused)
     }
 }
 
+static const char *const prefixes[] = { "", "module.", "_orig_mod.module.", "model.", "ema.", "a.layers2." };
+
+/* A file of one additive coupling of two features, its names behind a prefix, its mask [1, 2]. */
+static leat_flow *load_prefixed(const char *prefix, leat_real bias, leat_flow_file *info, leat_status *s)
+{
+    leat_real mask[2] = { 1, 0 }, weight[1] = { 2 };
+    leat_safetensors_entry entries[] = { { "layers.0.mask", { mask, LEAT_SHAPE(1, 2) } },
+                                         { "layers.0.net.0.weight", { weight, LEAT_SHAPE(1, 1) } },
+                                         { "layers.0.net.0.bias", { &bias, LEAT_SHAPE(1) } } };
+    for (int i = 0; i < 3; i++)
+        entries[i].name = leat_arena_format(test_arena(), "%s%s", prefix, entries[i].name);
+    cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 3, .entries = entries }, s), LEAT_OK);
+    return leat_flow_load(path, NULL, info, s);
+}
+
+Test(infer, a_common_prefix_is_left_out_and_said)
+{
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        leat_status s = { 0 };
+        leat_flow_file info;
+        leat_flow *flow = load_prefixed(prefixes[i], 3, &info, &s);
+        cr_assert_not_null(flow, "%s", s.message);
+        char said[40];
+        snprintf(said, sizeof said, "without '%s' before", prefixes[i]);
+        cr_assert_eq(strstr(info.note, said) != NULL, prefixes[i][0] != '\0', "%s", info.note);
+        leat_tensor x = { (leat_real[]){ 1, 1 }, LEAT_SHAPE(1, 2) };
+        leat_pair z = leat_flow_forward(flow, leat_const(test_tape(leat_flow_model(flow)), x));
+        assert_near(leat_value(z.y), (leat_tensor){ (leat_real[]){ 1, 6 }, LEAT_SHAPE(1, 2) }, 0, 0, "z");
+        leat_model_free(leat_flow_model(flow));
+    }
+}
+
+Test(infer, numbers_that_are_not_finite_are_refused)
+{
+    for (int i = 0; i < 2; i++) {
+        leat_status s = { 0 };
+        cr_assert_null(load_prefixed("", i ? (leat_real)INFINITY : (leat_real)NAN, NULL, &s));
+        cr_assert_eq(s.code, LEAT_ENONFINITE);
+        assert_contains(s.message, path);
+        assert_contains(s.message, "'layers.0.net.0.bias' holds");
+    }
+}
+
 Test(infer, masks_of_a_half_are_refused)
 {
     leat_real half[2] = { 1, (leat_real)0.5 };
@@ -209,46 +267,101 @@ Test(infer, masks_of_a_half_are_refused)
     assert_contains(s.message, "ones (kept) and zeros (moved)");
 }
 
-/* ---- plain flows ------------------------------------------------------------------------------------------------- */
+/* ---- to PyTorch -------------------------------------------------------------------------------------------------- */
 
-static const struct {
-    leat_realnvp_opts opts;
-    const char *reason; /* NULL: plain */
-} realnvps[] = {
-    { { .dim = 2 }, NULL },
-    { { .dim = 5, .couplings = 3, .hidden = { 4, 3, 2 }, .hidden_t = { 7 }, .masks = LEAT_HALVES }, NULL },
-    { { .dim = 2, .scale = LEAT_SCALE_LEARNED }, "layers.0.snet.5.scale" },
-    { { .dim = 2, .scale = LEAT_SCALE_FREE }, "layers.0.snet.5 is missing" },
-    { { .dim = 2, .one_net = true }, "layers.0.net" },
-    { { .dim = 2, .context = 3 }, "a context of 3 features" },
-};
-
-static void expect_plain(leat_flow *flow, const char *reason)
+static void expect_export(leat_flow *flow, const char *reason)
 {
-    char text[100];
+    leat_status s[2] = { { 0 } };
     assert_model(leat_flow_model(flow));
-    cr_assert_eq(leat_flow_is_plain(flow, text, sizeof text), reason == NULL, "%s", text);
-    cr_assert_str_eq(text, reason ? reason : "");
-    leat_model_free(leat_flow_model(flow));
+    char *module = leat_flow_pytorch(flow, test_arena(), &s[0]);
+    cr_assert_eq(module != NULL, reason == NULL, "%s", s[0].message);
+    unlink(path);
+    cr_assert_eq(leat_flow_save_pytorch(flow, path, &s[1]), reason ? LEAT_EARG : LEAT_OK, "%s", s[1].message);
+    cr_assert_eq(access(path, F_OK) == 0, reason == NULL);
+    for (int i = 0; reason && i < 2; i++)
+        assert_contains(s[i].message, reason);
 }
 
-Test(infer, plain_flows)
+Test(infer, exports_come_back)
 {
-    for (size_t i = 0; i < sizeof realnvps / sizeof *realnvps; i++)
-        expect_plain(leat_realnvp_new(test_model(0), &realnvps[i].opts), realnvps[i].reason);
-    leat_model *other = test_model(0);
-    leat_realnvp_opts logistic = { .dim = 2, .base = leat_logistic(other, 2) };
-    expect_plain(leat_realnvp_new(other, &logistic), "base is 'logistic'");
-    expect_plain(leat_nice_new(test_model(0), &(leat_nice_opts){ .dim = 3 }), NULL);
-    expect_plain(leat_nice_new(test_model(0), &(leat_nice_opts){ .dim = 3, .couplings = 2, .scale = true }),
-                 "layers.2 is 'diagonal_scale'");
-    leat_model *m = test_model(0);
-    leat_flow *flow = leat_flow_new(m, leat_diagonal_normal(m, 3));
-    expect_plain(flow, "base.loc");
-    m = test_model(0);
-    flow = leat_flow_new(m, leat_normal(m, 3));
-    leat_mask mask = leat_mask_halves(m, 3, 0);
-    leat_flow_add(flow, leat_coupling(m, mask, &leat_additive, test_net(m, &mask, 0, 1)));
-    expect_plain(flow, "layers.0.net.1 is 'tanh'");
-    cr_assert_not(leat_flow_is_plain(NULL, NULL, 0));
+    static const leat_realnvp_opts own[] = {
+        { .dim = 2, .scale = LEAT_SCALE_FREE },
+        { .dim = 4, .couplings = 2, .hidden = { 5 }, .one_net = true, .scale = LEAT_SCALE_FREE, .context = 1 },
+    };
+    size_t n = sizeof forms / sizeof *forms;
+    for (size_t i = 0; i < n + sizeof own / sizeof *own; i++) {
+        leat_model *m = test_model(i);
+        leat_flow *flow = leat_realnvp_new(m, i < n ? &forms[i] : &own[i - n]);
+        if (i % 2)
+            leat_flow_standardize_by(flow, (double[]){ 1, 2, 3, 4, 5, 6, 7 }, (double[]){ 7, 6, 5, 4, 3, 2, 1 },
+                                     (double[]){ 3, 4 }, (double[]){ 2, 5 });
+        randomize(m, 0.4);
+        expect_export(flow, NULL);
+        leat_flow_file info;
+        leat_flow *back = load(path, (leat_flow_load_opts){ 0 }, &info);
+        expect_same_scores(flow, back);
+        leat_model_free(leat_flow_model(back));
+        leat_model_free(m);
+    }
+}
+
+Test(infer, what_cannot_go_to_pytorch_is_named)
+{
+    leat_model *m[4];
+    for (int i = 0; i < 4; i++)
+        m[i] = test_model(0);
+    leat_realnvp_opts logistic = { .dim = 2, .base = leat_logistic(m[0], 2) };
+    expect_export(leat_realnvp_new(m[0], &logistic), "the base is 'logistic'; PyTorch is given");
+    expect_export(leat_nice_new(m[1], &(leat_nice_opts){ .dim = 3, .couplings = 2, .scale = true }),
+                  "layers.2 is 'diagonal_scale', not a coupling");
+    expect_export(leat_flow_new(m[2], leat_normal(m[2], 3)), "there are no layers");
+    leat_flow *flow = leat_flow_new(m[3], leat_normal(m[3], 3));
+    leat_mask mask = leat_mask_halves(m[3], 3, 0);
+    leat_flow_add(flow, leat_coupling(m[3], mask, &leat_additive, test_net(m[3], &mask, 0, 1)));
+    expect_export(flow, "layers.0.net.1 is 'tanh'");
+    leat_status s = { 0 };
+    cr_assert_null(leat_flow_pytorch(NULL, test_arena(), &s));
+    cr_assert_eq(s.code, LEAT_ESTATE);
+    for (int i = 0; i < 4; i++)
+        leat_model_free(m[i]);
+}
+
+/* Weights that PyTorch saved and what its module made of them, as tests/fixtures/flows/make_export.py has both; and the
+ * module's text, which is the one that was run there. */
+static const char *const exported[] = { "export_tanh", "export_none", "export_learned", "export_one_net",
+                                        "export_nice" };
+
+static void expect_same_tensors(const leat_safetensors *a, const leat_safetensors *b)
+{
+    cr_assert_eq(a->count, b->count);
+    for (int64_t i = 0; i < a->count; i++)
+        assert_near(fixture_get(b, a->entries[i].name), a->entries[i].tensor, 0, 1, a->entries[i].name);
+}
+
+Test(infer, the_modules_that_pytorch_has_run)
+{
+    for (size_t i = 0; i < sizeof exported / sizeof *exported; i++) {
+        char from[1000], name[100], *text;
+        leat_flow_file info;
+        leat_status s = { 0 };
+        size_t size;
+        snprintf(from, sizeof from, LEAT_FIXTURES "/flows/%s.safetensors", exported[i]);
+        leat_flow *flow = load(from, (leat_flow_load_opts){ 0 }, &info);
+        snprintf(name, sizeof name, "%s_expected", exported[i]);
+        leat_safetensors rows = fixture(name), written;
+        leat_tape *tape = test_tape(leat_flow_model(flow));
+        const leat_tensor *context = leat_safetensors_find(&rows, "context");
+        leat_var given = context ? leat_const(tape, *context) : (leat_var){ 0 };
+        leat_var log_prob = leat_flow_log_prob_given(flow, leat_const(tape, fixture_get(&rows, "x")), given);
+        assert_tape(tape);
+        assert_near(leat_value(log_prob), fixture_get(&rows, "log_prob"), CLOSE, 1, exported[i]);
+        expect_export(flow, NULL);
+        cr_assert_eq(leat_safetensors_read(path, test_arena(), &written, &s), LEAT_OK, "%s", s.message);
+        leat_safetensors saved = fixture(exported[i]);
+        expect_same_tensors(&saved, &written);
+        snprintf(from, sizeof from, LEAT_FIXTURES "/flows/%s.py", exported[i]);
+        cr_assert_eq(leat_file_read(from, test_arena(), &text, &size, &s), LEAT_OK, "%s", s.message);
+        cr_assert_str_eq(leat_flow_pytorch(flow, test_arena(), &s), text);
+        leat_model_free(leat_flow_model(flow));
+    }
 }
