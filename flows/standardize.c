@@ -29,14 +29,14 @@ static leat_code measure(leat_model *m, leat_tensor rows, int64_t j, const char 
     for (int64_t i = 0; i < n; i++) {
         leat_real value = rows.data[i * columns + j];
         if (!isfinite(value))
-            return leat_model_fail(m, LEAT_ENONFINITE, "%s: row %lld, column %lld is %g", what, (long long)i,
-                                   (long long)j, (double)value);
+            return leat_model_fail(m, LEAT_ENONFINITE, "%s: row %lld, column %lld is %g", what, (long long)i + 1,
+                                   (long long)j + 1, (double)value);
         constant = constant && value == rows.data[j];
         sum += (double)value;
     }
     if (constant)
         return leat_model_fail(m, LEAT_EARG, "%s: column %lld is constant: each of %lld rows has %g", what,
-                               (long long)j, (long long)n, n ? (double)rows.data[j] : 0);
+                               (long long)j + 1, (long long)n, n ? (double)rows.data[j] : 0);
     *mean = sum / (double)n;
     for (int64_t i = 0; i < n; i++) {
         double from_mean = (double)rows.data[i * columns + j] - *mean;

@@ -147,7 +147,23 @@ static void warn(const app_run *r, const columns *c, const leat_column *about)
                 r->job->program->name, r->o->data, count > 1 ? "s" : "", list);
 }
 
-static leat_code look_at(app_run *r, const columns *c)
+/* pandas writes the number of each row in front of it, and that column has no name. */
+static void warn_of_index(const app_run *r, const columns *c)
+{
+    int64_t rows = c->values.shape.size[0], i = 0;
+    if (r->o->quiet || !c->names || c->names[0][0] || c->places[0] != 1)
+        return;
+    while (i < rows && (double)c->values.data[i * c->count] == (double)i)
+        i++;
+    if (i == rows)
+        fprintf(
+            stderr,
+            "%s: warning: %s: column 1 has no name and counts the rows, as an index that pandas writes (--columns 2- "
+            "leaves it out)\n",
+            r->job->program->name, r->o->data);
+}
+
+static leat_code look_at(app_run *r, const columns *c, bool context)
 {
     char text[100];
     leat_column *about = leat_arena_alloc(&r->arena, (size_t)c->count * sizeof *about);
@@ -157,10 +173,12 @@ static leat_code look_at(app_run *r, const columns *c)
         return r->status.code;
     for (int64_t j = 0; j < c->count; j++) {
         if (about[j].constant)
-            return leat_fail(&r->status, LEAT_EARG, "%.300s: column %s is constant, and has no density", r->o->data,
-                             column_text(c, j, text));
+            return leat_fail(&r->status, LEAT_EARG, "%.300s: column %s is constant, and %s", r->o->data,
+                             column_text(c, j, text), context ? "a context of it tells nothing" : "has no density");
     }
-    warn(r, c, about);
+    warn_of_index(r, c);
+    if (!context)
+        warn(r, c, about);
     return LEAT_OK;
 }
 
@@ -180,7 +198,7 @@ static leat_code read_table(app_run *r)
                          data.count ? "is one" : "are none besides the context");
     if (data.values.shape.size[0] == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: the table has no rows", o->data);
-    if (look_at(r, &data))
+    if (look_at(r, &data, false) || (o->context && !o->no_standardize && look_at(r, &context, true)))
         return r->status.code;
     r->data = (app_train_data){ .x = data.values,
                                 .context = context.values,

@@ -2,6 +2,7 @@
 #include "trained.h"
 
 #include "../../tensor/files/json.h"
+#include "../../tensor/files/table.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,11 +51,12 @@ static leat_code read_names(app_trained *m, const leat_flow_file *f, const char 
 
 /* ---- PyTorch's own files ----------------------------------------------------------------------------------------- */
 
-/* torch.save writes a ZIP archive; before that it wrote a pickle, which begins with 0x80 and a version. */
+/* torch.save writes a ZIP archive; before that it wrote a pickle, which begins with 0x80 and a version. A .npz is a ZIP
+ * archive too, of .npy files. */
 static bool is_pickle(const char *path)
 {
     unsigned char head[4] = { 0 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = leat_path_ends(path, ".npz") ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     bool read_all = fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head;
 
     if (fd >= 0) {
@@ -80,15 +82,19 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
                                        .scale = (leat_scale_map)o->scale };
     const leat_tape_opts tape = { .values_only = true, .evaluate = true };
     leat_flow_file file;
+    leat_status why = { 0 };
 
     *m = (app_trained){ .program = program, .path = path };
     leat_arena_init(&m->arena, NULL);
     if (is_pickle(path)) {
         return refuse_pickle(m);
     }
-    m->flow = leat_flow_load(path, &load, &file, &m->status);
+    m->flow = leat_flow_load(path, &load, &file, &why);
     if (!m->flow) {
-        return m->status.code;
+        return leat_fail(&m->status, why.code, "%s%s", why.message,
+                         leat_path_is_table(path) || leat_path_ends(path, ".npz")
+                             ? " (by its name a table; the model comes first)"
+                             : "");
     }
     m->model = leat_flow_model(m->flow);
     m->tape = leat_model_tape(m->model, &tape);

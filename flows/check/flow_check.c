@@ -269,7 +269,7 @@ static void check_all(leat_check *c, leat_tensor x)
     for (int64_t j = 0; j < dim && c->report->never_moved < 0; j++)
         c->report->never_moved = moved[j] ? -1 : j;
     if (c->report->never_moved >= 0)
-        leat_check_complain(c, "latent feature %lld is never moved", (long long)c->report->never_moved);
+        leat_check_complain(c, "latent feature %lld is never moved", (long long)c->report->never_moved + 1);
 }
 
 bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o, leat_flow_report *r)

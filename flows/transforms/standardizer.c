@@ -29,8 +29,8 @@ static leat_code standardizer_loaded(leat_module *m, leat_status *status)
     for (int64_t j = 0; j < dim; j++) {
         double mean = (double)s->mean->value.data[j], sd = (double)s->sd->value.data[j];
         if (!(sd > 0) || !isfinite(sd) || !isfinite(mean))
-            return leat_fail(status, LEAT_EFORMAT, "column %lld has mean %g and standard deviation %g", (long long)j,
-                             mean, sd);
+            return leat_fail(status, LEAT_EFORMAT, "column %lld has mean %g and standard deviation %g",
+                             (long long)j + 1, mean, sd);
         sum += leat_log64(sd);
     }
     s->log_sd = sum;

@@ -203,7 +203,7 @@ Test(standardize, deviations_refused_after_load, .init = make_folder, .fini = dr
         uint64_t hash = leat_model_hash(m);
         cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 2, .entries = entries }, &s), LEAT_OK);
         cr_assert_eq(leat_load(m, path, &s), LEAT_EFORMAT);
-        assert_contains(s.message, "column 1");
+        assert_contains(s.message, "column 2");
         cr_assert_eq(leat_model_hash(m), hash);
         leat_model_free(m);
     }
@@ -226,13 +226,13 @@ Test(standardize, constant_columns_are_refused_by_number)
     for (int i = 0; i < 20; i++)
         x.data[3 * i + 2] = (leat_real)0.1;
     leat_flow *flow = realnvp(test_model(0), 0);
-    expect_failure(flow, leat_flow_standardize(flow, x, none), LEAT_EARG, "data: column 2 is constant: each of 20");
+    expect_failure(flow, leat_flow_standardize(flow, x, none), LEAT_EARG, "data: column 3 is constant: each of 20");
     for (int i = 0; i < 20; i++)
         c.data[2 * i + 1] = -4;
     flow = realnvp(test_model(0), 2);
-    expect_failure(flow, leat_flow_standardize(flow, data_rows(20), c), LEAT_EARG, "context: column 1 is constant");
+    expect_failure(flow, leat_flow_standardize(flow, data_rows(20), c), LEAT_EARG, "context: column 2 is constant");
     flow = realnvp(test_model(0), 0);
-    expect_failure(flow, leat_flow_standardize(flow, data_rows(1), none), LEAT_EARG, "column 0 is constant");
+    expect_failure(flow, leat_flow_standardize(flow, data_rows(1), none), LEAT_EARG, "column 1 is constant");
 }
 
 Test(standardize, other_refusals)
@@ -240,7 +240,7 @@ Test(standardize, other_refusals)
     leat_tensor x = data_rows(20);
     x.data[3 * 7 + 1] = (leat_real)NAN;
     leat_flow *flow = realnvp(test_model(0), 0);
-    expect_failure(flow, leat_flow_standardize(flow, x, none), LEAT_ENONFINITE, "row 7, column 1");
+    expect_failure(flow, leat_flow_standardize(flow, x, none), LEAT_ENONFINITE, "row 8, column 2");
     flow = realnvp(test_model(0), 0);
     expect_failure(flow, leat_flow_standardize(flow, test_normal(1, 5, 2, 1), none), LEAT_ESHAPE, "[5,2]");
     flow = realnvp(test_model(0), 2);
@@ -253,7 +253,7 @@ Test(standardize, other_refusals)
     expect_failure(flow, leat_flow_standardize(flow, data_rows(20), none), LEAT_ESTATE, "too late");
     flow = realnvp(test_model(0), 0);
     expect_failure(flow, leat_flow_standardize_by(flow, centre, (double[]){ 1, 0, 1 }, NULL, NULL), LEAT_EARG,
-                   "column 1");
+                   "column 2");
     leat_model *m = test_model(0);
     cr_assert_null(leat_standardizer(m, 0, NULL, NULL));
     cr_assert_eq(leat_model_code(m), LEAT_EARG);
