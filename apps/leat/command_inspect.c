@@ -74,7 +74,8 @@ static void print_names(const char *title, const char *const *names, int64_t cou
     if (names) {
         fputs(title, stdout);
         for (int64_t i = 0; i < count; i++) {
-            printf("%s%s", i ? ", " : "", names[i]);
+            const char *quote = strchr(names[i], ',') ? "\"" : "";
+            printf("%s%s%s%s", i ? ", " : "", quote, names[i], quote);
         }
         fputc('\n', stdout);
     }

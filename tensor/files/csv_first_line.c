@@ -242,7 +242,7 @@ static leat_code read_header(leat_table *t, const line *l, const leat_csv_commen
     if (!t->file_names && (l->counted || l->years))
         t->note = l->years ? "its first line, of years, was taken for numbers, not for names"
                            : "its first line, 0, 1, .., was taken for numbers, not for names";
-    return LEAT_OK;
+    return t->status.code;
 }
 
 /* As many as tell what the file is; of a compressed file what is in it. */

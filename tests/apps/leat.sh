@@ -102,7 +102,7 @@ refuses '--context' sample people.leat -n 5 --context people.csv
 
 # ---- inspect ----
 run 0 inspect people.leat
-grep -q 'height, weight, kg, age' out && grep -q 'parameters' out && grep -q 'layers.0\|layers' out || fail "inspect"
+grep -q 'height, "weight, kg", age' out && grep -q 'parameters' out && grep -q 'layers.0\|layers' out || fail "inspect"
 run 0 inspect people.leat --json
 grep -q '"name":"layers.0.snet.0.weight","trained":true,"shape":\[16,[12]\]' out || fail "inspect --json"
 if command -v python3 >/dev/null; then
