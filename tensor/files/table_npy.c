@@ -85,32 +85,23 @@ static leat_code npy_begin(leat_table *t, const char *path)
 }
 
 /* Into a file without a name, as rows are read where they stand; memory would have to hold all of it. */
-static leat_code copy_text(leat_table *t, FILE *f)
-{
-    leat_csv *c = &t->csv;
-
-    do {
-        size_t size = (size_t)(c->end - c->at);
-        if (fwrite(c->at, 1, size, f) != size)
-            break;
-        c->at = c->end;
-    } while (!c->ended && leat_csv_more(t) == LEAT_OK);
-    if (!t->status.code && (c->at < c->end || fflush(f) != 0))
-        leat_fail(&t->status, LEAT_EIO, "%s: cannot keep it in a temporary file: %s", t->name, strerror(errno));
-    return t->status.code;
-}
-
 leat_code leat_table_become_npy(leat_table *t)
 {
+    leat_csv *c = &t->csv;
     FILE *f = tmpfile();
 
     if (!f)
         return leat_fail(&t->status, LEAT_EIO, "%s: cannot make a temporary file: %s", t->name, strerror(errno));
-    int fd = copy_text(t, f) ? -1 : fcntl(fileno(f), F_DUPFD_CLOEXEC, 0);
+    leat_file_out out = { .path = "a temporary file", .fd = fcntl(fileno(f), F_DUPFD_CLOEXEC, 0) };
     fclose(f);
+    while (leat_file_put(&out, c->at, (size_t)(c->end - c->at), &t->status) == LEAT_OK && !c->ended) {
+        c->at = c->end;
+        if (leat_csv_more(t))
+            break;
+    }
     leat_table_csv.end(t);
     t->format = &leat_table_npy;
-    t->npy = (leat_npy){ .fd = fd };
+    t->npy = (leat_npy){ .fd = out.fd };
     return t->status.code ? t->status.code : begin_file(t);
 }
 
