@@ -134,9 +134,9 @@ typedef struct measuring {
 
 static leat_code refuse_bounds(const measuring *m, int64_t i, int64_t j)
 {
-    return leat_model_fail(
-        m->model, LEAT_EARG, "%s: row %lld, column %lld (from 1) is %g, not inside of its bounds, %g and %g", m->what,
-        (long long)i + 1, (long long)j + 1, m->rows.data[i * m->rows.columns + j], m->o->lower[j], m->o->upper[j]);
+    return leat_model_fail(m->model, LEAT_EARG, "%s: row %lld, column %lld is %g, not inside of its bounds, %g and %g",
+                           m->what, (long long)i + 1, (long long)j + 1, m->rows.data[i * m->rows.columns + j],
+                           m->o->lower[j], m->o->upper[j]);
 }
 
 static leat_code take_column(const measuring *m, int64_t j)
@@ -146,11 +146,11 @@ static leat_code take_column(const measuring *m, int64_t j)
     for (int64_t i = 0; i < m->rows.rows; i++) {
         double v = m->rows.data[i * m->rows.columns + j], log_slope = 0, share = 0.5 + (double)i * 0.6180339887498949;
         if (!isfinite(v))
-            return leat_model_fail(m->model, LEAT_ENONFINITE, "%s: row %lld, column %lld (from 1) is %g", m->what,
+            return leat_model_fail(m->model, LEAT_ENONFINITE, "%s: row %lld, column %lld is %g", m->what,
                                    (long long)i + 1, (long long)j + 1, v);
         if (whole && v != floor(v))
-            return leat_model_fail(m->model, LEAT_EARG, "%s: row %lld, column %lld (from 1) is %g, no whole number",
-                                   m->what, (long long)i + 1, (long long)j + 1, v);
+            return leat_model_fail(m->model, LEAT_EARG, "%s: row %lld, column %lld is %g, no whole number", m->what,
+                                   (long long)i + 1, (long long)j + 1, v);
         v += whole ? share - floor(share) : 0;
         m->column[i] = bounds ? to_line(v, o->lower[j], o->upper[j] + (whole ? 1 : 0), &log_slope) : v;
         if (isinf(log_slope))
@@ -198,10 +198,10 @@ static leat_code measure(const measuring *m, int64_t j, double *mean, double *sd
         range = distance > range ? distance : range;
     }
     if (!(range > 0))
-        return leat_model_fail(m->model, LEAT_EARG, "%s: column %lld (from 1) is constant: each of %lld rows has %g",
-                               m->what, (long long)j + 1, (long long)n, first);
+        return leat_model_fail(m->model, LEAT_EARG, "%s: column %lld is constant: each of %lld rows has %g", m->what,
+                               (long long)j + 1, (long long)n, first);
     if (!isfinite(range))
-        return leat_model_fail(m->model, LEAT_EARG, "%s: the range of column %lld (from 1) is beyond a double", m->what,
+        return leat_model_fail(m->model, LEAT_EARG, "%s: the range of column %lld is beyond a double", m->what,
                                (long long)j + 1);
     for (int64_t i = 0; i < m->rows.rows; i++)
         sum += left_out && left_out[i] ? 0 : (m->column[i] - first) / range;

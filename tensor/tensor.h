@@ -296,6 +296,9 @@ LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const 
  *   .npy                    NumPy's, [rows, columns], or [rows] as one column; whatever leat_npy_read takes, Fortran
  *                           order too
  *   .csv .tsv .txt .dat     text, and so is what is no regular file (a pipe); "-" is standard input or output
+ *   .gz                     to be read: either of them compressed with gzip
+ *
+ * From a pipe and from standard input a .npy or what gzip compressed is read too: by its first bytes.
  *
  * Text. The fields of a row stand between semicolons, commas or tabs, whichever of these (looked for in this order) the
  * first line has outside of quotes, else between runs of spaces. A field may be quoted: then it may hold separators and
@@ -394,6 +397,7 @@ typedef struct leat_table_writer_opts {
     int64_t columns;          /* at least 1 */
     const char *const *names; /* one for each column; NULL: no header. A .npy keeps none. */
     bool doubles;             /* a .npy of float64 whatever leat_real is; text needs no such choice */
+    bool vector;              /* of the one column a .npy has shape [rows] instead of [rows, 1] */
     const leat_allocator *allocator;
 } leat_table_writer_opts;
 

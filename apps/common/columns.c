@@ -292,7 +292,24 @@ static void tell_of_sums(const app_columns *c, const leat_column *about, double 
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
-leat_code app_columns_look(const app_columns *c, app_say_fn *say, void *user, leat_status *s)
+/* pandas writes the number of each row in front of it, and that column has no name. */
+static void tell_of_index(const app_columns *c, app_say_fn *say, void *user)
+{
+    char line[LINE];
+    int64_t i = 0;
+    if (!c->names || c->names[0][0] || c->places[0] != 1)
+        return;
+    while (i < c->values.rows && c->values.data[i * c->count] == (double)i)
+        i++;
+    snprintf(line, sizeof line,
+             "warning: %.200s: column 1 has no name and counts the rows, as an index that pandas writes (--columns 2- "
+             "leaves it out)",
+             c->file);
+    if (i == c->values.rows)
+        say(user, line);
+}
+
+leat_code app_columns_look(const app_columns *c, bool context, app_say_fn *say, void *user, leat_status *s)
 {
     char text[100];
     int64_t n = c->count < MOST_CORRELATED ? c->count : MOST_CORRELATED;
@@ -303,10 +320,12 @@ leat_code app_columns_look(const app_columns *c, app_say_fn *say, void *user, le
     leat_code code = about && correlations ? leat_table_inspect(&c->values, about, s) : no_memory(c, s);
     for (int64_t j = 0; j < c->count && !code; j++) {
         if (about[j].constant)
-            code = leat_fail(s, LEAT_EARG, "%.300s: column %s is constant, and has no density", c->file,
-                             column_text(c, j, text));
+            code = leat_fail(s, LEAT_EARG, "%.300s: column %s is constant, and %s", c->file, column_text(c, j, text),
+                             context ? "a context of it tells nothing" : "has no density");
     }
-    if (!code && say) {
+    if (!code && say)
+        tell_of_index(c, say, user);
+    if (!code && say && !context) {
         tell_of_few_values(c, about, say, user);
         tell_of_edges(c, about, say, user);
         if (!c->heavy_base)

@@ -157,12 +157,12 @@ static void keep_line(void *user, const char *line)
 }
 
 /* What the options say of columns, and what there is to say of them. */
-static leat_code look_at(app_run *r, app_columns *c)
+static leat_code look_at(app_run *r, app_columns *c, bool context)
 {
-    if (app_columns_bounds(c, r->o->bounds, &r->arena, &r->status) ||
-        app_columns_whole(c, r->o->integer, &r->arena, &r->status))
+    if (!context && (app_columns_bounds(c, r->o->bounds, &r->arena, &r->status) ||
+                     app_columns_whole(c, r->o->integer, &r->arena, &r->status)))
         return r->status.code;
-    return app_columns_look(c, keep_line, r, &r->status);
+    return app_columns_look(c, context, keep_line, r, &r->status);
 }
 
 static leat_code read_table(app_run *r)
@@ -183,7 +183,7 @@ static leat_code read_table(app_run *r)
         return leat_fail(&r->status, LEAT_EARG, "%s: a coupling needs at least two columns, and there is one", o->data);
     if (data.values.rows == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: the table has no rows", o->data);
-    if (look_at(r, &data))
+    if (look_at(r, &data, false) || (o->context && !o->no_standardize && look_at(r, &context, true)))
         return r->status.code;
     r->data = (app_train_data){ .x = data.values,
                                 .context = context.values,

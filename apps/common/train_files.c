@@ -122,7 +122,10 @@ static void put_option(app_run *r, leat_json_writer *w, const app_option *o)
     const char *text = NULL;
     switch (o->kind) {
     case APP_KIND_INTEGER:
-        leat_json_put_int(w, *(const int64_t *)(const void *)field);
+        if (o->fallback || *(const int64_t *)(const void *)field)
+            leat_json_put_int(w, *(const int64_t *)(const void *)field);
+        else
+            leat_json_put_null(w); /* what was not given is the model's own */
         break;
     case APP_KIND_POSITIVE:
     case APP_KIND_NONNEGATIVE:

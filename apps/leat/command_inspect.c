@@ -52,6 +52,20 @@ static int64_t cost(app_trained *m)
     return c.multiplications;
 }
 
+static void count_coupling(leat_visitor *v, leat_module *m)
+{
+    *(int64_t *)v->user += strcmp(m->type->name, "coupling") == 0 ? 1 : 0;
+}
+
+static int64_t count_couplings(app_trained *m)
+{
+    int64_t count = 0;
+    leat_visitor visitor = { .user = &count, .enter = count_coupling };
+
+    leat_visit_model(&visitor, m->model);
+    return count;
+}
+
 /* ---- for people -------------------------------------------------------------------------------------------------- */
 
 static void print_names(const char *title, const char *const *names, int64_t count)
@@ -59,8 +73,10 @@ static void print_names(const char *title, const char *const *names, int64_t cou
     if (names) {
         fputs(title, stdout);
         for (int64_t i = 0; i < count; i++) {
-            fputs(i ? ", " : "", stdout);
+            const char *quote = strchr(names[i], ',') ? "\"" : "";
+            printf("%s%s", i ? ", " : "", quote);
             app_put_text(stdout, names[i]);
+            fputs(quote, stdout);
         }
         fputc('\n', stdout);
     }
@@ -113,6 +129,7 @@ static leat_code print_tree(app_trained *m)
     printf(context > 0 ? ", given a context of %lld\n" : "\n", (long long)context);
     print_names("features    ", m->columns, dim);
     print_names("context     ", m->conditions, context);
+    printf("couplings   %lld\n", (long long)count_couplings(m));
     printf("parameters  %lld\n", (long long)leat_param_count(m->model));
     printf("a density   %lld multiply-adds a row\n", (long long)cost(m));
     printf("a sample    %lld multiply-adds\n", (long long)cost(m));
@@ -224,6 +241,7 @@ static leat_code print_json(app_trained *m)
     put_int(&w, "layers", leat_flow_length(m->flow));
     put_names(&w, "columns", m->columns, leat_flow_dim(m->flow));
     put_names(&w, "context_columns", m->conditions, leat_flow_context(m->flow));
+    put_int(&w, "couplings", count_couplings(m));
     put_int(&w, "parameters", leat_param_count(m->model));
     put_int(&w, "multiply_adds_of_density", cost(m));
     put_int(&w, "multiply_adds_of_sample", cost(m));

@@ -200,7 +200,7 @@ static leat_code run(scoring *s, const char *path)
 {
     app_trained *m = &s->m;
     const char *const names[] = { "log_likelihood" };
-    const leat_table_writer_opts opts = { .columns = 1, .names = names, .doubles = true };
+    const leat_table_writer_opts opts = { .columns = 1, .names = names, .doubles = true, .vector = true };
 
     if (s->o->top > 0 && !(s->heap = malloc((size_t)s->o->top * sizeof *s->heap))) {
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld rows", (long long)s->o->top);

@@ -43,6 +43,9 @@ static const char *const *find_names(const app_rows *r, app_row_kind kind)
     const char **names =
         known ? leat_arena_alloc(&m->arena, (size_t)(r->features + r->conditions) * sizeof *names) : NULL;
 
+    if (known && !names) {
+        leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the names of columns");
+    }
     for (int64_t i = 0; names && i < r->features + r->conditions; i++) {
         names[i] = i < r->features ? m->columns[i] : m->conditions[i - r->features];
     }
@@ -120,7 +123,7 @@ leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_k
     needs = r->features + r->conditions;
     opts.known_names = find_names(r, kind);
     opts.known_count = opts.known_names ? needs : 0;
-    r->table = app_table_open(m->program, path, o, opts, &m->status);
+    r->table = m->status.code ? NULL : app_table_open(m->program, path, o, opts, &m->status);
     if (!r->table || (!o->columns && choose(r, opts.known_names))) {
         app_rows_close(r);
         return m->status.code;

@@ -3,6 +3,9 @@
 
 #include "../common/streams.h"
 
+#include "../../tensor/files/json.h"
+#include "../../tensor/files/table.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,13 +69,14 @@ static leat_code read_names(app_trained *m, const leat_flow_file *f, const char 
 
 /* ---- PyTorch's own files ----------------------------------------------------------------------------------------- */
 
-/* torch.save writes a ZIP archive; before that it wrote a pickle, which begins with 0x80 and a version. */
+/* torch.save writes a ZIP archive; before that it wrote a pickle, which begins with 0x80 and a version. A .npz is a ZIP
+ * archive too, of .npy files. */
 static bool is_pickle(const char *path)
 {
     unsigned char head[4] = { 0 };
     struct stat st;
     bool regular = stat(path, &st) == 0 && S_ISREG(st.st_mode); /* a pipe can be read but once */
-    int fd = regular ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = regular && !leat_path_ends(path, ".npz") ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     bool read_all = fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head;
 
     if (fd >= 0) {
@@ -98,6 +102,7 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
                                        .scale = (leat_scale_map)o->scale };
     const leat_tape_opts tape = { .values_only = true, .evaluate = true };
     leat_flow_file file;
+    leat_status why = { 0 };
 
     path = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
     *m = (app_trained){ .program = program, .path = path };
@@ -105,9 +110,12 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
     if (is_pickle(path)) {
         return refuse_pickle(m);
     }
-    m->flow = leat_flow_load(path, &load, &file, &m->status);
+    m->flow = leat_flow_load(path, &load, &file, &why);
     if (!m->flow) {
-        return m->status.code;
+        return leat_fail(&m->status, why.code, "%s%s", why.message,
+                         leat_path_is_table(path) || leat_path_ends(path, ".npz")
+                             ? " (by its name a table; the model comes first)"
+                             : "");
     }
     m->model = leat_flow_model(m->flow);
     m->tape = leat_model_tape(m->model, &tape);

@@ -7,43 +7,11 @@
  */
 #include "deflate.h"
 
+#include "../../tensor/files/inflate.h"
+
 #include <string.h>
 
 enum { WINDOW = 32768, SHORTEST = 3, LONGEST = 258, CHAIN = 256, HASH_BITS = 15 };
-
-static const uint16_t length_base[] = { 3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
-                                        31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258 };
-static const uint8_t length_extra[] = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
-                                        2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0 };
-static const uint16_t distance_base[] = { 1,    2,    3,    4,    5,    7,    9,    13,    17,    25,
-                                          33,   49,   65,   97,   129,  193,  257,  385,   513,   769,
-                                          1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577 };
-
-/* ---- checksums --------------------------------------------------------------------------------------------------- */
-
-uint32_t app_crc32(const uint8_t *bytes, size_t size, uint32_t before)
-{
-    uint32_t crc = ~before;
-
-    for (size_t i = 0; i < size; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1u)));
-        }
-    }
-    return ~crc;
-}
-
-uint32_t app_adler32(const uint8_t *bytes, size_t size)
-{
-    uint32_t a = 1, b = 0;
-
-    for (size_t i = 0; i < size; i++) {
-        a = (a + bytes[i]) % 65521u;
-        b = (b + a) % 65521u;
-    }
-    return b << 16 | a;
-}
 
 /* ---- codes ------------------------------------------------------------------------------------------------------- */
 
@@ -93,18 +61,18 @@ static void put_symbol(bits *b, uint32_t symbol)
 
 static void put_match(bits *b, size_t length, size_t distance)
 {
-    uint32_t l = sizeof length_extra - 1, d = sizeof distance_base / sizeof *distance_base - 1;
+    uint32_t l = LEAT_LENGTH_CLASSES - 1, d = LEAT_DISTANCE_CLASSES - 1;
 
-    while (length_base[l] > length) {
+    while (leat_length_base[l] > length) {
         l--;
     }
     put_symbol(b, 257 + l);
-    put(b, (uint32_t)length - length_base[l], length_extra[l]);
-    while (distance_base[d] > distance) {
+    put(b, (uint32_t)length - leat_length_base[l], leat_length_extra[l]);
+    while (leat_distance_base[d] > distance) {
         d--;
     }
     put_code(b, d, 5);
-    put(b, (uint32_t)distance - distance_base[d], d < 2 ? 0 : (int)(d / 2 - 1));
+    put(b, (uint32_t)distance - leat_distance_base[d], d < 2 ? 0 : (int)(d / 2 - 1));
 }
 
 /* ---- matches ----------------------------------------------------------------------------------------------------- */
@@ -190,7 +158,7 @@ static void compress(bits *b, finder *f)
 void app_zlib_compress(app_text *out, const uint8_t *bytes, size_t size)
 {
     finder *f = leat_arena_zalloc(out->arena, sizeof *f);
-    uint32_t sum = app_adler32(bytes, size);
+    uint32_t sum = leat_adler32(bytes, size, 1);
     bits b = { .out = out };
 
     if (!f) {

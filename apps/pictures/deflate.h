@@ -7,8 +7,4 @@
 /* Appends the compressed bytes to `out`, which also says whether memory ran out. Same input, same output. */
 void app_zlib_compress(app_text *out, const uint8_t *bytes, size_t size);
 
-uint32_t app_crc32(const uint8_t *bytes, size_t size,
-                   uint32_t before); /* before: 0, or the CRC of what stands in front */
-uint32_t app_adler32(const uint8_t *bytes, size_t size);
-
 #endif

@@ -4,6 +4,7 @@
  * Rows are not filtered: in drawings, what repeats are whole stretches of pixels, which filters would hide.
  */
 #include "png.h"
+#include "../../tensor/files/inflate.h"
 #include "deflate.h"
 #include "palette.h"
 
@@ -20,7 +21,7 @@ static void add_chunk(app_text *out, const char type[4], const void *bytes, size
     add_u32(out, (uint32_t)size);
     app_text_add(out, type, 4);
     app_text_add(out, bytes, size);
-    add_u32(out, app_crc32(bytes, size, app_crc32((const uint8_t *)type, 4, 0)));
+    add_u32(out, leat_crc32(bytes, size, leat_crc32(type, 4, 0)));
 }
 
 static void add_header(app_text *out, const app_canvas *c, bool palette)

@@ -276,7 +276,7 @@ static void check_all(leat_check *c, leat_tensor x)
     for (int64_t j = 0; j < dim && c->report->never_moved < 0; j++)
         c->report->never_moved = moved[j] ? -1 : j;
     if (c->report->never_moved >= 0)
-        leat_check_complain(c, "latent feature %lld is never moved", (long long)c->report->never_moved);
+        leat_check_complain(c, "latent feature %lld is never moved", (long long)c->report->never_moved + 1);
 }
 
 /* Behind the standardizer, as leat_real; false when out of memory. */

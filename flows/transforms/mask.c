@@ -147,7 +147,7 @@ leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s
     int64_t kept = 0;
     for (int64_t j = 0; j < mask->dim; j++) {
         if (values[j] != 0 && values[j] != 1)
-            return leat_fail(s, LEAT_EFORMAT, "the mask's feature %lld is %g, neither 0 nor 1", (long long)j,
+            return leat_fail(s, LEAT_EFORMAT, "the mask's feature %lld is %g, neither 0 nor 1", (long long)j + 1,
                              (double)values[j]);
         kept += values[j] == 1;
     }

@@ -57,7 +57,7 @@ static bool fail_at(const search *s, int64_t i, const char *why)
 {
     int64_t columns = s->shape.size[s->shape.rank - 1];
     leat_tape_fail(s->tape, LEAT_ENONFINITE, "the numerical inverse of %s: row %lld, column %lld: %s y = %g",
-                   s->e->name, (long long)(i / columns), (long long)(i % columns), why, (double)s->y[i]);
+                   s->e->name, (long long)(i / columns) + 1, (long long)(i % columns) + 1, why, (double)s->y[i]);
     return false;
 }
 

@@ -53,7 +53,7 @@ static bool actnorm_start(actnorm *a, leat_var x)
     for (int64_t i = 0; i < leat_shape_count(&batch.shape); i++) {
         if (!isfinite((double)batch.data[i])) {
             leat_tape_fail(x.tape, LEAT_ENONFINITE, "actnorm: row %lld of its first batch, column %lld is %g",
-                           (long long)(i / a->dim), (long long)(i % a->dim), (double)batch.data[i]);
+                           (long long)(i / a->dim) + 1, (long long)(i % a->dim) + 1, (double)batch.data[i]);
             return false;
         }
     }
@@ -184,7 +184,7 @@ static leat_code batch_norm_loaded(leat_module *m, leat_status *s)
     for (int64_t j = 0; j < b->dim; j++) {
         double variance = (double)b->variance->value.data[j];
         if (!(variance >= 0) || !isfinite(variance) || !isfinite((double)b->mean->value.data[j]))
-            return leat_fail(s, LEAT_EFORMAT, "feature %lld has running variance %g and mean %g", (long long)j,
+            return leat_fail(s, LEAT_EFORMAT, "feature %lld has running variance %g and mean %g", (long long)j + 1,
                              variance, (double)b->mean->value.data[j]);
     }
     return LEAT_OK;

@@ -58,12 +58,15 @@ leat_code leat_csv_make_room(leat_table *t, size_t capacity)
     return LEAT_OK;
 }
 
-static ssize_t read_some(leat_csv *c, size_t room)
+/* The file's bytes as they are. */
+static ssize_t read_raw(void *csv, void *out, size_t room)
 {
-    if (c->fd >= 0) {
+    leat_csv *c = csv;
+
+    if (c->fd >= 0 && c->memory_size == 0) {
         ssize_t n;
         do
-            n = read(c->fd, c->end, room);
+            n = read(c->fd, out, room);
         while (n < 0 && errno == EINTR);
         return n;
     }
@@ -71,11 +74,31 @@ static ssize_t read_some(leat_csv *c, size_t room)
     if (n > c->memory_size)
         n = c->memory_size;
     if (n > 0) {
-        memcpy(c->end, c->memory, n);
+        memcpy(out, c->memory, n);
         c->memory += n;
         c->memory_size -= n;
     }
     return (ssize_t)n;
+}
+
+leat_code leat_csv_decompress(leat_table *t)
+{
+    leat_csv *c = &t->csv;
+    size_t size = (size_t)(c->end - c->at);
+    char *held = leat_arena_alloc(&t->arena, size + c->memory_size);
+
+    c->inflate = leat_arena_alloc(&t->arena, sizeof *c->inflate);
+    if (!held || !c->inflate)
+        return leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory to decompress it", t->name);
+    memcpy(held, c->at, size);
+    if (c->memory_size > 0)
+        memcpy(held + size, c->memory, c->memory_size);
+    c->memory = held;
+    c->memory_size += size;
+    c->step = c->fd >= 0 ? c->capacity : c->step;
+    c->end = c->at = c->window;
+    leat_inflate_begin(c->inflate, LEAT_INFLATE_GZIP, read_raw, c);
+    return LEAT_OK;
 }
 
 /* Moves what is left to the front and reads on. */
@@ -90,7 +113,10 @@ leat_code leat_csv_more(leat_table *t)
         memmove(c->window, c->at, kept);
     c->at = c->window;
     c->end = c->window + kept;
-    ssize_t n = read_some(c, c->capacity - kept);
+    ssize_t n = (c->inflate ? leat_inflate_read(c->inflate, c->end, c->capacity - kept)
+                            : read_raw(c, c->end, c->capacity - kept));
+    if (n < 0 && c->inflate && c->inflate->problem)
+        return leat_fail(&t->status, LEAT_EFORMAT, "%s: what gzip compressed %s", t->name, c->inflate->problem);
     if (n < 0)
         return leat_fail(&t->status, LEAT_EIO, "%s: cannot read: %s", t->name, strerror(errno));
     c->ended = n == 0;

@@ -27,6 +27,9 @@ leat_code leat_csv_refuse(leat_table *t, leat_code code, const leat_csv_field *f
 leat_code leat_csv_make_room(leat_table *t, size_t capacity);
 leat_code leat_csv_more(leat_table *t);
 
+/* From what is not used yet on, the file is one that gzip compressed. */
+leat_code leat_csv_decompress(leat_table *t);
+
 /* The length of the line end at p, 0 for the end of the file; or that there is none, or that the window ends too early to
  * tell. */
 enum { LEAT_CSV_NO_LINE_END = -2, LEAT_CSV_CUT = -1 };

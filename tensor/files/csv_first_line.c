@@ -245,7 +245,20 @@ static leat_code read_header(leat_table *t, const line *l, const leat_csv_commen
     if (!t->file_names && (l->counted || l->years))
         t->note = l->years ? "its first line, of years, was taken for numbers, not for names"
                            : "its first line, 0, 1, .., was taken for numbers, not for names";
-    return LEAT_OK;
+    return t->status.code;
+}
+
+/* As many as tell what the file is; of a compressed file what is in it. */
+static leat_code read_first_bytes(leat_table *t)
+{
+    leat_csv *c = &t->csv;
+
+    do {
+        if (leat_csv_more(t))
+            return t->status.code;
+    } while (!c->ended && c->end - c->at < 9);
+    bool compressed = !c->inflate && c->end - c->at >= 2 && memcmp(c->at, "\x1F\x8B", 2) == 0;
+    return compressed && leat_csv_decompress(t) == LEAT_OK ? read_first_bytes(t) : t->status.code;
 }
 
 leat_code leat_csv_begin(leat_table *t)
@@ -256,12 +269,15 @@ leat_code leat_csv_begin(leat_table *t)
     const char *p;
     line l;
 
-    do {
-        if (leat_csv_more(t))
-            return t->status.code;
-    } while (!c->ended && c->end - c->at < 6);
+    if (read_first_bytes(t))
+        return t->status.code;
     if (c->end - c->at >= 6 && memcmp(c->at, "\x93NUMPY", 6) == 0)
-        return leat_fail(&t->status, LEAT_EFORMAT, "%s: it is a .npy file, and its name must say so", t->name);
+        return c->fd >= 0 && !leat_path_is_text(t->name)
+                   ? leat_table_become_npy(t)
+                   : leat_fail(&t->status, LEAT_EFORMAT, "%s: it is a .npy file, and its name must say so", t->name);
+    const char *kind = leat_file_kind(c->at, (size_t)(c->end - c->at));
+    if (kind)
+        return leat_fail(&t->status, LEAT_EFORMAT, "%s: %s", t->name, kind);
     if (c->end - c->at >= 3 && memcmp(c->at, "\xEF\xBB\xBF", 3) == 0)
         c->at += 3;
     c->comma = t->opts.decimal == ',';

@@ -3,8 +3,10 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <fcntl.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { FIRST_NUMBERS = 64 << 10, MOST_PARTS = 48, BLOCK_ROWS = 256 };
 
@@ -31,17 +33,25 @@ static leat_code check_options(leat_table *t)
     return LEAT_OK;
 }
 
+bool leat_path_is_text(const char *path)
+{
+    return leat_path_ends(path, ".csv") || leat_path_ends(path, ".tsv") || leat_path_ends(path, ".txt") ||
+           leat_path_ends(path, ".dat");
+}
+
+bool leat_path_is_table(const char *path)
+{
+    return leat_path_is_text(path) || leat_path_ends(path, ".npy") || leat_path_ends(path, ".gz");
+}
+
 static const leat_table_format *format_of(const char *path)
 {
-    static const char *const texts[] = { ".csv", ".tsv", ".txt", ".dat" };
     struct stat st;
 
     if (leat_path_ends(path, ".npy"))
         return &leat_table_npy;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (leat_path_ends(path, texts[i]))
-            return &leat_table_csv;
-    if (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+    if (leat_path_is_table(path) || strcmp(path, "-") == 0 ||
+        (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
         return &leat_table_csv;
     return NULL;
 }
@@ -80,12 +90,25 @@ static leat_table *begin(leat_table *t, const char *path, leat_status *s)
     return t;
 }
 
+/* A file that is of a known kind, a model perhaps, is called by that and not by its name. */
+static void refuse_name(const char *path, leat_status *s)
+{
+    char bytes[16];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, bytes, sizeof bytes) : -1;
+    const char *kind = n > 0 ? leat_file_kind(bytes, (size_t)n) : NULL;
+
+    if (fd >= 0)
+        close(fd);
+    leat_fail(s, kind ? LEAT_EFORMAT : LEAT_EARG, "%s: %s", path,
+              kind ? kind : "its name says none of .npy, .csv, .tsv, .txt, .dat and .gz, the files that are read");
+}
+
 leat_table *leat_table_open(const char *path, const leat_table_opts *opts, leat_status *s)
 {
     const leat_table_format *format = format_of(path);
     if (!format) {
-        leat_fail(s, LEAT_EARG, "%s: its name says none of .npy, .csv, .tsv, .txt and .dat, the files that are read",
-                  path);
+        refuse_name(path, s);
         return NULL;
     }
     leat_table *t = table_new(strcmp(path, "-") == 0 ? "standard input" : path, opts, s);

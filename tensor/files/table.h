@@ -3,12 +3,14 @@
 #define LEAT_TENSOR_TABLE_H
 
 #include "files.h"
+#include "inflate.h"
 
 /* Where a text stands: a window of the file that moves on and keeps the field that is being read. */
 typedef struct leat_csv {
-    int fd;                      /* or -1, and then the bytes come from memory: */
+    int fd;                      /* or -1; in front of what it gives stand bytes in memory: */
     const char *memory;          /* what is left of them, */
     size_t memory_size, step;    /* and how many come at a time */
+    leat_inflate *inflate;       /* what they are compressed with; NULL: with nothing */
     char *window, *at, *end;     /* [at, end) is not used yet; a newline stands at `end` */
     size_t capacity;             /* of the window, without that newline */
     bool ended;                  /* nothing follows behind `end` */
@@ -71,6 +73,16 @@ leat_code leat_table_choose_places(leat_table *t, const int64_t *places, int64_t
 /* leat_table_open for a text in memory that arrives `step` bytes at a time, in a window as small as that at first. */
 leat_table *leat_table_open_text(const char *bytes, size_t size, size_t step, const leat_table_opts *opts,
                                  leat_status *s);
+
+/* Goes over from text to the .npy that came instead, from a pipe or compressed. */
+leat_code leat_table_become_npy(leat_table *t);
+
+/* Whether a path is that of a table, by its name; and of one as text that is not compressed. */
+bool leat_path_is_table(const char *path);
+bool leat_path_is_text(const char *path);
+
+/* What a file is that no table is read from, by its first bytes (nine tell all): a phrase, "it is ..."; or NULL. */
+const char *leat_file_kind(const char *bytes, size_t size);
 
 /* Whether a path ends so, in any case of letters. */
 bool leat_path_ends(const char *path, const char *ending);

@@ -112,11 +112,12 @@ static const char *list_names(const leat_table *t, char text[256])
     for (int64_t i = 0; i < t->file_columns; i++) {
         char shown[LEAT_NAME_TEXT];
         leat_name_print(t->file_names[i], shown);
-        if (size + strlen(shown) + 8 > 256) {
+        if (size + strlen(shown) + 10 > 256) {
             snprintf(text + size, 256 - size, ", ...");
             break;
         }
-        size += (size_t)snprintf(text + size, 256 - size, "%s %s", i ? "," : "", shown);
+        const char *quote = strchr(shown, ',') ? "\"" : "";
+        size += (size_t)snprintf(text + size, 256 - size, "%s %s%s%s", i ? "," : "", quote, shown, quote);
     }
     return text;
 }

@@ -2,11 +2,12 @@
  * Tables in NumPy's .npy: rows are read where they stand, so that skipping costs nothing and Fortran order, where a block
  * of rows is a piece of every column, needs no more memory than C order.
  */
-#include "table.h"
+#include "csv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,16 +67,42 @@ static leat_code read_header(leat_table *t, uint64_t file_size)
     return LEAT_OK;
 }
 
-static leat_code npy_begin(leat_table *t, const char *path)
+static leat_code begin_file(leat_table *t)
 {
     struct stat st;
 
-    t->npy.fd = open(path, O_RDONLY | O_CLOEXEC);
     if (t->npy.fd < 0 || fstat(t->npy.fd, &st) != 0)
         return leat_fail(&t->status, LEAT_EIO, "%s: cannot open: %s", t->name, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return leat_fail(&t->status, LEAT_EIO, "%s: cannot read: it is no regular file", t->name);
     return read_header(t, (uint64_t)st.st_size) || make_buffers(t) ? t->status.code : LEAT_OK;
+}
+
+static leat_code npy_begin(leat_table *t, const char *path)
+{
+    t->npy.fd = open(path, O_RDONLY | O_CLOEXEC);
+    return begin_file(t);
+}
+
+/* Into a file without a name, as rows are read where they stand; memory would have to hold all of it. */
+leat_code leat_table_become_npy(leat_table *t)
+{
+    leat_csv *c = &t->csv;
+    FILE *f = tmpfile();
+
+    if (!f)
+        return leat_fail(&t->status, LEAT_EIO, "%s: cannot make a temporary file: %s", t->name, strerror(errno));
+    leat_file_out out = { .path = "a temporary file", .fd = fcntl(fileno(f), F_DUPFD_CLOEXEC, 0) };
+    fclose(f);
+    while (leat_file_put(&out, c->at, (size_t)(c->end - c->at), &t->status) == LEAT_OK && !c->ended) {
+        c->at = c->end;
+        if (leat_csv_more(t))
+            break;
+    }
+    leat_table_csv.end(t);
+    t->format = &leat_table_npy;
+    t->npy = (leat_npy){ .fd = out.fd };
+    return t->status.code ? t->status.code : begin_file(t);
 }
 
 static leat_code npy_skip(leat_table *t, int64_t rows)

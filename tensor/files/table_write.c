@@ -12,7 +12,7 @@ struct leat_table_writer {
     leat_status status;
     const char *path, *name; /* for messages */
     int64_t columns, rows;
-    bool npy, doubles, standard; /* standard output */
+    bool npy, doubles, vector, standard; /* standard output */
     char separator;
     leat_file_out file;
     size_t size; /* of what waits in the buffer */
@@ -57,7 +57,7 @@ static void put_header(leat_table_writer *w, const char *const *names)
 {
     if (w->npy) {
         char header[LEAT_NPY_HEADER];
-        leat_shape shape = LEAT_SHAPE(w->rows, w->columns);
+        leat_shape shape = w->vector ? LEAT_SHAPE(w->rows) : LEAT_SHAPE(w->rows, w->columns);
         put(w, header, leat_npy_print_header(&shape, w->doubles ? sizeof(double) : sizeof(leat_real), header));
         return;
     }
@@ -87,6 +87,8 @@ static leat_code begin(leat_table_writer *w, const leat_table_writer_opts *o)
     if (o->columns < 1)
         return leat_fail(&w->status, LEAT_EARG, "%s: a table needs at least 1 column, not %lld", w->name,
                          (long long)o->columns);
+    if (o->vector && o->columns != 1)
+        return leat_fail(&w->status, LEAT_EARG, "%s: %lld columns are no vector", w->name, (long long)o->columns);
     if (w->standard)
         w->file = (leat_file_out){ .path = w->name, .fd = STDOUT_FILENO };
     else if (leat_file_begin(&w->file, w->path, &w->status))
@@ -120,6 +122,7 @@ leat_table_writer *leat_table_create(const char *path, const leat_table_writer_o
     w->name = w->standard ? "standard output" : copy;
     w->columns = o->columns;
     w->doubles = o->doubles;
+    w->vector = o->vector;
     w->file.fd = -1;
     if (begin(w, o)) {
         leat_fail(s, w->status.code, "%s", w->status.message);

@@ -195,7 +195,7 @@ run 2 fit one.csv -o no.leat --model masked
 
 # ---- inspect ----
 run 0 inspect people.leat
-grep -q 'height, weight, kg, age' out && grep -q 'parameters' out && grep -q 'layers.0\|layers' out || fail "inspect"
+grep -q 'height, "weight, kg", age' out && grep -q 'parameters' out && grep -q 'layers.0\|layers' out || fail "inspect"
 run 0 inspect people.leat --json
 grep -q '"name":"layers.0.snet.0.weight","trained":true,"shape":\[16,[12]\]' out || fail "inspect --json"
 if command -v python3 >/dev/null; then

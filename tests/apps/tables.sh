@@ -78,7 +78,7 @@ run 0 score e.leat beyond.csv
 [ "$(grep -c '^-inf$' out)" -eq 2 ] || fail "the density beyond bounds is not 0"
 run 0 check e.leat last.csv
 run 1 fit beyond.csv -o no.leat --bounds price:0: --quiet
-says 'row 2, column 1 (from 1) is -1, not inside of its bounds'
+says 'row 2, column 1 is -1, not inside of its bounds'
 run 1 fit edges.csv -o no.leat --bounds prices:0:
 says "no column 'prices'"
 run 1 fit edges.csv -o no.leat --bounds price:1:0

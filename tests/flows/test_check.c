@@ -311,7 +311,7 @@ static void expect_unmoved(leat_flow *flow, int64_t feature)
 {
     leat_flow_report r;
     char text[20];
-    snprintf(text, sizeof text, "feature %lld", (long long)feature);
+    snprintf(text, sizeof text, "feature %lld", (long long)feature + 1);
     cr_assert_not(leat_flow_check(flow, test_normal(7, 6, leat_flow_dim(flow), 1), NULL, &r));
     cr_assert_eq(r.never_moved, feature);
     assert_contains(r.reason, text);

@@ -217,9 +217,9 @@ static const char *const prefixes[] = { "", "module.", "_orig_mod.module.", "mod
 static leat_flow *load_prefixed(const char *prefix, leat_real bias, leat_flow_file *info, leat_status *s)
 {
     leat_real mask[2] = { 1, 0 }, weight[1] = { 2 };
-    leat_safetensors_entry entries[] = { { "layers.0.mask", { mask, LEAT_SHAPE(1, 2) } },
-                                         { "layers.0.net.0.weight", { weight, LEAT_SHAPE(1, 1) } },
-                                         { "layers.0.net.0.bias", { &bias, LEAT_SHAPE(1) } } };
+    leat_safetensors_entry entries[] = { { "layers.0.mask", { mask, LEAT_SHAPE(1, 2) }, NULL },
+                                         { "layers.0.net.0.weight", { weight, LEAT_SHAPE(1, 1) }, NULL },
+                                         { "layers.0.net.0.bias", { &bias, LEAT_SHAPE(1) }, NULL } };
     for (int i = 0; i < 3; i++)
         entries[i].name = leat_arena_format(test_arena(), "%s%s", prefix, entries[i].name);
     cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 3, .entries = entries }, s), LEAT_OK);

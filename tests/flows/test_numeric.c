@@ -183,7 +183,7 @@ static void expect_refusal(const leat_elementwise *e, leat_real value, leat_code
 
 Test(numeric, refusals)
 {
-    expect_refusal(&bounded, (leat_real)1.5, LEAT_ENONFINITE, "bounded: row 1, column 1: no x reaches y = 1.5");
+    expect_refusal(&bounded, (leat_real)1.5, LEAT_ENONFINITE, "bounded: row 2, column 2: no x reaches y = 1.5");
     expect_refusal(&bounded, (leat_real)-1.5, LEAT_ENONFINITE, "no x reaches y = -1.5");
     expect_refusal(&half_line, 1, LEAT_ENONFINITE, "not a number");
     expect_refusal(&bounded, (leat_real)NAN, LEAT_ENONFINITE, "nothing gives y = nan");

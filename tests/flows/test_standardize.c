@@ -446,15 +446,13 @@ Test(standardize, constant_columns_are_refused_by_number)
     for (int i = 0; i < 20; i++)
         x.data[3 * i + 2] = (leat_real)0.1;
     leat_flow *flow = realnvp(test_model(0), 0);
-    expect_failure(flow, leat_flow_standardize(flow, x, none), LEAT_EARG,
-                   "data: column 3 (from 1) is constant: each of 20");
+    expect_failure(flow, leat_flow_standardize(flow, x, none), LEAT_EARG, "data: column 3 is constant: each of 20");
     for (int i = 0; i < 20; i++)
         c.data[2 * i + 1] = -4;
     flow = realnvp(test_model(0), 2);
-    expect_failure(flow, leat_flow_standardize(flow, data_rows(20), c), LEAT_EARG,
-                   "context: column 2 (from 1) is constant");
+    expect_failure(flow, leat_flow_standardize(flow, data_rows(20), c), LEAT_EARG, "context: column 2 is constant");
     flow = realnvp(test_model(0), 0);
-    expect_failure(flow, leat_flow_standardize(flow, data_rows(1), none), LEAT_EARG, "column 1 (from 1) is constant");
+    expect_failure(flow, leat_flow_standardize(flow, data_rows(1), none), LEAT_EARG, "column 1 is constant");
 }
 
 Test(standardize, other_refusals)
@@ -462,7 +460,7 @@ Test(standardize, other_refusals)
     leat_tensor x = data_rows(20);
     x.data[3 * 7 + 1] = (leat_real)NAN;
     leat_flow *flow = realnvp(test_model(0), 0);
-    expect_failure(flow, leat_flow_standardize(flow, x, none), LEAT_ENONFINITE, "row 8, column 2 (from 1)");
+    expect_failure(flow, leat_flow_standardize(flow, x, none), LEAT_ENONFINITE, "row 8, column 2");
     flow = realnvp(test_model(0), 0);
     expect_failure(flow, leat_flow_standardize(flow, test_normal(1, 5, 2, 1), none), LEAT_ESHAPE, "[5,2]");
     flow = realnvp(test_model(0), 2);

@@ -232,7 +232,7 @@ static const struct {
     const char *part1, *part2;
 } bad_options[] = {
     { "x.csv", "a", 0, 0, "columns 1 and 5 are both called \"a\"", "choose by number" },
-    { "x.csv", "e", 0, 0, "there is no column \"e\": the columns are a, b, 7, c, d, a", "" },
+    { "x.csv", "e", 0, 0, "there is no column \"e\": the columns are a, b, 7, \"c, d\", a", "" },
     { "x.npy", "b", 0, 0, "there is no column \"b\": there is no header with names", "" },
     { "x.csv", "\"1\"", 0, 0, "there is no column \"1\"", "" },
     { "x.csv", "b,7,b", 0, 0, "column 2 is chosen twice", "" },

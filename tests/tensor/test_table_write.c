@@ -241,3 +241,23 @@ Test(table_write, inspects_few_rows)
     cr_assert_eq(leat_table_inspect(&t, c, &s), LEAT_ENONFINITE);
     check_message(&s, "row 2, column 2", "");
 }
+
+/* One column as NumPy's vectors are. */
+Test(table_write, a_vector)
+{
+    double values[] = { 1, 2, 3 };
+    leat_status s = { 0 };
+    leat_table_writer *w = leat_table_create(
+        in_folder("v.npy"), &(leat_table_writer_opts){ .columns = 1, .doubles = true, .vector = true }, &s);
+
+    cr_assert(w && leat_table_append_doubles(w, values, 3, &s) == LEAT_OK && leat_table_commit(w, &s) == LEAT_OK, "%s",
+              s.message);
+    bytes b = slurp(in_folder("v.npy"));
+    cr_assert_eq(b.size, 128 + sizeof values);
+    cr_assert(strstr(b.data + 10, "'shape': (3,)") != NULL);
+    cr_assert_arr_eq(b.data + 128, values, sizeof values);
+    free(b.data);
+    cr_assert_null(
+        leat_table_create(in_folder("v.npy"), &(leat_table_writer_opts){ .columns = 2, .vector = true }, &s));
+    check_message(&s, "2 columns are no vector", "");
+}
