@@ -244,6 +244,7 @@ Test(base_kinds, mixture_far_out)
     leat_flow *flow = flow_of(m, MIXTURE);
     leat_tensor z = test_tensor(1, 2);
     z.data[0] = 1000;
+    z.data[1] = 0;
     double got = scores_of(flow, z, none)[0];
     double want = log(2. / 8) + normal_log(1000, 1, log(2)) + normal_log(0, 2, log(0.7));
     cr_assert(fabs(got - want) <= 10 * CLOSE * fabs(want), "%.17g, not %.17g", got, want);

@@ -1,6 +1,16 @@
 /* The mixtures of logistics and of normals as bijectors: the checker at every scale, exact values, files, training. */
 #include "support.h"
 
+#include <unistd.h>
+
+/* Of this process, for both precisions are tested at once. */
+static const char *file_name(void)
+{
+    static char name[60];
+    snprintf(name, sizeof name, "/tmp/leat-mixture-%ld.safetensors", (long)getpid());
+    return name;
+}
+
 #ifdef LEAT_DOUBLE
 #define TOLERANCE 1e-8 /* the inverse is searched for */
 #else
@@ -94,10 +104,10 @@ static void save_and_train(bool normal)
     leat_status s = { 0 };
     leat_model *m = test_model(0);
     leat_flow *f = mixture_flow(m, normal, 5, 0.4);
-    cr_assert_eq(leat_flow_save(f, "mixture.safetensors", 0, NULL, &s), LEAT_OK, "%s", s.message);
-    leat_flow *back = leat_flow_load("mixture.safetensors", NULL, NULL, &s);
+    cr_assert_eq(leat_flow_save(f, file_name(), 0, NULL, &s), LEAT_OK, "%s", s.message);
+    leat_flow *back = leat_flow_load(file_name(), NULL, NULL, &s);
     cr_assert_not_null(back, "%s", s.message);
-    remove("mixture.safetensors");
+    remove(file_name());
     leat_tensor x = test_normal(5, 64, 3, 1);
     double scores[2][64];
     cr_assert_eq(leat_flow_score(f, test_tape(m), x, scores[0]), LEAT_OK);

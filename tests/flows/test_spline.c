@@ -1,6 +1,16 @@
 /* The rational-quadratic spline: the checker at every scale, knots, equal and lopsided bins, both ends, files, training. */
 #include "support.h"
 
+#include <unistd.h>
+
+/* Of this process, for both precisions are tested at once. */
+static const char *file_name(void)
+{
+    static char name[60];
+    snprintf(name, sizeof name, "/tmp/leat-spline-%ld.safetensors", (long)getpid());
+    return name;
+}
+
 #ifdef LEAT_DOUBLE
 #define TOLERANCE       1e-9
 #define CLOSE_GRADIENTS CLOSE
@@ -379,8 +389,8 @@ Test(spline, comes_back_from_a_file)
         leat_status s = { 0 };
         leat_model *m = test_model(0);
         leat_flow *f = spline_flow(m, &options[i], 4, 0.4);
-        cr_assert_eq(leat_flow_save(f, "spline.safetensors", 0, NULL, &s), LEAT_OK, "%s", s.message);
-        leat_flow *back = leat_flow_load("spline.safetensors", NULL, NULL, &s);
+        cr_assert_eq(leat_flow_save(f, file_name(), 0, NULL, &s), LEAT_OK, "%s", s.message);
+        leat_flow *back = leat_flow_load(file_name(), NULL, NULL, &s);
         cr_assert_not_null(back, "%s", s.message);
         cr_assert_eq(leat_flow_score(f, test_tape(m), x, scores[0]), LEAT_OK);
         cr_assert_eq(leat_flow_score(back, test_tape(leat_flow_model(back)), x, scores[1]), LEAT_OK);
@@ -388,7 +398,7 @@ Test(spline, comes_back_from_a_file)
         leat_model_free(leat_flow_model(back));
         leat_model_free(m);
     }
-    remove("spline.safetensors");
+    remove(file_name());
 }
 
 static const leat_rational_quadratic_opts refused[] = {
