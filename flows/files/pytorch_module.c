@@ -280,6 +280,11 @@ static bool put_module(writer *w, const leat_json *top)
 static char *describe_module(leat_flow *f, leat_arena *a, leat_scale_map *scale, leat_status *s)
 {
     leat_json *top = NULL;
+    leat_units units;
+    if (f && leat_flow_units(f, &units) && (units.lower || units.whole)) {
+        leat_fail(s, LEAT_EARG, "input has columns with bounds or of whole numbers, which PyTorch is not given");
+        return NULL;
+    }
     char *text = leat_flow_describe(f, a, s);
     if (!text || leat_json_read(text, strlen(text), LEAT_FLOW_KEY, 0, a, &top, s))
         return NULL;

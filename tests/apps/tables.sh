@@ -34,6 +34,10 @@ column out 1 >back
 column times.csv 1 | head -50 | paste -d, - back | awk -F, '{ d = $1 - $2; if (d > 0.01 || d < -0.01) bad++ } END { exit bad }' ||
     fail "times do not come back"
 run 0 check times.leat times.csv
+awk 'BEGIN { print "time"; for (t = -2000; t < 5000; t++) printf "%.1f\n", 1.7e9 + t + 0.5 }' >grid.csv
+run 0 fit times.csv -o hour.leat --columns time --epochs 10 --validation 0.1 --quiet
+run 0 score hour.leat grid.csv
+near "$(awk '{ s += exp($1) } END { print s }' out)" 1 0.001 "the integral of the density of times"
 printf 't,v\n1700000000,1\n1700000010,2\n1700000020,4\n' >three.csv
 run 0 fit three.csv -o three.leat --epochs 1 --quiet
 run 0 score three.leat three.csv
@@ -77,6 +81,8 @@ printf 'price,share\n1,0.5\n-1,0.5\n1,1\n' >beyond.csv
 run 0 score e.leat beyond.csv
 [ "$(grep -c '^-inf$' out)" -eq 2 ] || fail "the density beyond bounds is not 0"
 run 0 check e.leat last.csv
+run 1 export e.leat -o e.safetensors
+says 'columns with bounds or of whole numbers'
 run 1 fit beyond.csv -o no.leat --bounds price:0: --quiet
 says 'row 2, column 1 is -1, not inside of its bounds'
 run 1 fit edges.csv -o no.leat --bounds prices:0:
