@@ -38,13 +38,20 @@ static leat_flow *build_realnvp(leat_model *m, int64_t dim, int64_t context, con
     return leat_realnvp_new(m, &realnvp);
 }
 
+/* A learned map mixes columns that correlate; two have nothing to mix that turning round does not. */
+static leat_between between_of(const app_model_settings *o, int64_t dim)
+{
+    enum { AUTO };
+    return o->between != AUTO ? (leat_between)(o->between - 1) : dim > 2 ? LEAT_LU : LEAT_REVERSED;
+}
+
 static leat_flow *build_maf(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
 {
     leat_maf_opts maf = { .dim = dim,
                           .context = context,
                           .base = app_base_build(m, dim, context, o->base),
                           .transforms = (int)o->transforms,
-                          .between = (leat_between)o->between };
+                          .between = between_of(o, dim) };
     set_hidden(maf.hidden, &o->hidden);
     return leat_maf_new(m, &maf);
 }
@@ -55,7 +62,7 @@ static leat_flow *build_nsf(leat_model *m, int64_t dim, int64_t context, const a
                           .context = context,
                           .base = app_base_build(m, dim, context, o->base),
                           .transforms = (int)o->transforms,
-                          .between = (leat_between)o->between,
+                          .between = between_of(o, dim),
                           .bins = o->bins,
                           .tail_bound = o->tail_bound,
                           .coupling = o->kind == APP_NSF_COUPLING };
@@ -65,7 +72,11 @@ static leat_flow *build_nsf(leat_model *m, int64_t dim, int64_t context, const a
 
 int app_model_kind(const app_model_settings *o, int64_t dim)
 {
-    return o->kind != APP_AUTO ? o->kind : dim == 1 ? APP_NSF : APP_REALNVP;
+    enum { MOST_FOR_SPLINES = 100 };
+    bool couplings = o->couplings || o->one_net || o->scale_map;
+    if (o->kind != APP_AUTO)
+        return o->kind;
+    return dim == 1 || (dim <= MOST_FOR_SPLINES && !couplings) ? APP_NSF : APP_REALNVP;
 }
 
 bool app_model_is_coupling(int kind)

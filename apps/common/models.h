@@ -34,14 +34,14 @@ enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING };
 #define APP_SPLINE_OPTIONS(type, field)                                                                                \
     { "transforms", APP_INTEGER(type, field.transforms), NULL, .min = 1, .max = 10000,                                 \
       .help = "of maf and nsf (default 5)" },                                                                          \
-    { "between", APP_CHOICE(type, field.between), "reverse", .words = "reverse|permute|lu",                            \
-      .help = "what stands between them: the order turned round, a random one, a learned linear map" },                \
+    { "between", APP_CHOICE(type, field.between), "auto", .words = "auto|reverse|permute|lu",                          \
+      .help = "what stands between them: order turned round, a random one, a learned linear map (auto: from three columns on)" }, \
     { "bins", APP_INTEGER(type, field.bins), "8", .min = 2, .max = 64, .help = "of nsf's splines" },                   \
     { "tail-bound", APP_POSITIVE(type, field.tail_bound), "5",                                                         \
       .help = "of nsf: what is farther from 0, standardized, stays as it is" }
 /* clang-format on */
 
-/* What APP_AUTO stands for with data of so many features, and whether that is a flow of couplings, which need another
+/* What APP_AUTO stands for with data of so many features: splines, unless there are many or an option of couplings is given; and whether that is a flow of couplings, which need another
  * column, be it a context's. */
 int app_model_kind(const app_model_settings *o, int64_t dim);
 bool app_model_is_coupling(int kind);

@@ -88,11 +88,19 @@ static bool read_value(const app_option *o, const char *text, void *settings)
     switch (o->kind) {
     case APP_KIND_INTEGER: {
         int64_t *n = field;
+        if (o->words && strcmp(text, o->words) == 0) {
+            *n = -1;
+            return true;
+        }
         return app_integer_read(text, size, n) && *n >= o->min && *n <= highest(o);
     }
     case APP_KIND_POSITIVE:
     case APP_KIND_NONNEGATIVE: {
         double *x = field;
+        if (o->words && strcmp(text, o->words) == 0) {
+            *x = -1;
+            return true;
+        }
         return app_number_read(text, size, x) && isfinite(*x) &&
                (*x > 0 || (*x == 0 && o->kind == APP_KIND_NONNEGATIVE));
     }

@@ -56,7 +56,7 @@ typedef struct app_option {
     const char *fallback; /* the default, as it would be typed */
     const char *help;     /* one line */
     const char *value;    /* what --help calls the value, "FILE"; NULL: by the kind */
-    const char *words;    /* of a choice: "nice|realnvp" */
+    const char *words;    /* of a choice: "nice|realnvp"; of a number: a word that stands for -1, "auto" */
     int64_t min, max;     /* of an integer; a max of 0 is none */
     char letter;          /* its short form, -n; 0: none */
 } app_option;

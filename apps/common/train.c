@@ -35,7 +35,7 @@ static int check_usage(const app_program *p, const app_training *all, double *no
         return wrong_usage(p, "--standardize and --no-standardize exclude each other");
     if (o->no_standardize && (o->bounds || o->integer))
         return wrong_usage(p, "--bounds and --integer need standardizing");
-    if (o->schedule == APP_SCHEDULE_WARMUP_COSINE && o->warmup >= o->epochs)
+    if (o->schedule == APP_SCHEDULE_WARMUP_COSINE && o->epochs >= 0 && o->warmup >= o->epochs)
         return wrong_usage(p, "--warmup must be less than --epochs");
     return -1;
 }
@@ -262,9 +262,9 @@ static void save_failed(app_run *r)
 }
 
 /* The exit code. */
-static int run(app_run *r)
+static int run(app_run *r, app_training *settings)
 {
-    if (!app_train_load(r) && !make_model(r) && !app_train_prepare(r)) {
+    if (!app_train_load(r) && !app_train_choose(r, settings) && !make_model(r) && !app_train_prepare(r)) {
         for (const app_note *note = r->notes; note; note = note->next)
             app_say(r->job->program->name, "%s", note->line);
         if (train(r)) {
@@ -284,12 +284,15 @@ static int run(app_run *r)
 
 int app_train(const app_train_job *job)
 {
-    app_run r = { .job = job, .o = &job->settings->train };
+    app_training settings = *job->settings; /* as they are chosen */
+    app_train_job own = *job;
+    own.settings = &settings;
+    app_run r = { .job = &own, .o = &settings.train };
     int exit_code = check_usage(job->program, job->settings, &r.noise);
     if (exit_code >= 0)
         return exit_code;
     leat_arena_init(&r.arena, NULL);
-    exit_code = run(&r);
+    exit_code = run(&r, &settings);
     leat_model_free(r.model);
     leat_arena_free(&r.arena);
     return exit_code;

@@ -37,8 +37,9 @@ enum {
 };
 
 /* clang-format off */
-/* Of every program that fits a flow; data and places of results are its own. */
-#define APP_FIT_OPTIONS(type, field)                                                                                   \
+/* Of every program that fits a flow; data and places of results are its own, and four defaults. What is "auto" is chosen
+ * from rows and columns (choose.c). */
+#define APP_FIT_OPTIONS(type, field, EPOCHS, BATCH, HELD, PATIENCE)                                                                                   \
     APP_TABLE_OPTIONS(type, field.table),                                                                               \
     { "context", APP_STRING(type, field.context), .value = "LIST",                                                     \
       .help = "columns to condition on, taken out of the data: p(x | context)" },                                      \
@@ -49,11 +50,12 @@ enum {
     { "standardize", APP_FLAG(type, field.standardize),                                                                \
       .help = "learn on (x - mean) / sd; the default for tables" },                                                    \
     { "no-standardize", APP_FLAG(type, field.no_standardize), .help = "learn on the numbers as they are" },            \
-    { "epochs", APP_INTEGER(type, field.epochs), "10", .max = 1000000, .help = "passes over the data, at most" },      \
-    { "batch", APP_INTEGER(type, field.batch), "256", .min = 1, .help = "rows in a batch" },                           \
-    { "validation", APP_NONNEGATIVE(type, field.validation), "0", .value = "FRACTION",                                 \
+    { "epochs", APP_INTEGER(type, field.epochs), EPOCHS, .max = 1000000, .words = "auto",\
+      .help = "passes over the data, at most" },      \
+    { "batch", APP_INTEGER(type, field.batch), BATCH, .min = 1, .words = "auto", .help = "rows in a batch" },                           \
+    { "validation", APP_NONNEGATIVE(type, field.validation), HELD, .value = "FRACTION", .words = "auto",                                 \
       .help = "part of the rows to hold out; the weights with the best loss on them are kept" },                       \
-    { "patience", APP_INTEGER(type, field.patience), "0",                                                              \
+    { "patience", APP_INTEGER(type, field.patience), PATIENCE, .words = "auto",                                                             \
       .help = "stop after so many epochs without a better validation loss; 0: never" },                                \
     { "optimiser", APP_CHOICE(type, field.optimiser), "adam", .words = "adam|adamw|adamax|rmsprop|sgd",                \
       .help = "how weights are changed" },                                                                             \
@@ -84,7 +86,7 @@ enum {
     { "points", APP_INTEGER(type, field.points), "10000", .min = 1, .help = "how many points of a named set to make" }, \
     { "noise", APP_STRING(type, field.noise), .value = "X",                                                            \
       .help = "of a named set: standard deviation (moons: 0.05; other sets have their own)" },                         \
-    APP_FIT_OPTIONS(type, field),                                                                                      \
+    APP_FIT_OPTIONS(type, field, "10", "256", "0", "0"),                                                                                      \
     { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000, .help = "samples to draw at the end" }
 /* clang-format on */
 

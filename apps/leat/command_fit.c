@@ -9,13 +9,13 @@
 static const app_option table[] = {
     { "out", APP_STRING(app_training, train.out), NULL, .value = "MODEL", .letter = 'o', .help = "the model's file" },
     { "model", APP_CHOICE(app_training, model.kind), "auto", .words = APP_MODEL_WORDS,
-      .help = "which flow; auto is realnvp, or nsf for one column" },
+      .help = "which flow; auto is nsf, and realnvp beyond 100 columns or with options of couplings" },
     APP_COUPLING_OPTIONS(app_training, model),
     APP_NICE_OPTIONS(app_training, model),
     APP_REALNVP_OPTIONS(app_training, model),
     APP_SPLINE_OPTIONS(app_training, model),
     APP_BASE_OPTIONS(app_training, model),
-    APP_FIT_OPTIONS(app_training, train),
+    APP_FIT_OPTIONS(app_training, train, "auto", "auto", "auto", "auto"),
 };
 
 static const app_program program = {
@@ -46,6 +46,7 @@ int app_leat_fit(int argc, char **argv)
     }
     if (exit_code < 0) {
         o.train.data = rest.values[0];
+        o.train.points = 10000; /* of a named set */
         exit_code = app_train(&(app_train_job){ .program = &program,
                                                 .settings = &o,
                                                 .model_path = o.train.out,

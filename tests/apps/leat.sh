@@ -155,7 +155,7 @@ for model in maf nsf nsf-coupling; do
     [ "$(wc -l <out)" -eq 901 ] || fail "sample --context of $model"
 done
 
-run 0 fit people.csv -o nsf.leat --model nsf --transforms 1 --bins 3 --tail-bound 2.5 $quick
+run 0 fit people.csv -o nsf.leat --model nsf --transforms 1 --between reverse --bins 3 --tail-bound 2.5 $quick
 run 0 inspect nsf.leat --json
 grep -q '"name":"layers.0.made.net.2.weight","trained":true,"shape":\[24,16\]' out || fail "--bins"
 grep -q '"tail-bound":2.5' out || fail "--tail-bound"

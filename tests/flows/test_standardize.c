@@ -327,7 +327,8 @@ Test(standardize, fits_in_double)
 
 /* ---- bounds and whole numbers ------------------------------------------------------------------------------------ */
 
-static const double lower[4] = { 0, -INFINITY, -2, -INFINITY }, upper[4] = { INFINITY, 5, 3, INFINITY };
+static const double lower[4] = { 0, -(double)INFINITY, -2, -(double)INFINITY },
+                    upper[4] = { (double)INFINITY, 5, 3, (double)INFINITY };
 static const bool whole[4] = { false, false, false, true };
 
 /* Columns above 0, below 5, between -2 and 3, and of whole numbers. */

@@ -34,10 +34,10 @@ export PKG_CONFIG_PATH=$config LD_LIBRARY_PATH=${config%/pkgconfig}
 # The .pc files speak of the place without the temporary folder in front.
 export PKG_CONFIG_SYSROOT_DIR=$temp/root
 
-for header in leat tensor/tensor autograd/autograd autograd/gradcheck nn/nn nn/parts flows/flows flows/bijectors flows/fitting flows/models flows/saving; do
+for header in leat tensor/tensor autograd/autograd autograd/gradcheck nn/nn nn/parts flows/flows flows/bases flows/bijectors flows/fitting flows/models flows/saving; do
     check "installed: $header.h" test -f "$prefix/include/leat/$header.h"
 done
-check 'nothing else is installed as a header' test "$(find "$prefix/include/leat" -type f | wc -l)" -eq 11
+check 'nothing else is installed as a header' test "$(find "$prefix/include/leat" -type f | wc -l)" -eq 12
 for program in train_nice train_realnvp leat; do
     check "$program is installed" test -x "$prefix/bin/$program"
 done
