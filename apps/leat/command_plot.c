@@ -11,14 +11,17 @@
 typedef struct settings {
     app_trained_opts open;
     app_table_settings table;
-    const char *out;
-    int64_t samples, seed;
+    const char *out, *beside;
+    int64_t samples, seed, across;
 } settings;
 
 static const app_option table[] = {
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o', .help = "the picture, .png or .svg" },
     { "samples", APP_INTEGER(settings, samples), "2000", .min = 1, .max = 1000000, .help = "how many to draw" },
     { "seed", APP_INTEGER(settings, seed), "0", .help = "of the samples" },
+    { "beside", APP_STRING(settings, beside), NULL, .value = "MODEL,...",
+      .help = "draw densities alone, of this model and of others of two features" },
+    { "across", APP_INTEGER(settings, across), "3", .min = 1, .max = 20, .help = "with --beside: so many in a row" },
     APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
@@ -54,6 +57,8 @@ int app_leat_plot(int argc, char **argv)
     o.open.seed = o.seed;
     drawing.out = o.out;
     drawing.samples = o.samples;
+    drawing.beside = o.beside;
+    drawing.across = o.across;
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open) &&
         !app_output_allow(&m, o.out, rest.count > 1 ? rest.values[1] : NULL) &&
         (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, &o.table, INT64_MAX, &data, &context))) {
@@ -61,7 +66,7 @@ int app_leat_plot(int argc, char **argv)
             drawing.data = app_to_reals(&m.arena, data, data.rows, &m.status);
         }
         if (!m.status.code) {
-            app_draw(&m, &drawing);
+            o.beside ? app_draw_beside(&m, &drawing, &o.open) : app_draw(&m, &drawing);
         }
     }
     return app_trained_close(&m);

@@ -56,9 +56,8 @@ static void find_levels(const double *density, int64_t n, double *sorted, double
     }
 }
 
-static leat_code evaluate(plane *p)
+leat_code app_plane_density(app_trained *m, app_range x, app_range y, app_heat *heat)
 {
-    app_trained *m = p->m;
     int64_t n = (int64_t)CELLS * CELLS;
     double *points = leat_arena_alloc(&m->arena, (size_t)(2 * n) * sizeof *points);
     double *density = leat_arena_alloc(&m->arena, (size_t)n * sizeof *density), highest = 0;
@@ -69,8 +68,8 @@ static leat_code evaluate(plane *p)
     for (int64_t i = 0; i < n; i++) {
         double column = (double)(i % CELLS) + 0.5, row = (double)(i / CELLS) + 0.5;
 
-        points[2 * i] = p->x.low + (p->x.high - p->x.low) * column / CELLS;
-        points[2 * i + 1] = p->y.low + (p->y.high - p->y.low) * row / CELLS;
+        points[2 * i] = x.low + (x.high - x.low) * column / CELLS;
+        points[2 * i + 1] = y.low + (y.high - y.low) * row / CELLS;
     }
     if (leat_flow_score_doubles(m->flow, m->tape, (leat_doubles){ points, n, 2 }, (leat_doubles){ 0 }, density)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "%s: the density: %s", m->path,
@@ -80,7 +79,7 @@ static leat_code evaluate(plane *p)
         density[i] = exp(density[i]);
         highest = density[i] > highest && isfinite(density[i]) ? density[i] : highest;
     }
-    p->heat = (app_heat){ density, CELLS, CELLS, 0, highest > 0 ? highest : 1 };
+    *heat = (app_heat){ density, CELLS, CELLS, 0, highest > 0 ? highest : 1 };
     return LEAT_OK;
 }
 
@@ -204,7 +203,7 @@ leat_code app_draw_plane(app_trained *m, const app_drawing *d, leat_tensor sampl
     if (p.shown.data && p.shown.shape.size[0] > SHOWN) {
         p.shown.shape.size[0] = SHOWN;
     }
-    if (m->status.code || evaluate(&p) || find_contours(&p) || draw_frames(&p, panels + 2)) {
+    if (m->status.code || app_plane_density(m, p.x, p.y, &p.heat) || find_contours(&p) || draw_frames(&p, panels + 2)) {
         return m->status.code;
     }
     p.contours[CONTOURS] = (app_series){ .label = "data", .points = p.shown, .size = 1.5, .color = dots };

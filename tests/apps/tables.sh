@@ -125,4 +125,18 @@ run 1 sample g.leat --context two.csv -n 5 -o five.csv
 [ ! -e five.csv ] || fail "a refused sample is written"
 run 2 sample e.leat -n 5 --per-row 2
 
+# ---- what is chosen where nothing is asked for, and densities side by side ----
+run 0 fit plain.csv -o chosen.leat
+says '300 rows of 2 columns: autoregressive splines (nsf), at most 100 epochs in batches of 64, cosine'
+says '10 % of the rows are held out'
+run 0 inspect chosen.leat
+grep -q 'validation_rows 30,' out || fail "the rows that are held out are not a tenth"
+run 0 fit moons -o moons.leat --epochs 1 --quiet
+run 0 plot chosen.leat --beside moons.leat --out both.png
+[ -s both.png ] || fail "no densities side by side"
+run 1 plot moons.leat --beside times.leat,three.leat,s.leat --out no.png
+says 'a density is drawn of two features'
+run 1 plot moons.leat --beside none.leat --out no.png
+says 'none.leat: cannot open'
+
 [ $failures -eq 0 ]
