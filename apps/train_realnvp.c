@@ -1,4 +1,5 @@
-/* Trains RealNVP (Dinh, Sohl-Dickstein & Bengio 2017) on two moons, other toy data or a table, and draws what it has learned. */
+/* Trains RealNVP (Dinh, Sohl-Dickstein & Bengio 2017) on two moons, other toy data or a table, and draws what it has
+ * learned. */
 #include "common/train.h"
 
 static const app_option table[] = {

@@ -139,8 +139,8 @@ typedef struct leat_leaf {
 
 LEAT_API leat_var leat_leaf_var(leat_tape *t, leat_leaf *leaf);
 
-/* Shape and numbers; a failed variable has data NULL and shape []; data NULL, and a failed tape, if leat_tape_keep has let
- * go of them. The memory is the tape's. */
+/* Shape and numbers; a failed variable has data NULL and shape []; data NULL, and a failed tape, if leat_tape_keep has
+ * let go of them. The memory is the tape's. */
 LEAT_API leat_tensor leat_value(leat_var v);
 LEAT_API leat_shape leat_var_shape(leat_var v);
 LEAT_API int64_t leat_var_size(leat_var v, int axis); /* negative axes count from the end; 0 if there is none */
@@ -377,8 +377,8 @@ LEAT_API leat_var leat_dropout(leat_var x, double p);
 LEAT_API leat_var leat_affine_forward(leat_var x, leat_var s, leat_var t, leat_var *logdet);
 /* Its inverse, x = (y - t) exp(-s); *logdet = -sum of s. */
 LEAT_API leat_var leat_affine_inverse(leat_var y, leat_var s, leat_var t, leat_var *logdet);
-/* The rational-quadratic spline (Durkan et al., "Neural spline flows", 2019, equations 4 to 8) from -bound to bound, of K =
- * 2 .. 64 bins, and its inverse. x is [batch, ..], raw widths and heights [batch, .., K], raw slopes [batch, .., K - 1]:
+/* The rational-quadratic spline (Durkan et al., "Neural spline flows", 2019, equations 4 to 8) from -bound to bound, of
+ * K = 2 .. 64 bins, and its inverse. x: [batch, ..]; raw widths, heights: [batch, .., K]; raw slopes: [batch, .., K - 1]:
  *     width = 2 bound (least_width + (1 - K least_width) softmax(raw)), height likewise; slope = least_slope +
  *     softplus(raw), that of the knot behind each bin but the last; 1 at the ends, beyond which y = x (linear tails).
  * Raw slopes [batch, .., K], those of the knots before each bin: circular, the last slope is the first, and x is taken

@@ -13,7 +13,8 @@ extern "C" {
  * random cotangent, h = cbrt(eps) * max(1, |x|), and where that disagrees with a four-point formula too. Passes only if
  * |a - n| <= atol + rtol * max(|a|, |n|) everywhere, so a NaN fails; also checked: that gradients add up (gradients are
  * filled with noise before), that backward gives the same bits twice, that inputs are left alone, and that not all
- * gradients are zero. Values that an op declares `unread` are NaN in its backward. Meant for leat64; with float expect about 1e-2.
+ * gradients are zero. Values that an op declares `unread` are NaN in its backward. Meant for leat64; with float expect
+ * about 1e-2.
  */
 typedef struct leat_gradcheck_opts {
     double rtol, atol; /* 0: 1e-7 and 1e-8 in double, 2e-2 and 1e-3 in float */

@@ -41,8 +41,8 @@ LEAT_API leat_base *leat_normal(leat_model *m, int64_t dim);
 LEAT_API leat_base *leat_logistic(leat_model *m, int64_t dim);
 
 /* ---- of a place and a scale ----
- * Features are independent, eps = (z - loc) exp(-log_scale), log p(z) = sum log p(eps) - log_scale, with learned `loc` and
- * `log_scale` [dim], 0 at first (but for the generalized normal's). */
+ * Features are independent, eps = (z - loc) exp(-log_scale), log p(z) = sum log p(eps) - log_scale, with learned `loc`
+ * and `log_scale` [dim], 0 at first (but for the generalized normal's). */
 
 /* Normals. */
 LEAT_API leat_base *leat_diagonal_normal(leat_model *m, int64_t dim);

@@ -222,9 +222,9 @@ typedef struct leat_elementwise {
     size_t size;      /* of the struct that begins with this one, if it is more */
 } leat_elementwise;
 
-/* For transforms of your own, over `features` features. What a conditioner gives, [.., features * (sum of widths)], is the
- * groups one after the other, and each group feature by feature: theta[g] is [.., features], or [.., features, width].
- * The second takes the columns of one group alone. False if the tape has failed. */
+/* For transforms of your own, over `features` features. What a conditioner gives, [.., features * (sum of widths)], is
+ * the groups one after the other, and each group feature by feature: theta[g] is [.., features], or [.., features,
+ * width]. The second takes the columns of one group alone. False if the tape has failed. */
 LEAT_API bool leat_elementwise_theta(const leat_elementwise *e, leat_var out, int64_t features,
                                      leat_var theta[LEAT_MAX_GROUPS]);
 LEAT_API bool leat_elementwise_group(const leat_elementwise *e, int g, leat_var out, int64_t features, leat_var *theta);
@@ -291,13 +291,13 @@ LEAT_API leat_code leat_flow_standardize(leat_flow *f, leat_tensor rows, leat_te
 
 /*
  * What else is known of data. A column between bounds is spread over the whole line before it is standardized, by
- * log(x - lower), -log(upper - x), or, with both, log(x - lower) - log(upper - x): no draw leaves them, outside the density is 0 (the log-density
- * -inf), and a number on a bound is refused, for there a density may be anything.
+ * log(x - lower), -log(upper - x), or, with both, log(x - lower) - log(upper - x): no draw leaves them, outside the
+ * density is 0 (the log-density -inf), and a number on a bound is refused, for there a density may be anything.
  *
- * A column of whole numbers is dequantized: k becomes a random number of [k, k + 1), a new one for each epoch of a fit, so
- * that the density's integral over there becomes the probability of k. Scores are that probability, a mean over points of
- * a fixed sequence (leat_flow_set_points); encoding takes the middle, and what is drawn or decoded is whole. All this is
- * what the functions of rows in double do; on a tape such a column holds the real numbers.
+ * A column of whole numbers is dequantized: k becomes a random number of [k, k + 1), a new one for each epoch of a fit,
+ * so that the density's integral over there becomes the probability of k. Scores are that probability, a mean over
+ * points of a fixed sequence (leat_flow_set_points); encoding takes the middle, and what is drawn or decoded is whole.
+ * All this is what the functions of rows in double do; on a tape such a column holds the real numbers.
  */
 typedef struct leat_standardize_opts {
     leat_doubles context; /* rows of the context, for a conditional flow */
@@ -385,8 +385,8 @@ LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, l
 
 /* Any number of rows, as many at a time as some megabytes hold, without recording and in evaluation mode; the tape is
  * reset on the way, and keeps its own modes and place in its random numbers. What a row gives depends on it alone, to the
- * bit, not on the rows beside it, chance in the transforms included. x and z are [n, dim]; a context is [n, features], a row for each row, and (leat_tensor){ 0 } for flows without. Results that are
- * not wanted may be NULL.
+ * bit, not on the rows beside it, chance in the transforms included. x and z are [n, dim]; a context is [n, features],
+ * a row for each row, and (leat_tensor){ 0 } for flows without. Results that are not wanted may be NULL.
  *     score   the log-density of every row, in nats; -inf for a row so far out that numbers overflow on the way
  *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]
  *     decode  latent to data: x [n, dim] and log|det dx/dz| [n] */

@@ -111,7 +111,8 @@ LEAT_API leat_init leat_init_values(const double *values); /* these, which must 
 
 /* Xavier (Glorot & Bengio 2010) and Kaiming (He et al. 2015), PyTorch's: fan_in is the product of all sizes but the
  * first, fan_out of all but the second; a parameter of fewer than two axes is LEAT_ESHAPE. Xavier: variance
- * 2 gain^2 / (fan_in + fan_out). Kaiming: variance gain^2 / fan. For ReLU the gain is sqrt(2), for tanh 5/3, for none 1; for leaky ReLU of slope a, sqrt(2 / (1 + a^2)). */
+ * 2 gain^2 / (fan_in + fan_out). Kaiming: variance gain^2 / fan. For ReLU the gain is sqrt(2), for tanh 5/3, for none
+ * 1; for leaky ReLU of slope a, sqrt(2 / (1 + a^2)). */
 typedef enum leat_fan { LEAT_FAN_IN = 0, LEAT_FAN_OUT } leat_fan;
 LEAT_API leat_init leat_init_xavier_uniform(double gain);
 LEAT_API leat_init leat_init_xavier_normal(double gain);
@@ -298,13 +299,13 @@ LEAT_API leat_module *leat_residual_mlp(leat_model *m, const leat_residual_opts 
  * MADE (Germain et al. 2015): an MLP [batch, features] -> [batch, features * (sum of widths)], of which what belongs to
  * feature j depends on the features before j in `order` alone, and on the context, which all may see. The columns are
  * those that couplings read: the groups one after the other, and in a group of width w, columns j w .. j w + w - 1 for
- * feature j. Linear layers whose weights are multiplied by masks (buffers `mask`, from degrees); linear, activation, ..., as in a
- * sequential: net.0.weight, net.0.bias, net.0.mask, ... A feature's degree is its place in the order, from 1 on. Hidden
- * units have degrees 1 .. features-1 in turn; with a context (or one feature) 0 .. features-1, and those of degree 0
- * see the context alone: without them the first output of the order could not depend on it. So layers at least
- * features - 1 wide, with a context features, let everything through that may pass. The context must come if, and only
- * if, `context` is not 0. A file's masks may be others, of zeros and ones, as long as no output sees its own feature or
- * a later one.
+ * feature j. Linear layers whose weights are multiplied by masks (buffers `mask`, from degrees); linear, activation,
+ * ..., as in a sequential: net.0.weight, net.0.bias, net.0.mask, ... A feature's degree is its place in the order, from
+ * 1 on. Hidden units have degrees 1 .. features-1 in turn; with a context (or one feature) 0 .. features-1, and those
+ * of degree 0 see the context alone: without them the first output of the order could not depend on it. So layers at
+ * least features - 1 wide, with a context features, let everything through that may pass. The context must come if, and
+ * only if, `context` is not 0. A file's masks may be others, of zeros and ones, as long as no output sees its own
+ * feature or a later one.
  */
 typedef struct leat_made_opts {
     int64_t features, context;

@@ -162,8 +162,8 @@ LEAT_API void leat_rng_fill_logistic(leat_rng *r, leat_real *out, int64_t n);
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
-/* A pool of threads. Its workers start at the first parallel use. Idle ones spin for some time, at most 0.1 ms, and then sleep;
- * so does the caller while it waits. */
+/* A pool of threads. Its workers start at the first parallel use. Idle ones spin for some time, at most 0.1 ms, and
+ * then sleep; so does the caller while it waits. */
 typedef struct leat_pool leat_pool;
 
 /* `threads` counts the caller; 0 means as many as this process may use, by affinity and cgroup limits, or what the
@@ -255,8 +255,8 @@ LEAT_API double leat_sum_contiguous(const leat_real *x, int64_t n);
 /* The whole file in memory from the arena, with a zero byte behind it that `size` does not count. */
 LEAT_API leat_code leat_file_read(const char *path, leat_arena *a, char **bytes, size_t *size, leat_status *s);
 
-/* All or nothing: the bytes go to a new file in the same folder, are synced and renamed to `path`. If anything fails, what
- * stood at `path` is still there, and the new file is gone. Symbolic links are followed. */
+/* All or nothing: the bytes go to a new file in the same folder, are synced and renamed to `path`. If anything fails,
+ * what stood at `path` is still there, and the new file is gone. Symbolic links are followed. */
 LEAT_API leat_code leat_file_write(const char *path, const void *bytes, size_t size, leat_status *s);
 
 /* NumPy's .npy (format versions 1 to 3). Reads floats and integers of any width and byte order, and both index orders,
@@ -282,7 +282,8 @@ typedef struct leat_safetensors {
 /* F64, F32, F16, BF16, the integers, and BOOL are read into leat_real. Refused: offsets that overlap, leave holes or do
  * not fit the shape, names that occur twice, rank above 6, a header that is not JSON of the described form. */
 LEAT_API leat_code leat_safetensors_read(const char *path, leat_arena *a, leat_safetensors *out, leat_status *s);
-/* Writes leat_real (F32, or F64 from leat64) or doubles, data aligned to 64 bytes; all or nothing, like leat_file_write. */
+/* Writes leat_real (F32, or F64 from leat64) or doubles, data aligned to 64 bytes; all or nothing, like
+ * leat_file_write. */
 LEAT_API leat_code leat_safetensors_write(const char *path, const leat_safetensors *f, leat_status *s);
 LEAT_API const leat_tensor *leat_safetensors_find(const leat_safetensors *f, const char *name); /* NULL: not there */
 LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const char *key);     /* NULL: not there */
@@ -307,18 +308,19 @@ LEAT_API const char *leat_safetensors_metadata(const leat_safetensors *f, const 
  * every locale, and becomes the nearest leat_real, ties to even.
  *
  * Names are UTF-8; one that is not is taken as Latin-1. Lines that begin with # in front of the rows and between them are
- * comments (between them if the first column is read, as no number begins so). The first line that is none is a header, of
- * names, when none of its fields is a number and one is not empty; or when its first field is empty and the others are 0,
- * 1, 2, ..; or when it has all of known_names. Else the last comment in front of it is one, if by the same rules and with
- * as many fields, between whatever separator; so numpy.savetxt writes names. header = yes makes one of the first line where
- * all this does not find one, header = no takes nothing for one.
+ * comments (between them if the first column is read, as no number begins so). The first line that is none is a header,
+ * of names, when none of its fields is a number and one is not empty; or when its first field is empty and the others
+ * are 0, 1, 2, ..; or when it has all of known_names. Else the last comment in front of it is one, if by the same rules
+ * and with as many fields, between whatever separator; so numpy.savetxt writes names. header = yes makes one of the
+ * first line where all this does not find one, header = no takes nothing for one.
  */
 typedef enum leat_table_header { LEAT_HEADER_AUTO = 0, LEAT_HEADER_YES, LEAT_HEADER_NO } leat_table_header;
 
 typedef struct leat_table_opts {
     /* The columns to read, in this order: names, numbers from 1, and ranges of numbers, between commas: "age,3,7-9",
      * "2-" for all from the second on. An item that is a name in the header means that column, whatever it looks like;
-     * #3 is the third column, even where another is called 3. A name with a comma in it stands in quotes. NULL: all columns. Fields of the other columns may hold anything. */
+     * #3 is the third column, even where another is called 3. A name with a comma in it stands in quotes. NULL: all
+     * columns. Fields of the other columns may hold anything. */
     const char *columns;
     leat_table_header header; /* of text files; a .npy has none */
     /* The names of columns that the caller knows: a line that has them all, in any order, is a header, numbers or not. */

@@ -20,14 +20,14 @@ typedef struct app_columns {
     bool heavy_base; /* which takes any tails */
 } app_columns;
 
-/* From "price:0:,share:0:1", a column's name or place with its bounds, either of which may be left out; and from "3,rooms"
- * or "auto", which takes every column of nothing but whole numbers. NULL: none. */
+/* From "price:0:,share:0:1", a column's name or place with its bounds, either of which may be left out; and from
+ * "3,rooms" or "auto", which takes every column of nothing but whole numbers. NULL: none. */
 leat_code app_columns_bounds(app_columns *c, const char *list, leat_arena *a, leat_status *s);
 leat_code app_columns_whole(app_columns *c, const char *list, leat_arena *a, leat_status *s);
 
 /* Refuses a constant column, and says (NULL: nothing) what else is doubtful, a line for each kind: a column that
- * numbers the rows, and, of data, values that many rows
- * have, columns that are sums of multiples of others, columns that seem to have bounds, and tails heavier than the base's. */
+ * numbers the rows, and, of data, values that many rows have, columns that are sums of multiples of others, columns
+ * that seem to have bounds, and tails heavier than the base's. */
 typedef void app_say_fn(void *user, const char *line);
 leat_code app_columns_look(const app_columns *c, bool context, app_say_fn *say, void *user, leat_status *s);
 

@@ -41,8 +41,8 @@ enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING };
       .help = "of nsf: what is farther from 0, standardized, stays as it is" }
 /* clang-format on */
 
-/* What APP_AUTO stands for with data of so many features: splines, unless there are many or an option of couplings is given; and whether that is a flow of couplings, which need another
- * column, be it a context's. */
+/* What APP_AUTO stands for with data of so many features: splines, unless there are many or an option of couplings is
+ * given; and whether that is a flow of couplings, which need another column, be it a context's. */
 int app_model_kind(const app_model_settings *o, int64_t dim);
 bool app_model_is_coupling(int kind);
 

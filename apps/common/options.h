@@ -24,8 +24,9 @@
  *     int exit_code = app_options_parse(&program, argc, argv, &o, NULL);
  *     if (exit_code >= 0) return exit_code;
  *
- * Options are written --name value or --name=value, or -n value where a row has a letter; of one given twice the last counts. A default is a text, read the
- * way a value is; a field with the default NULL is set to zero. --help and --version need no row.
+ * Options are written --name value or --name=value, or -n value where a row has a letter; of one given twice the last
+ * counts. A default is a text, read the way a value is; a field with the default NULL is set to zero. --help and
+ * --version need no row.
  */
 #ifndef APPS_COMMON_OPTIONS_H
 #define APPS_COMMON_OPTIONS_H

@@ -4,8 +4,8 @@
 
 #include "../../tensor/tensor.h"
 
-/* From here on the first SIGINT, SIGTERM or SIGHUP is only noted; another one, half a second later or more, does what it did
- * before. One that was ignored before stays so. */
+/* From here on the first SIGINT, SIGTERM or SIGHUP is only noted; another one, half a second later or more, does what
+ * it did before. One that was ignored before stays so. */
 void app_stop_begin(void);
 void app_stop_end(void); /* signals do again what they did before */
 bool app_stop_requested(void);

@@ -8,10 +8,11 @@
  *         APP_TRAIN_OPTIONS(app_training, train),
  *     };
  *
- * Written into a folder: model.safetensors (of a run that failed: model.failed.safetensors alone), loss.csv, checkpoint.safetensors if asked for or stopped, and what was
- * drawn: samples.npy, samples.png, samples.svg. Or, for a program that is given the path of a model, the model alone,
- * with its checkpoint beside it. The model file tells in its metadata how it came about: `training` (JSON), and for a
- * table with a header `columns` and `context_columns` (JSON lists of names).
+ * Written into a folder: model.safetensors (of a run that failed: model.failed.safetensors alone), loss.csv,
+ * checkpoint.safetensors if asked for or stopped, and what was drawn: samples.npy, samples.png, samples.svg. Or, for a
+ * program that is given the path of a model, the model alone, with its checkpoint beside it. The model file tells in
+ * its metadata how it came about: `training` (JSON), and for a table with a header `columns` and `context_columns`
+ * (JSON lists of names).
  */
 #ifndef APPS_COMMON_TRAIN_H
 #define APPS_COMMON_TRAIN_H

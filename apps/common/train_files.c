@@ -19,8 +19,8 @@ enum { REAL_POINTS_SHOWN = 1000 };
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-/* Begins to write every file, and none takes the place of what is there; then writes the model to nowhere. So whatever can
- * be wrong with a name or a text is told before the first epoch. */
+/* Begins to write every file, and none takes the place of what is there; then writes the model to nowhere. So whatever
+ * can be wrong with a name or a text is told before the first epoch. */
 static leat_code rehearse(app_run *r)
 {
     const app_train_paths *p = &r->paths;

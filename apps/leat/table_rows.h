@@ -1,10 +1,11 @@
 /*
  * The rows of a table that belong to a trained flow: its features, and behind them the columns of its context.
  *
- * Columns that the settings choose are those of the flow, in its order. Else, where the flow knows the names of its columns
- * and the table has names, columns are matched by name, in any order, and further ones are passed over; where names stand
- * twice, by name and order, so that the table that a flow was fitted to is always matched. Otherwise the table must have
- * just the columns of the flow, in its order. A first line with all of the flow's names is a header, numbers or not.
+ * Columns that the settings choose are those of the flow, in its order. Else, where the flow knows the names of its
+ * columns and the table has names, columns are matched by name, in any order, and further ones are passed over; where
+ * names stand twice, by name and order, so that the table that a flow was fitted to is always matched. Otherwise the
+ * table must have just the columns of the flow, in its order. A first line with all of the flow's names is a header,
+ * numbers or not.
  */
 #ifndef APPS_LEAT_ROWS_H
 #define APPS_LEAT_ROWS_H

@@ -188,7 +188,8 @@ static leat_var apply_indexed(const leat_op *op, int axis, leat_index index, int
     return leat_apply(op, &a, sizeof a, n, in, NULL);
 }
 
-/* ---- index_select ------------------------------------------------------------------------------------------------------ */
+/* ---- index_select
+ * ------------------------------------------------------------------------------------------------------ */
 
 static leat_code index_select_shape(leat_call *c)
 {
@@ -231,7 +232,8 @@ leat_var leat_index_select(leat_var x, int axis, leat_index index)
     return apply_indexed(&leat_op_index_select, axis, index, 1, &x);
 }
 
-/* ---- index_copy ----------------------------------------------------------------------------------------------------- */
+/* ---- index_copy -----------------------------------------------------------------------------------------------------
+ * */
 
 static leat_code index_copy_shape(leat_call *c)
 {

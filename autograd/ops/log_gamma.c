@@ -1,4 +1,5 @@
-/* The logarithm of the gamma function, and its step of one half: in double, for the few parameters that it is asked of. */
+/* The logarithm of the gamma function, and its step of one half: in double, for the few parameters that it is asked of.
+ * */
 #include "ops.h"
 #include "../../tensor/kernels/elementary.h"
 

@@ -1,5 +1,5 @@
-/* The ops that only arrange numbers: reshape, detach, broadcast_to, slice, concat, split_sizes; and, made of them, unsqueeze, squeeze,
- * stack and split. */
+/* The ops that only arrange numbers: reshape, detach, broadcast_to, slice, concat, split_sizes; and, made of them,
+ * unsqueeze, squeeze, stack and split. */
 #include "ops.h"
 
 #include <assert.h>

@@ -1,4 +1,5 @@
-/* standardize_rows: each row, along the last axis, to mean 0 and variance 1. A row stays in the cache for all its passes. */
+/* standardize_rows: each row, along the last axis, to mean 0 and variance 1. A row stays in the cache for all its
+ * passes. */
 #include "ops.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
-/* Distribution functions of mixtures, of logistics and of normals, as elementwise bijectors: with F in logarithms, neither
- * tail is lost. What both have is x -> logit F(x) = log F - log(1 - F). Of logistics that is the map (Ho et al., "Flow++",
- * 2019, section 3.2, without the affine map behind); of normals y is the number whose own logit Phi(y) it is. */
+/* Distribution functions of mixtures, of logistics and of normals, as elementwise bijectors: with F in logarithms,
+ * neither tail is lost. What both have is x -> logit F(x) = log F - log(1 - F). Of logistics that is the map (Ho et
+ * al., "Flow++", 2019, section 3.2, without the affine map behind); of normals y is the number whose own logit Phi(y)
+ * it is. */
 #include "../flow_impl.h"
 
 /* A group of one number comes without an axis of its own. */

@@ -133,8 +133,8 @@ static int open_nameless(const char *path, mode_t mode)
     return fd;
 }
 
-/* A new file beside `path`. Its name tells processes apart; the counter tells threads apart, and passes over what a killed
- * process left behind. */
+/* A new file beside `path`. Its name tells processes apart; the counter tells threads apart, and passes over what a
+ * killed process left behind. */
 static int open_temporary(const char *path, mode_t mode, char name[LEAT_PATH])
 {
     for (int i = 0; i < MOST_NAMES; i++) {

@@ -55,8 +55,8 @@ struct leat_table {
     };
 };
 
-/* begin: opens, finds out file_rows, file_columns and file_names. skip: rows that nobody wants. read: `rows` at most into out, [rows,
- * columns]; how many there were, -1 after a failure, whose reason is then in the table's status. */
+/* begin: opens, finds out file_rows, file_columns and file_names. skip: rows that nobody wants. read: `rows` at most
+ * into out, [rows, columns]; how many there were, -1 after a failure, whose reason is then in the table's status. */
 typedef struct leat_table_format {
     leat_code (*begin)(leat_table *t, const char *path);
     leat_code (*skip)(leat_table *t, int64_t rows);

@@ -13,8 +13,8 @@
 enum { LEAT_SPLINE_BINS = 64 }; /* the most */
 
 /* A rational-quadratic spline: along x and along y bin j begins at start[j] + scale (sum of the softmax before it), with
- * start[j] = j least - bound, and has the size least + scale softmax; slopes are least_slope + softplus, one for each knot between bins and beyond the bound y = x (linear), or one
- * more, and x repeats (circular). */
+ * start[j] = j least - bound, and has the size least + scale softmax; slopes are least_slope + softplus, one for each
+ * knot between bins and beyond the bound y = x (linear), or one more, and x repeats (circular). */
 typedef struct leat_spline_constants {
     leat_real bound, least[2], scale[2], start[2][LEAT_SPLINE_BINS], least_slope;
     leat_real clip[2]; /* of sizes and of slopes: raw / (1 + clip |raw|) is taken for raw; then slopes are exp */
@@ -45,7 +45,8 @@ typedef struct leat_row_kernels {
     void (*log_softmax)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
     void (*log_softmax_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
 
-    /* The mean and out = sum (x - mean)^2 / divisor, in double, out rounded once; one of them may be NULL. Of each row, */
+    /* The mean and out = sum (x - mean)^2 / divisor, in double, out rounded once; one of them may be NULL. Of each row,
+     * */
     void (*variance)(const leat_real *x, int64_t rows, int64_t n, double divisor, double *mean, leat_real *out);
     /* and of each of `cols` columns, whose rows are `stride` apart, one row after the other. */
     void (*variance_columns)(const leat_real *x, int64_t rows, int64_t cols, int64_t stride, double divisor,
