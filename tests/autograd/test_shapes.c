@@ -188,6 +188,26 @@ Test(shapes, repeat)
 
 /* ---- gather and scatter ------------------------------------------------------------------------------------------ */
 
+/* Along each axis of three, an index smaller than x on the others. */
+Test(shapes, gather_of_rank_3)
+{
+    enum { A = 3, B = 4, C = 5 };
+    static const int64_t sizes[3][3] = { { 6, B - 1, C - 2 }, { A - 1, 6, C - 2 }, { A - 1, B - 2, 6 } };
+    for (int axis = 0; axis < 3; axis++) {
+        const int64_t *n = sizes[axis], most[3] = { A, B, C };
+        leat_tape_reset(tape);
+        leat_var x = N(A, B, C), index = leat_zeros(tape, LEAT_SHAPE(n[0], n[1], n[2]));
+        for (int64_t i = 0; i < n[0] * n[1] * n[2]; i++)
+            leat_value(index).data[i] = (leat_real)(i * 7 % most[axis]);
+        leat_var y = leat_gather(x, axis, index);
+        for (int64_t i = 0; i < n[0] * n[1] * n[2]; i++) {
+            int64_t at[3] = { i / (n[1] * n[2]), i / n[2] % n[1], i % n[2] };
+            at[axis] = (int64_t)data(index)[i];
+            cr_assert_eq(data(y)[i], data(x)[(at[0] * B + at[1]) * C + at[2]], "axis %d, element %d", axis, (int)i);
+        }
+    }
+}
+
 Test(shapes, gather)
 {
     leat_var x = input(LEAT_SHAPE(2, 3), NUMBERS(1, 2, 3, 4, 5, 6));

@@ -49,6 +49,20 @@ Test(normalize, pass_the_checker)
     }
 }
 
+/* A variance next to eps, which then decides. */
+Test(normalize, batch_norm_adds_eps)
+{
+    leat_model *m = test_model(1);
+    leat_transform *t = leat_batch_norm_transform(m, 1, &(leat_norm_opts){ .eps = 3, .momentum = 0.1 });
+    leat_tape *tape = leat_model_tape(m, NULL);
+    leat_tensor x = { (leat_real[]){ -1, 1 }, LEAT_SHAPE(2, 1) };
+    leat_pair y = leat_transform_forward(t, leat_const(tape, x), &no_context);
+    assert_tape(tape);
+    cr_assert_lt(fabs((double)leat_value(y.y).data[1] - 0.5), CLOSE); /* 1 / sqrt(1 + 3) */
+    cr_assert_lt(fabs((double)leat_value(y.logdet).data[0] + log(2)), CLOSE);
+    leat_model_free(m);
+}
+
 static leat_tensor offset_rows(uint64_t seed, int64_t n)
 {
     leat_tensor x = test_normal(seed, n, 3, 1);

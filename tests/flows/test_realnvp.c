@@ -317,6 +317,21 @@ Test(realnvp, refusals)
     }
 }
 
+/* The first columns, and they alone. */
+Test(realnvp, bounded_scale_closes_the_first_columns)
+{
+    leat_model *m = test_model(0);
+    leat_module *layer = leat_bounded_scale(m, 2, true);
+    leat_tape *tape = test_tape(m);
+    leat_tensor x = test_normal(1, 4, 5, 1), y = leat_value(leat_forward(layer, leat_const(tape, x)));
+    assert_tape(tape);
+    for (int i = 0; i < 4 * 5; i++) {
+        double want = i % 5 < 2 ? tanh((double)x.data[i]) : (double)x.data[i];
+        cr_assert_lt(fabs((double)y.data[i] - want), CLOSE, "row %d, column %d", i / 5, i % 5);
+    }
+    leat_model_free(m);
+}
+
 Test(realnvp, bounded_scale_refuses)
 {
     leat_model *m = test_model(0);
