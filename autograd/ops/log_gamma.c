@@ -46,6 +46,7 @@ static bool gamma_sample(leat_case *k, int i)
                                    .shape = gamma_shape,                                                               \
                                    .forward = op##_forward,                                                            \
                                    .backward = op##_backward,                                                          \
+                                   .unread = LEAT_UNREAD_OUTPUTS,                                                      \
                                    .sample = gamma_sample };                                                           \
     leat_var leat_##op(leat_var x)                                                                                     \
     {                                                                                                                  \

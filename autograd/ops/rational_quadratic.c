@@ -154,13 +154,14 @@ static void spline_backward(leat_call *c)
     leat_call_rows(c, c->in[0].shape.size[0], width_of(c) * 3 * last_of(&c->in[1].shape), backward_range, c);
 }
 
-#define SPLINE(op)                                                                                                     \
+#define SPLINE(op, unread_)                                                                                            \
     const leat_op leat_op_##op = { .name = #op,                                                                        \
                                    .inputs = 4,                                                                        \
                                    .outputs = 2,                                                                       \
                                    .shape = spline_shape,                                                              \
                                    .forward = spline_forward,                                                          \
                                    .backward = spline_backward,                                                        \
+                                   .unread = unread_,                                                                  \
                                    .sample = spline_sample };                                                          \
     leat_var leat_##op(leat_var x, leat_var widths, leat_var heights, leat_var slopes, const leat_spline *spline,      \
                        leat_var *logdet)                                                                               \
@@ -172,5 +173,5 @@ static void spline_backward(leat_call *c)
         return out[0];                                                                                                 \
     }
 
-SPLINE(rational_quadratic_forward)
-SPLINE(rational_quadratic_inverse)
+SPLINE(rational_quadratic_forward, LEAT_UNREAD_OUTPUTS)
+SPLINE(rational_quadratic_inverse, 1U | LEAT_UNREAD_OUT(1)) /* its gradients are those of the way there */

@@ -367,6 +367,7 @@ const leat_op leat_op_split_sizes = {
     .shape = split_sizes_shape,
     .forward = split_sizes_forward,
     .backward = split_sizes_backward,
+    .unread = LEAT_UNREAD_ALL,
     .sample = split_sizes_sample,
 };
 
