@@ -54,12 +54,20 @@ static leat_code keep_comment(leat_table *t, leat_csv_comment *last, const char 
     return LEAT_OK;
 }
 
+/* A newline stands at the window's end, and no zero byte, which strspn may look for. */
+static const char *skip_blanks(const char *p)
+{
+    while (*p == ' ' || *p == '\t')
+        p++;
+    return p;
+}
+
 leat_code leat_csv_pass_comments(leat_table *t, leat_csv_comment *last)
 {
     leat_csv *c = &t->csv;
 
     for (;;) {
-        const char *p = c->at + strspn(c->at, " \t"); /* a newline stands at the end */
+        const char *p = skip_blanks(c->at);
         char *newline = *p == '#' ? memchr(p, '\n', (size_t)(c->end - p)) : NULL;
         bool cut = !c->ended && (p == c->end || (*p == '#' && !newline));
         if (cut && leat_csv_more(t))
@@ -293,7 +301,7 @@ leat_code leat_csv_begin(leat_table *t)
         return leat_fail(&t->status, LEAT_EFORMAT,
                          "%s: line %lld ends in CR alone, as on old Macs: every line must end in LF or CR LF", t->name,
                          (long long)c->line);
-    if (leat_csv_line_end(c, c->at + strspn(c->at, " \t")) >= 0)
+    if (leat_csv_line_end(c, skip_blanks(c->at)) >= 0)
         return leat_fail(&t->status, LEAT_EFORMAT, "%s: line %lld is blank", t->name, (long long)c->line);
     while (!survey(t, c, &l, &f))
         if (f.problem ? leat_csv_refuse(t, LEAT_EFORMAT, &f, f.problem) : leat_csv_more(t))
