@@ -242,7 +242,7 @@ static leat_code run_job(job *j, chunk_fn *fn)
     return leat_tape_code(t);
 }
 
-/* Before the flow's standardizers have been looked at, which a flow that could not be built has none of. */
+/* No rows have no data, and are rows all the same; a context that is not there has no columns either. */
 static source of_doubles(const leat_doubles *d, const leat_transform *standardizer)
 {
     static double none;

@@ -31,7 +31,7 @@ static void choose_run(app_train_settings *o, int64_t rows)
         o->schedule = APP_SCHEDULE_COSINE;
 }
 
-leat_code app_train_choose(app_run *r, app_training *s)
+void app_train_choose(app_run *r, app_training *s)
 {
     int64_t rows = r->data.x.rows, columns = r->data.x.columns;
     bool all = s->train.epochs < 0;
@@ -40,18 +40,18 @@ leat_code app_train_choose(app_run *r, app_training *s)
     if (all && rows < SMALL_TABLE && s->model.hidden.count == 0 && s->model.preset == 0)
         s->model.hidden = (app_sizes){ 2, { 64, 64 } };
     if (!all || s->train.quiet)
-        return LEAT_OK;
-    app_say(r->job->program->name, "%lld rows of %lld column%s: %s, at most %lld epochs in batches of %lld, cosine",
+        return;
+    app_say(r->job->program->name, "%lld rows of %lld column%s: %s, at most %lld epochs in batches of %lld%s",
             (long long)rows, (long long)columns, columns == 1 ? "" : "s",
             kind == APP_NSF       ? "autoregressive splines (nsf)"
             : kind == APP_REALNVP ? "affine couplings (realnvp)"
                                   : "the model that was asked for",
-            (long long)s->train.epochs, (long long)s->train.batch);
+            (long long)s->train.epochs, (long long)s->train.batch,
+            s->train.schedule == APP_SCHEDULE_COSINE ? ", cosine" : "");
     if (s->train.patience > 0)
         app_say(
             r->job->program->name,
             "%g %% of the rows are held out; the weights that are best on them stay, and %lld epochs without better "
             "ones end the run",
             100 * s->train.validation, (long long)s->train.patience);
-    return LEAT_OK;
 }

@@ -18,13 +18,19 @@ static double power_of_ten(int n)
     return power;
 }
 
-/* A column of standard deviation sd keeps decimals down to a quarter of a float's last place. */
+/* A column of standard deviation sd keeps decimals down to a quarter of a float's last place: 10^-digits is the first
+ * power at or below that, found without a logarithm, which not every libm rounds alike. */
 static void round_column(leat_doubles x, int64_t column, double sd)
 {
-    double digits = ceil(26 * log10(2) - log10(sd));
-    if (!(fabs(digits) <= 22))
+    double grain = sd * 0x1p-26;
+    int digits = 0;
+    while (digits < 22 && grain * power_of_ten(digits) < 1)
+        digits++;
+    while (digits <= 0 && digits > -22 && grain / power_of_ten(1 - digits) >= 1)
+        digits--;
+    double power = power_of_ten(digits < 0 ? -digits : digits);
+    if (digits == 22 && grain * power < 1) /* finer than powers of ten are exact */
         return;
-    double power = power_of_ten((int)fabs(digits));
     for (int64_t i = 0; i < x.rows; i++) {
         double *v = &x.data[i * x.columns + column], steps = rint(digits > 0 ? *v * power : *v / power);
         if (fabs(steps) < 0x1p53)

@@ -264,7 +264,9 @@ static void save_failed(app_run *r)
 /* The exit code. */
 static int run(app_run *r, app_training *settings)
 {
-    if (!app_train_load(r) && !app_train_choose(r, settings) && !make_model(r) && !app_train_prepare(r)) {
+    if (!app_train_load(r))
+        app_train_choose(r, settings);
+    if (!r->status.code && !make_model(r) && !app_train_prepare(r)) {
         for (const app_note *note = r->notes; note; note = note->next)
             app_say(r->job->program->name, "%s", note->line);
         if (train(r)) {

@@ -147,13 +147,13 @@ static leat_code take_out(app_run *r, app_columns *data, const app_columns *cont
 static void keep_line(void *user, const char *line)
 {
     app_run *r = user;
-    app_note *note = leat_arena_alloc(&r->arena, sizeof *note), **end = &r->notes;
+    app_note *note = r->o->quiet ? NULL : leat_arena_alloc(&r->arena, sizeof *note), **end = &r->notes;
+    if (!note)
+        return;
+    *note = (app_note){ leat_arena_format(&r->arena, "%s", line), NULL };
     while (*end)
         end = &(*end)->next;
-    if (note && !r->o->quiet)
-        *note = (app_note){ leat_arena_format(&r->arena, "%s", line), NULL };
-    if (note && !r->o->quiet && note->line)
-        *end = note;
+    *end = note->line ? note : NULL;
 }
 
 /* What the options say of columns, and what there is to say of them. */

@@ -49,7 +49,7 @@ typedef struct app_run {
 leat_code app_train_load(app_run *r);
 
 /* Puts numbers in the place of what is "auto", and says so if the number of epochs was. */
-leat_code app_train_choose(app_run *r, app_training *s);
+void app_train_choose(app_run *r, app_training *s);
 
 /* Finds the places of the results, and makes sure that they can be written and are no inputs. */
 leat_code app_train_prepare(app_run *r);

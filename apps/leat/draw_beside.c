@@ -1,4 +1,5 @@
 /* Densities of several flows of two features, side by side. */
+#include "../common/streams.h"
 #include "draw.h"
 
 #include <string.h>
@@ -39,8 +40,8 @@ static leat_code draw_one(app_trained *m, app_panel *panel)
     return LEAT_OK;
 }
 
-/* Opens those of the list behind the first; how many there are then. */
-static int open_list(app_trained *all[MOST], const char *list, const app_trained_opts *o)
+/* Opens those of the list behind the first, none of which the picture may overwrite; how many there are then. */
+static int open_list(app_trained *all[MOST], const char *list, const char *out, const app_trained_opts *o)
 {
     app_trained *m = all[0];
     int count = 1;
@@ -50,8 +51,15 @@ static int open_list(app_trained *all[MOST], const char *list, const app_trained
         const char *path = leat_arena_format(&m->arena, "%.*s", (int)size, list);
         app_trained *next = leat_arena_zalloc(&m->arena, sizeof *next);
 
-        if (count == MOST || !path || !next) {
-            leat_fail(&m->status, count == MOST ? LEAT_EARG : LEAT_ENOMEM, "--beside: more than %d models", MOST - 1);
+        if (!path || !next) {
+            leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the models of --beside");
+            break;
+        }
+        if (count == MOST) {
+            leat_fail(&m->status, LEAT_EARG, "--beside: more than %d models", MOST - 1);
+            break;
+        }
+        if (app_refuse_input(out, &path, 1, &m->status)) {
             break;
         }
         all[count++] = next;
@@ -67,7 +75,7 @@ leat_code app_draw_beside(app_trained *m, const app_drawing *d, const app_traine
 {
     app_trained *all[MOST] = { m };
     app_panel panels[MOST] = { 0 };
-    int count = open_list(all, d->beside, o), across = count < d->across ? count : (int)d->across;
+    int count = open_list(all, d->beside, d->out, o), across = count < d->across ? count : (int)d->across;
 
     for (int k = 0; k < count && !m->status.code; k++) {
         panels[k] = (app_panel){ .left = k % across * SIDE, .top = k / across * SIDE };

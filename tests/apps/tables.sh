@@ -136,6 +136,9 @@ run 0 plot chosen.leat --beside moons.leat --out both.png
 [ -s both.png ] || fail "no densities side by side"
 run 1 plot moons.leat --beside times.leat,three.leat,s.leat --out no.png
 says 'a density is drawn of two features'
+cp moons.leat here.png
+run 1 plot moons.leat --beside here.png --out ./here.png
+says 'would be overwritten'
 run 1 plot moons.leat --beside none.leat --out no.png
 says 'none.leat: cannot open'
 
