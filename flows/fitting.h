@@ -84,8 +84,8 @@ typedef struct leat_fit_opts {
 /* Wrong options and data are told by the status, and by every run. NULL: out of memory. */
 LEAT_API leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o);
 
-/* Which rows a fit with these options will hold out, for those who must know before: held[i] of every row. LEAT_ENOMEM.
- * */
+/* Which rows a fit with these options will hold out, for those who must know before: held[i] of every row. Fails with
+ * LEAT_ENOMEM alone. */
 LEAT_API leat_code leat_fit_held(const leat_fit_opts *o, bool *held);
 
 /* How many steps an epoch with these options has, for schedules. */

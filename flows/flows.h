@@ -300,11 +300,10 @@ LEAT_API leat_code leat_flow_standardize(leat_flow *f, leat_tensor rows, leat_te
  * All this is what the functions of rows in double do; on a tape such a column holds the real numbers.
  */
 typedef struct leat_standardize_opts {
-    leat_doubles context; /* rows of the context, for a conditional flow */
-    const bool *left_out; /* [rows], those that do not count; NULL: all do */
-    const double *lower,
-        *upper;        /* [dim], both or none; -INFINITY, INFINITY: no bound; of whole numbers both included */
-    const bool *whole; /* [dim]; NULL: no column is */
+    leat_doubles context;        /* rows of the context, for a conditional flow */
+    const bool *left_out;        /* [rows], those that do not count; NULL: all do */
+    const double *lower, *upper; /* [dim], or both NULL; -INFINITY, INFINITY: no bound; whole numbers may be on them */
+    const bool *whole;           /* [dim]; NULL: no column is */
     /* For columns with heavy tails: mean and sd are those of a normal of their median and quartiles, which far rows do
      * not move. Not of the context, nor where half of the rows have one value. */
     bool by_quartiles;

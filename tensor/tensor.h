@@ -268,8 +268,7 @@ LEAT_API leat_code leat_npy_write(const char *path, const leat_tensor *t, leat_s
 typedef struct leat_safetensors_entry {
     const char *name;
     leat_tensor tensor;
-    double *
-        doubles; /* the same numbers where the file has, or is to have, more of them than leat_real does (F64); or NULL */
+    double *doubles; /* the same numbers, where the file has more of them than leat_real does (F64); or NULL */
 } leat_safetensors_entry;
 
 typedef struct leat_safetensors {
