@@ -5,6 +5,7 @@
  * such places, in falling order.
  */
 #include "conv.h"
+#include "gemm.h"
 
 #include <string.h>
 
@@ -12,6 +13,11 @@
 typedef struct sweep {
     int64_t in, size[2], taps[2], step[2], before[2], result[2];
 } sweep;
+
+static const leat_kernels *kernels_of(const leat_conv *v)
+{
+    return v->kernels ? v->kernels : leat_kernels_get();
+}
 
 static int64_t positions(const int64_t size[2])
 {
@@ -60,18 +66,18 @@ leat_code leat_conv_forward(leat_pool *pool, leat_arena *scratch, const leat_con
                 b[(tap * v->in + i) * v->out + o] = weight[(o * v->in + i) * taps + tap];
     for (int64_t n = 0; n < v->batch && !code; n++) {
         patches(&s, x + n * positions(v->size) * v->in, a);
-        code = leat_gemm(pool, scratch,
-                         &(leat_gemm_args){ .m = m,
-                                            .n = v->out,
-                                            .k = k,
-                                            .lda = k,
-                                            .ldb = v->out,
-                                            .ldc = v->out,
-                                            .a = a,
-                                            .b = b,
-                                            .bias = bias,
-                                            .activation = activation,
-                                            .c = y + n * m * v->out });
+        code = leat_gemm_with(kernels_of(v), pool, scratch,
+                              &(leat_gemm_args){ .m = m,
+                                                 .n = v->out,
+                                                 .k = k,
+                                                 .lda = k,
+                                                 .ldb = v->out,
+                                                 .ldc = v->out,
+                                                 .a = a,
+                                                 .b = b,
+                                                 .bias = bias,
+                                                 .activation = activation,
+                                                 .c = y + n * m * v->out });
     }
     leat_arena_restore(scratch, mark);
     return code;
@@ -111,7 +117,7 @@ static leat_code phase_gradient(leat_pool *pool, leat_arena *scratch, const leat
     for (int64_t image = 0; image < v->batch; image++) {
         patches(&s, dy + image * positions(v->result) * v->out, a);
         leat_gemm_args g = { .m = m, .n = n, .k = k, .lda = k, .ldb = n, .ldc = n, .a = a, .b = b, .c = c };
-        if (leat_gemm(pool, scratch, &g))
+        if (leat_gemm_with(kernels_of(v), pool, scratch, &g))
             return LEAT_ENOMEM;
         for (int64_t i = 0; i < m; i++) {
             int64_t row = i / s.result[1] * v->stride[0] + phase[0], col = i % s.result[1] * v->stride[1] + phase[1];
@@ -145,18 +151,18 @@ leat_code leat_conv_weight_gradient(leat_pool *pool, leat_arena *scratch, const 
         memset(c, 0, (size_t)(v->out * k) * sizeof *c);
     for (int64_t n = 0; n < v->batch && !code; n++) {
         patches(&s, x + n * positions(v->size) * v->in, a);
-        code = leat_gemm(pool, scratch,
-                         &(leat_gemm_args){ .trans_a = true,
-                                            .accumulate = true,
-                                            .m = v->out,
-                                            .n = k,
-                                            .k = m,
-                                            .lda = v->out,
-                                            .ldb = k,
-                                            .ldc = k,
-                                            .a = dy + n * m * v->out,
-                                            .b = a,
-                                            .c = c });
+        code = leat_gemm_with(kernels_of(v), pool, scratch,
+                              &(leat_gemm_args){ .trans_a = true,
+                                                 .accumulate = true,
+                                                 .m = v->out,
+                                                 .n = k,
+                                                 .k = m,
+                                                 .lda = v->out,
+                                                 .ldb = k,
+                                                 .ldc = k,
+                                                 .a = dy + n * m * v->out,
+                                                 .b = a,
+                                                 .c = c });
     }
     for (int64_t o = 0; o < v->out && !code; o++)
         for (int64_t i = 0; i < v->in; i++)
