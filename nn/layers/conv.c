@@ -114,14 +114,19 @@ static void conv_describe(const leat_module *m, char *text, size_t size)
              (long long)o->kernel[1], forms[o->form]);
 }
 
+enum { PAIRS = 3 };
+static const char *const pair_names[PAIRS] = { "kernel", "stride", "padding" };
+
 static void conv_write(const leat_module *m, leat_part_writer *w)
 {
     const leat_conv_opts *o = &((const conv *)m)->o;
+    const int64_t *const pairs[PAIRS] = { o->kernel, o->stride, o->padding };
     leat_part_put_int(w, "in", o->in);
     leat_part_put_int(w, "out", o->out);
-    leat_part_put_shape(w, "kernel", &LEAT_SHAPE(o->kernel[0], o->kernel[1]));
-    leat_part_put_shape(w, "stride", &LEAT_SHAPE(o->stride[0], o->stride[1]));
-    leat_part_put_shape(w, "padding", &LEAT_SHAPE(o->padding[0], o->padding[1]));
+    for (int i = 0; i < PAIRS; i++) {
+        leat_shape two = leat_shape_of(2, pairs[i]);
+        leat_part_put_shape(w, pair_names[i], &two);
+    }
     leat_part_put_text(w, "form", forms[o->form]);
     leat_part_put_bool(w, "no_bias", o->no_bias);
     leat_part_put_bool(w, "border", o->border);
@@ -129,17 +134,16 @@ static void conv_write(const leat_module *m, leat_part_writer *w)
 
 static leat_module *conv_read(leat_part_reader *r, const leat_json *v)
 {
-    static const char *const keys[] = { "kernel", "stride", "padding" };
     leat_conv_opts o = { .in = leat_part_size(r, v, "in", 1),
                          .out = leat_part_size(r, v, "out", 1),
                          .no_bias = leat_part_flag(v, "no_bias"),
                          .border = leat_part_flag(v, "border") };
-    int64_t *const pairs[] = { o.kernel, o.stride, o.padding };
+    int64_t *const pairs[PAIRS] = { o.kernel, o.stride, o.padding };
     const char *form = leat_json_text(leat_json_get(v, "form"));
-    for (int i = 0; i < 3 && !r->status->code; i++) {
+    for (int i = 0; i < PAIRS && !r->status->code; i++) {
         leat_shape pair;
-        if (leat_part_shape(r, v, keys[i], &pair) && pair.rank != 2)
-            leat_part_fail(r, LEAT_EFORMAT, "'%s' is not a pair", keys[i]);
+        if (leat_part_shape(r, v, pair_names[i], &pair) && pair.rank != 2)
+            leat_part_fail(r, LEAT_EFORMAT, "'%s' is not a pair", pair_names[i]);
         memcpy(pairs[i], pair.size, sizeof o.kernel);
     }
     while ((int)o.form < FORMS && form && strcmp(form, forms[o.form]) != 0)
