@@ -20,7 +20,7 @@ typedef enum leat_conv_form {
 } leat_conv_form;
 
 typedef struct leat_conv_opts {
-    int64_t in, out;
+    int64_t in, out;    /* at least 1; with a border, in may be 0 */
     int64_t kernel[2];  /* height and width; 0: 1, and as high as wide */
     int64_t stride[2];  /* likewise */
     int64_t padding[2]; /* rows above and below, columns on both sides */

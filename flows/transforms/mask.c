@@ -86,6 +86,14 @@ leat_mask leat_mask_halves(leat_model *m, int64_t dim, int parity)
     return parity % 2 ? mask_from(m, dim, dim / 2, 1, dim) : mask_from(m, dim, 0, 1, dim / 2);
 }
 
+leat_mask leat_mask_none(leat_model *m, int64_t dim)
+{
+    leat_real *zeros = dim > 0 ? leat_arena_zalloc(leat_model_arena(m), (size_t)dim * sizeof *zeros) : NULL;
+    if (dim > 0 && !zeros)
+        leat_model_fail(m, LEAT_ENOMEM, "out of memory for a mask over %lld features", (long long)dim);
+    return leat_mask_of(m, zeros ? dim : 0, zeros);
+}
+
 /* ---- variables --------------------------------------------------------------------------------------------------- */
 
 leat_var leat_mask_kept(const leat_mask *mask, leat_var x)

@@ -134,7 +134,7 @@ static void conv_write(const leat_module *m, leat_part_writer *w)
 
 static leat_module *conv_read(leat_part_reader *r, const leat_json *v)
 {
-    leat_conv_opts o = { .in = leat_part_size(r, v, "in", 1),
+    leat_conv_opts o = { .in = leat_part_size(r, v, "in", 0),
                          .out = leat_part_size(r, v, "out", 1),
                          .no_bias = leat_part_flag(v, "no_bias"),
                          .border = leat_part_flag(v, "border") };
@@ -165,7 +165,7 @@ const leat_module_type leat_conv_type = {
 /* Fills in the defaults. */
 static leat_code check(leat_model *m, leat_conv_opts *o)
 {
-    bool ok = leat_is_size(o->in, 1) && leat_is_size(o->out, 1);
+    bool ok = leat_is_size(o->in, o->border ? 0 : 1) && leat_is_size(o->out, 1);
     for (int i = 0; i < 2; i++) {
         o->kernel[i] = o->kernel[i] ? o->kernel[i] : i ? o->kernel[0] : 1;
         o->stride[i] = o->stride[i] ? o->stride[i] : i ? o->stride[0] : 1;

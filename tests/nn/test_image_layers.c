@@ -7,7 +7,7 @@ static void setup_images(void)
     fixture = read_fixture(&arena, "images.safetensors");
 }
 
-TestSuite(images, .init = setup_images, .fini = teardown);
+TestSuite(image_layers, .init = setup_images, .fini = teardown);
 
 /* ---- as PyTorch -------------------------------------------------------------------------------------------------- */
 
@@ -36,7 +36,7 @@ static leat_module *case_net(leat_model *m, int k)
     return leat_residual_conv(m, &(leat_residual_conv_opts){ .in = 2, .hidden = 4, .out = 3, .context = 1 });
 }
 
-Test(images, layers_are_pytorch_s)
+Test(image_layers, layers_are_pytorch_s)
 {
     for (int k = 0; k < CASES; k++) {
         leat_model *m = leat_model_new(NULL);
@@ -61,7 +61,7 @@ static void check_state(leat_model *m, const char *name)
                     layer_tolerance);
 }
 
-Test(images, batch_norms_move_as_pytorch_s)
+Test(image_layers, batch_norms_move_as_pytorch_s)
 {
     for (int k = BATCH_NORM; k <= RESIDUAL; k++) {
         leat_model *m = leat_model_new(NULL);
@@ -77,14 +77,14 @@ Test(images, batch_norms_move_as_pytorch_s)
     }
 }
 
-Test(images, glow_s_network_learns_as_in_pytorch)
+Test(image_layers, glow_s_network_learns_as_in_pytorch)
 {
     leat_module *net = leat_glow_net(model, 2, 5, 3);
     load_case(model, &arena, &fixture, "glow_task");
     train_case(net, &fixture, "glow_task");
 }
 
-Test(images, gradients_are_those_of_differences)
+Test(image_layers, gradients_are_those_of_differences)
 {
     leat_tensor context = make_data(&arena, LEAT_SHAPE(2, 3, 4, 1), 2);
     for (int k = 0; k < GLOW; k++) {
@@ -105,7 +105,7 @@ Test(images, gradients_are_those_of_differences)
 
 /* ---- actnorm and zeros ------------------------------------------------------------------------------------------- */
 
-Test(images, the_first_batch_sets_actnorm)
+Test(image_layers, the_first_batch_sets_actnorm)
 {
     leat_module *net = leat_conv_layer(model, &convs[3]);
     load_case(model, &arena, &fixture, "conv_actnorm");
@@ -134,7 +134,7 @@ Test(images, the_first_batch_sets_actnorm)
     cr_assert(strstr(s.message, "'initialized' is 0.5, neither 0 nor 1"), "%s", s.message);
 }
 
-Test(images, a_first_batch_that_is_not_finite)
+Test(image_layers, a_first_batch_that_is_not_finite)
 {
     leat_module *net = leat_glow_net(model, 1, 2, 1);
     leat_var x = leat_full(tape, LEAT_SHAPE(2, 2, 2, 1), (double)INFINITY);
@@ -145,7 +145,7 @@ Test(images, a_first_batch_that_is_not_finite)
     cr_assert_eq(leat_tape_recording(tape), true);
 }
 
-Test(images, glow_s_network_starts_as_zeros)
+Test(image_layers, glow_s_network_starts_as_zeros)
 {
     leat_module *net = leat_glow_net(model, 3, 8, 2);
     leat_var y = leat_forward(net, leat_randn(tape, LEAT_SHAPE(2, 4, 3, 3)));
@@ -162,7 +162,7 @@ Test(images, glow_s_network_starts_as_zeros)
 /* ---- alone and together ------------------------------------------------------------------------------------------ */
 
 /* A context of rows stands at every position. */
-Test(images, a_context_of_rows_is_a_map_of_equals)
+Test(image_layers, a_context_of_rows_is_a_map_of_equals)
 {
     leat_module *nets[] = { case_net(model, RESIDUAL), leat_glow_net(model, 3, 4, 2),
                             leat_conv_layer(model, &(leat_conv_opts){ .in = 3, .out = 2, .kernel = { 3 } }) };
@@ -180,7 +180,7 @@ Test(images, a_context_of_rows_is_a_map_of_equals)
 }
 
 /* In a sequential a convolution and the activation behind it are one op, with the same bits. */
-Test(images, activations_are_fused)
+Test(image_layers, activations_are_fused)
 {
     for (int k = 0; k < CONVS; k++) {
         leat_model *m = leat_model_new(NULL);
@@ -198,7 +198,7 @@ Test(images, activations_are_fused)
     }
 }
 
-Test(images, weight_norm_starts_as_its_directions)
+Test(image_layers, weight_norm_starts_as_its_directions)
 {
     leat_module *conv = leat_conv_layer(model, &convs[2]);
     leat_var x = leat_randn(tape, LEAT_SHAPE(2, 5, 4, 2)), y = leat_forward(conv, x);
@@ -208,7 +208,7 @@ Test(images, weight_norm_starts_as_its_directions)
     check_close("start", leat_value(y).data, leat_value(want), layer_tolerance);
 }
 
-Test(images, round_trips)
+Test(image_layers, round_trips)
 {
     leat_tensor rows = make_data(&arena, LEAT_SHAPE(2, 1), 2), map = make_data(&arena, LEAT_SHAPE(2, 3, 4, 3), 3);
     for (int k = 0; k <= RESIDUAL; k++) {
@@ -230,7 +230,7 @@ Test(images, round_trips)
     }
 }
 
-Test(images, summary_describes_them)
+Test(image_layers, summary_describes_them)
 {
     leat_conv_layer(model, &convs[0]);
     leat_module *glow = leat_sequential(model);
@@ -264,7 +264,7 @@ static const struct {
     { { .in = 1, .out = 1, .form = LEAT_CONV_ACTNORM, .no_bias = true }, "conv: the form actnorm has a bias" },
 };
 
-Test(images, options_that_make_no_sense)
+Test(image_layers, options_that_make_no_sense)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         leat_model *m = leat_model_new(NULL);
@@ -276,7 +276,7 @@ Test(images, options_that_make_no_sense)
     CHECK_FAILED(model, LEAT_EARG, "residual_conv: 1 -> 2 -> 0 features, 0 of a context, 0 blocks");
 }
 
-Test(images, inputs_that_do_not_fit)
+Test(image_layers, inputs_that_do_not_fit)
 {
     leat_module *conv = leat_conv_layer(model, &convs[4]), *net = case_net(model, RESIDUAL);
     check_tape_failed(leat_forward(conv, leat_full(tape, LEAT_SHAPE(2, 3, 3, 4), 1)), LEAT_ESHAPE,
@@ -295,7 +295,7 @@ static leat_module *build_large(leat_model *m)
     return net;
 }
 
-Test(images, out_of_memory_is_a_status)
+Test(image_layers, out_of_memory_is_a_status)
 {
     check_out_of_memory(build_large, LEAT_SHAPE(4, 6, 6, 3), 0);
 }
