@@ -50,14 +50,14 @@ static const leat_glow_opts models[] = {
 };
 enum { MODELS = sizeof models / sizeof *models, PYTORCHS = 2, ROWS = 12 };
 
-/* Bytes, or real numbers, smooth enough to be learned. */
+/* Bytes, or real numbers, smooth enough to be learned; whole levels, which dequantisation gives back. */
 static leat_tensor rows_of(const leat_glow_opts *o, uint64_t seed, int64_t rows)
 {
     leat_tensor x = test_normal(seed, rows, o->height * o->width * (o->channels ? o->channels : 1), 1);
     for (int64_t i = 0; i < leat_shape_count(&x.shape); i++) {
         double about = i ? (double)x.data[i - 1] : 0, next = (double)x.data[i];
-        x.data[i] =
-            o->continuous ? (leat_real)next : (leat_real)fmin(255, fmax(0, floor(0.4 * about + 30 * next + 90)));
+        double byte = fmin(255, fmax(0, floor(0.4 * about + 30 * next + 90)));
+        x.data[i] = (leat_real)(o->continuous ? next : byte - fmod(byte, o->bits ? 256 >> o->bits : 1));
     }
     return x;
 }
