@@ -226,6 +226,11 @@ LEAT_API leat_var leat_silu(leat_var x);                     /* x sigmoid(x); Na
 LEAT_API leat_var leat_gelu(leat_var x);                     /* x Phi(x), Phi the distribution function of N(0, 1) */
 LEAT_API leat_var leat_gelu_tanh(leat_var x); /* approximately: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
 LEAT_API leat_var leat_softsign(leat_var x);  /* x / (1 + |x|); it and its gradient are NaN at infinities */
+/* elu(x) and behind it elu(-x), alpha 1, along the last axis: [.., n] -> [.., 2 n] */
+LEAT_API leat_var leat_concat_elu(leat_var x);
+/* a sigmoid(b) of the halves a, b of the last axis (PyTorch's F.glu), [.., 2 n] -> [.., n], and + residual, which may be
+ * absent. */
+LEAT_API leat_var leat_glu(leat_var x, leat_var residual);
 LEAT_API leat_var leat_activate(leat_var x, leat_activation f); /* one of them, by name */
 
 LEAT_API leat_var leat_add_scalar(leat_var x, double c);

@@ -92,9 +92,15 @@ static void multiply(const attention_job *j, int64_t m, int64_t k, int64_t n, fa
                      int64_t ldc, bool load)
 {
     const leat_gemm_kernel *gemm = j->kernels->gemm;
+    static const int64_t whole = 0;
     gemm->block(&(leat_gemm_block){ .m = m,
                                     .n = n,
                                     .k = k,
+                                    .strip = gemm->rows,
+                                    .segments = 1,
+                                    .lines = 1,
+                                    .a_at = &whole,
+                                    .b_at = &whole,
                                     .a = a.data,
                                     .a_row = a.row,
                                     .a_col = a.col,
@@ -103,6 +109,7 @@ static void multiply(const attention_job *j, int64_t m, int64_t k, int64_t n, fa
                                     .b_row = b.row,
                                     .b_col = 1,
                                     .panel = b.col,
+                                    .b_panel = b.col * k,
                                     .c = c,
                                     .ldc = ldc,
                                     .load = load });

@@ -436,6 +436,7 @@ static void logistic_log_density_backward(const leat_real *x, const leat_real *g
     }
 }
 
+#include "kernels_gates.h"
 #include "kernels_spline.h"
 
 static const leat_row_kernels row_kernels = {
@@ -446,6 +447,10 @@ static const leat_row_kernels row_kernels = {
     .log_softmax_backward = log_softmax_backward,
     .attention = attention,
     .attention_backward = attention_backward,
+    .concat_elu = concat_elu,
+    .concat_elu_backward = concat_elu_backward,
+    .glu = glu,
+    .glu_backward = glu_backward,
     .variance = variance,
     .variance_columns = variance_columns,
     .affine_forward = affine_forward,

@@ -52,6 +52,14 @@ typedef struct leat_row_kernels {
     void (*attention_backward)(leat_real *x, leat_real *g, int64_t rows, int64_t n, const leat_real *log_total,
                                const leat_real *middle);
 
+    /* y [rows, 2 n] = elu(x), elu(-x); dx = g1 elu'(x) - g2 elu'(-x) */
+    void (*concat_elu)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
+    void (*concat_elu_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
+    /* y [rows, n] = x + a sigmoid(b), of a row's halves a and b; x may be NULL. da = g sigmoid(b),
+     * db = da a (1 - sigmoid(b)) */
+    void (*glu)(const leat_real *ab, const leat_real *x, leat_real *y, int64_t rows, int64_t n);
+    void (*glu_backward)(const leat_real *ab, const leat_real *g, leat_real *dab, int64_t rows, int64_t n);
+
     /* The mean and out = sum (x - mean)^2 / divisor, in double, out rounded once; one of them may be NULL. Of each row,
      * */
     void (*variance)(const leat_real *x, int64_t rows, int64_t n, double divisor, double *mean, leat_real *out);
