@@ -56,26 +56,25 @@ leat_flow *leat_flowpp_new(leat_model *m, const leat_flowpp_opts *o)
     static const int paper[] = { 4, 2, 3 };
     const int *steps = o->couplings[0] || o->couplings[1] || o->couplings[2] ? o->couplings : paper;
     int64_t h = o->height, w = o->width, c = o->channels ? o->channels : 1, dim = h * w * c;
-    leat_shape row = LEAT_SHAPE(h, w, c), colours = LEAT_SHAPE(h, w / 2, 2 * c),
-               coarse = LEAT_SHAPE(h / 2, w / 2, 4 * c);
-    leat_shape coarse_colours = LEAT_SHAPE(h / 2, w / 4, 8 * c);
+    const leat_shape row = LEAT_SHAPE(h, w, c), coarse = LEAT_SHAPE(h / 2, w / 2, 4 * c);
+    const leat_shape colours[] = { LEAT_SHAPE(h, w / 2, 2 * c), LEAT_SHAPE(h / 2, w / 4, 8 * c) };
 
     leat_flow *flow = leat_flow_new(m, leat_normal(m, dim));
     leat_transform *body = leat_chain(m);
     leat_flow_set_context(flow, o->context);
     if (!o->continuous) {
-        leat_flow_add(flow, dequantize(m, o, row, colours));
+        leat_flow_add(flow, dequantize(m, o, row, colours[0]));
         leat_flow_add(flow, leat_logit(m, 0.05));
     }
     leat_chain_add(body, leat_view(m, LEAT_SHAPE(dim), row));
     leat_chain_add(body, leat_squeeze_transform(m, row, LEAT_SQUEEZE_CHECKERBOARD));
-    add_part(m, body, o, (part){ colours, steps[0], o->blocks, o->context });
+    add_part(m, body, o, (part){ colours[0], steps[0], o->blocks, o->context });
     leat_chain_add(body, leat_unsqueeze_transform(m, row, LEAT_SQUEEZE_CHECKERBOARD));
     leat_chain_add(body, leat_squeeze_transform(m, row, LEAT_SQUEEZE_CHANNELS));
     add_part(m, body, o, (part){ coarse, steps[1], o->blocks, o->context });
     leat_chain_add(body, leat_squeeze_transform(m, coarse, LEAT_SQUEEZE_CHECKERBOARD));
-    add_part(m, body, o, (part){ coarse_colours, steps[2], o->blocks, o->context });
-    leat_chain_add(body, leat_view(m, coarse_colours, LEAT_SHAPE(dim)));
+    add_part(m, body, o, (part){ colours[1], steps[2], o->blocks, o->context });
+    leat_chain_add(body, leat_view(m, colours[1], LEAT_SHAPE(dim)));
     leat_flow_add(flow, body);
     return flow;
 }
