@@ -1,6 +1,5 @@
 /* Images and labels from files, told apart by their first bytes; arrays of them become images here. */
 #include "images.h"
-#include "table.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -76,9 +75,8 @@ static const struct kind {
     size_t size;
     leat_images_parser *parse;
 } kinds[] = {
-    { "\0\0", 2, parse_idx },
-    { "\x1F\x8B", 2, parse_idx },
-    { "\x93NUMPY", 6, parse_npy },
+    { "\0\0", 2, parse_idx },         { "\x1F\x8B", 2, parse_idx }, { "\x93NUMPY", 6, parse_npy },
+    { "\x89PNG", 4, leat_png_parse }, { "P", 1, leat_pnm_parse },
 };
 
 leat_code leat_images_parse(const char *bytes, size_t size, const char *source, leat_arena *scratch, leat_arena *a,
@@ -98,10 +96,13 @@ leat_code leat_images_parse(const char *bytes, size_t size, const char *source, 
 leat_code leat_images_read(const char *path, leat_arena *a, leat_images *out, leat_status *s)
 {
     leat_arena scratch;
+    struct stat st;
     char *bytes;
     size_t size;
 
     *out = (leat_images){ 0 };
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return leat_images_read_folder(path, LEAT_FOLDER_MOST, a, out, s);
     leat_arena_init(&scratch, a->allocator);
     leat_code code = leat_file_read(path, &scratch, &bytes, &size, s);
     if (!code)

@@ -78,7 +78,7 @@ leat_images_parser leat_png_parse, leat_pnm_parse;
 leat_code leat_idx_parse(const char *bytes, size_t size, const char *source, leat_arena *scratch, leat_arena *a,
                          leat_shape *shape, uint8_t **data, leat_status *s);
 
-/* A folder of images or of such folders. */
-leat_code leat_images_read_folder(const char *path, leat_arena *a, leat_images *out, leat_status *s);
+/* A folder of images or of such folders, of at most `most` files. */
+leat_code leat_images_read_folder(const char *path, int64_t most, leat_arena *a, leat_images *out, leat_status *s);
 
 #endif
