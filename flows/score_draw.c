@@ -266,7 +266,9 @@ static job in_doubles(leat_flow *f, leat_tape *t, const leat_doubles *context)
 static leat_pair encode_chunk(job *j, leat_var in, const leat_flow_call *call, int64_t rows)
 {
     (void)rows;
-    return leat_flow_run(j->flow, in, call, false);
+    leat_flow_call centred = *call;
+    centred.centred = true;
+    return leat_flow_run(j->flow, in, &centred, false);
 }
 
 static leat_pair decode_chunk(job *j, leat_var in, const leat_flow_call *call, int64_t rows)

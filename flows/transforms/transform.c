@@ -25,6 +25,17 @@ bool leat_check_features(leat_var x, int64_t dim, const char *what)
     return false;
 }
 
+bool leat_check_row(leat_var x, leat_shape row, const char *what)
+{
+    leat_shape is = leat_row_of(x);
+    char want[LEAT_SHAPE_TEXT], got[LEAT_SHAPE_TEXT];
+    if (!leat_ok(x) || leat_shape_equal(&is, &row))
+        return leat_ok(x);
+    leat_tape_fail(x.tape, LEAT_ESHAPE, "%s of rows %s is given rows %s", what, leat_shape_print(&row, want),
+                   leat_shape_print(&is, got));
+    return false;
+}
+
 bool leat_check_dim(const void *part, leat_model *m, int64_t dim, const char *what)
 {
     if (part && dim < 1)
