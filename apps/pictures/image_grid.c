@@ -62,8 +62,10 @@ leat_code app_image_grid_write(const char *path, const leat_images *images, int6
     if (images->count < 1) {
         return leat_fail(s, LEAT_ESHAPE, "%s: there are no images to write", path);
     }
-    while (columns * columns < images->count && columns < APP_CANVAS_LARGEST) {
-        columns++;
+    if (columns < 1) {
+        for (columns = 1; columns * columns < images->count && columns < APP_CANVAS_LARGEST;) {
+            columns++;
+        }
     }
     leat_arena_init(&arena, NULL);
     leat_code code = write_images(path, images, 0, images->count, columns, 1, &arena, s);
