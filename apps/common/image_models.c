@@ -1,0 +1,58 @@
+/* The flows of images that programs train: the library's, with the options that were given. */
+#include "train_run.h"
+
+#include <stdio.h>
+
+typedef struct wish {
+    const app_model_settings *model;
+    const app_image_settings *image;
+    leat_shape row; /* height, width, channels */
+    int classes;    /* 0: not by class */
+} wish;
+
+static leat_flow *build_nice(leat_model *m, const wish *a)
+{
+    leat_nice_opts nice = app_nice_opts(m, leat_shape_count(&a->row), a->model);
+    nice.image = a->row;
+    nice.bits = (int)a->image->bits;
+    nice.context = a->classes;
+    if (a->classes)
+        nice.base = leat_class_normal(m, nice.dim, a->classes);
+    return leat_nice_new(m, &nice);
+}
+
+/* Sides must be whole multiples of 2^levels; says with which border they would be. */
+static leat_code refuse_sides(const app_train_job *job, const leat_shape *row, int64_t levels, leat_status *s)
+{
+    int64_t unit = (int64_t)1 << levels, pad = 0;
+    while (pad <= unit && ((row->size[0] + 2 * pad) % unit || (row->size[1] + 2 * pad) % unit))
+        pad++;
+    if (pad == 0)
+        return LEAT_OK;
+    int64_t more = pad + job->settings->image.pad;
+    char hint[100] = "";
+    if (pad <= unit)
+        snprintf(hint, sizeof hint, "; --pad %lld makes them %lld and %lld", (long long)more,
+                 (long long)(row->size[0] + 2 * pad), (long long)(row->size[1] + 2 * pad));
+    return leat_fail(s, LEAT_ESHAPE, "%s: images of %lld x %lld: with %lld levels sides must be multiples of %lld%s",
+                     job->settings->train.data, (long long)row->size[0], (long long)row->size[1], (long long)levels,
+                     (long long)unit, hint);
+}
+
+leat_flow *app_image_model_build(leat_model *m, const app_train_job *job, const leat_images *images, int classes,
+                                 leat_status *s)
+{
+    const wish a = { &job->settings->model, &job->settings->image,
+                     LEAT_SHAPE(images->height, images->width, images->channels), classes };
+    static const struct {
+        leat_flow *(*build)(leat_model *, const wish *);
+        int64_t levels; /* 0: there are none */
+    } kinds[] = {
+        [APP_NICE] = { build_nice, 0 },
+    };
+    int kind = job->settings->model.kind;
+    int64_t levels = a.image->levels ? a.image->levels : kinds[kind].levels;
+    if (kinds[kind].levels && refuse_sides(job, &a.row, levels, s))
+        return NULL;
+    return kinds[kind].build(m, &a);
+}
