@@ -3,6 +3,7 @@
 #define LEAT_FLOW_IMPL_H
 
 #include "flows.h"
+#include "../nn/layers/layers.h"
 #include "../nn/module_json.h"
 
 typedef struct leat_chain_parts {
@@ -102,9 +103,6 @@ void leat_chain_standardize(leat_chain_parts *c, leat_transform *input);
 
 /* What the parts of the flow see of a context: standardized, if the flow does that. */
 leat_var leat_flow_see_context(const leat_flow *f, const leat_flow_call *call);
-
-/* A context [batch, features] at every position of x [batch, .., n], another one as it is. */
-leat_var leat_context_at(leat_var context, leat_var x);
 
 /* Adds what stands in front of transform number i, from 0 (models/maf.c). */
 void leat_flow_add_between(leat_flow *f, int i, leat_between between);

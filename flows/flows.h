@@ -190,9 +190,10 @@ typedef struct leat_mask {
 } leat_mask;
 
 /* Alternating: parity 0 keeps features 1, 3, 5, ...; 1 keeps 0, 2, 4, ... Halves: 0 keeps the first dim / 2; 1 the
- * others. */
+ * others. None: keeps none and moves all, so that a coupling's parameters follow from the context alone. */
 LEAT_API leat_mask leat_mask_alternating(leat_model *m, int64_t dim, int parity);
 LEAT_API leat_mask leat_mask_halves(leat_model *m, int64_t dim, int parity);
+LEAT_API leat_mask leat_mask_none(leat_model *m, int64_t dim);
 LEAT_API leat_mask leat_mask_of(leat_model *m, int64_t dim, const leat_real *values); /* any zeros and ones, copied */
 
 /* [batch, .., dim] -> [batch, .., kept] or [batch, .., moved]; by positions, [batch, height, width, dim] -> the same with

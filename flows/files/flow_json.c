@@ -39,6 +39,7 @@ static const leat_elementwise *const elementwises[] = {
     &leat_additive,
     &leat_affine,
     &leat_bounded_affine,
+    &leat_sigmoid_affine,
     &leat_default_rational_quadratic,
     &leat_default_clipped_rational_quadratic,
     &leat_default_logistic_mixture,

@@ -153,6 +153,14 @@ void leat_mask_describe(const leat_mask *mask, char *text, size_t size)
         snprintf(text + n, size - (size_t)n, " of %lldx%lld positions", (long long)p->height, (long long)p->width);
 }
 
+leat_mask leat_mask_none(leat_model *m, int64_t dim)
+{
+    leat_real *zeros = dim > 0 ? leat_arena_zalloc(leat_model_arena(m), (size_t)dim * sizeof *zeros) : NULL;
+    if (dim > 0 && !zeros)
+        leat_model_fail(m, LEAT_ENOMEM, "out of memory for a mask over %lld features", (long long)dim);
+    return leat_mask_of(m, zeros ? dim : 0, zeros);
+}
+
 /* ---- variables --------------------------------------------------------------------------------------------------- */
 
 bool leat_mask_fits(const leat_mask *mask, leat_var x)

@@ -74,17 +74,6 @@ leat_var leat_as_rows(leat_var x, const leat_shape *row)
     return leat_reshape(x, shape);
 }
 
-leat_var leat_context_at(leat_var context, leat_var x)
-{
-    leat_shape shape = leat_var_shape(x), at = leat_var_shape(context);
-    if (leat_is_absent(context) || at.rank != 2 || shape.rank <= 2)
-        return context;
-    int64_t features = at.size[1];
-    at = (leat_shape){ .rank = shape.rank, .size = { at.size[0], 1, 1, 1, 1, 1 } };
-    at.size[shape.rank - 1] = shape.size[shape.rank - 1] = features;
-    return leat_broadcast_to(leat_reshape(context, at), shape);
-}
-
 /* ---- calling ----------------------------------------------------------------------------------------------------- */
 
 /* What a transform has given, an absent log-determinant taken as 0; a pair of another form fails the tape. */
