@@ -27,6 +27,11 @@ typedef struct app_image_settings {
       .help = "of images: levels of a pixel are reduced to so many bits" },                                            \
     { "draws", APP_INTEGER(type, field.draws), "1", .min = 1, .max = 10000,                                            \
       .help = "of images: how often each is dequantized for the test's bits per dimension" }
+#define APP_LEVEL_OPTIONS(type, field, LEVELS, WIDTH)                                                                  \
+    { "levels", APP_INTEGER(type, field.levels), LEVELS, .min = 1, .max = 16,                                          \
+      .help = "of images: scales; half of the channels leave at each, and sides are halved" },                         \
+    { "width", APP_INTEGER(type, field.width), WIDTH, .min = 1, .max = 65536,                                          \
+      .help = "of images: features in the networks of couplings" }
 /* clang-format on */
 
 /* Whether a path is that of images: a folder, or a file that is named or begins like one of them. */

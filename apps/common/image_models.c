@@ -21,6 +21,20 @@ static leat_flow *build_nice(leat_model *m, const wish *a)
     return leat_nice_new(m, &nice);
 }
 
+static leat_flow *build_glow(leat_model *m, const wish *a)
+{
+    return leat_glow_new(m, &(leat_glow_opts){ .height = a->row.size[0],
+                                               .width = a->row.size[1],
+                                               .channels = a->row.size[2],
+                                               .levels = (int)a->image->levels,
+                                               .steps = (int)a->image->steps,
+                                               .hidden = a->image->width,
+                                               .bits = (int)a->image->bits,
+                                               .context = a->classes,
+                                               .additive = a->image->additive,
+                                               .permuted = a->image->permutation != 0 });
+}
+
 /* Sides must be whole multiples of 2^levels; says with which border they would be. */
 static leat_code refuse_sides(const app_train_job *job, const leat_shape *row, int64_t levels, leat_status *s)
 {
@@ -44,15 +58,9 @@ leat_flow *app_image_model_build(leat_model *m, const app_train_job *job, const 
 {
     const wish a = { &job->settings->model, &job->settings->image,
                      LEAT_SHAPE(images->height, images->width, images->channels), classes };
-    static const struct {
-        leat_flow *(*build)(leat_model *, const wish *);
-        int64_t levels; /* 0: there are none */
-    } kinds[] = {
-        [APP_NICE] = { build_nice, 0 },
-    };
-    int kind = job->settings->model.kind;
-    int64_t levels = a.image->levels ? a.image->levels : kinds[kind].levels;
-    if (kinds[kind].levels && refuse_sides(job, &a.row, levels, s))
+    static leat_flow *(*const builders[])(leat_model *,
+                                          const wish *) = { [APP_NICE] = build_nice, [APP_GLOW] = build_glow };
+    if (refuse_sides(job, &a.row, a.image->levels, s))
         return NULL;
-    return kinds[kind].build(m, &a);
+    return builders[job->settings->model.kind](m, &a);
 }
