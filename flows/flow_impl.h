@@ -95,6 +95,31 @@ leat_pair leat_flow_run(leat_flow *f, leat_var x, const leat_flow_call *call, bo
 leat_var leat_flow_run_log_prob(leat_flow *f, leat_var x, const leat_flow_call *call);
 leat_var leat_flow_run_sample(leat_flow *f, leat_tape *t, int64_t n, double temperature, const leat_flow_call *call);
 
+/* What log-densities are made of: for each row, sums of log-determinants by kind of transform, and the base's part. */
+typedef enum leat_ledger_entry {
+    LEAT_LEDGER_DEQUANTISATION,
+    LEAT_LEDGER_PREPROCESSING,
+    LEAT_LEDGER_BASE,
+    LEAT_LEDGER_LEVELS, /* and LEAT_MAX_LEVELS - 1 more */
+} leat_ledger_entry;
+enum { LEAT_LEDGER_ENTRIES = LEAT_LEDGER_LEVELS + LEAT_MAX_LEVELS };
+
+typedef struct leat_ledger {
+    double *rows;  /* [n, LEAT_LEDGER_ENTRIES] */
+    int64_t begin; /* the row that comes first in variables */
+    int levels;
+} leat_ledger;
+
+void leat_ledger_add(leat_ledger *l, leat_ledger_entry entry, leat_var numbers);
+void leat_ledger_add_transform(const leat_flow_call *call, leat_transform *t, leat_var logdet);
+
+/* leat_flow_score_given by draw 0, 1, .. of the transforms' random numbers; the ledger may be NULL. */
+leat_code leat_flow_score_point(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, int64_t point,
+                                leat_ledger *ledger, double *out);
+
+/* The logarithm of the mean of k numbers, whose mean has the logarithm `mean`, and one more. */
+double leat_add_to_mean(double mean, double next, int64_t k);
+
 /* leat_flow_score_given of rows that have been standardized. */
 leat_code leat_flow_score_units(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out);
 

@@ -75,6 +75,8 @@ typedef struct leat_flow_call {
     leat_var context;  /* [batch, features], or a map of the input's positions [batch, .., features]; absent: none */
     bool standardized; /* the flow's own standardizer lets x pass, in which it has been applied already */
     bool centred;      /* dequantize to the middle of each interval, as encoding does, and not by chance */
+    int level;         /* how many splits are around */
+    struct leat_ledger *ledger; /* of leat_flow_bits, which takes down log-determinants; NULL: nobody does */
 } leat_flow_call;
 
 /* What is known of a transform's inverse, for leat_flow_set_recompute. */
@@ -393,7 +395,7 @@ LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, l
  * bit, not on the rows beside it, chance in the transforms included. x and z are [n, dim]; a context is [n, features],
  * a row for each row, and (leat_tensor){ 0 } for flows without. Results that are not wanted may be NULL.
  *     score   the log-density of every row, in nats; -inf for a row so far out that numbers overflow on the way
- *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]
+ *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]; bytes are in the middle of their intervals
  *     decode  latent to data: x [n, dim] and log|det dx/dz| [n] */
 LEAT_API leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out);
 LEAT_API leat_code leat_flow_score_given(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out);
@@ -467,6 +469,7 @@ LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check
 
 #include "bases.h"
 #include "bijectors.h"
+#include "bits.h"
 #include "fitting.h"
 #include "image_transforms.h"
 #include "models.h"

@@ -113,7 +113,13 @@ static leat_pair call_type(leat_transform *t, leat_var x, const leat_flow_call *
 leat_pair leat_transform_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     const leat_scope *was = leat_tape_enter(x.tape, &t->module.scope);
-    leat_pair out = checked(call_type(t, x, call, inverse), x);
+    bool notes = call->ledger && type_of(t) != &leat_chain_type && type_of(t) != &leat_split_type;
+    leat_flow_call inside = *call;
+    if (notes)
+        inside.ledger = NULL; /* what is inside is part of this one */
+    leat_pair out = checked(call_type(t, x, &inside, inverse), x);
+    if (notes && !leat_tape_code(x.tape))
+        leat_ledger_add_transform(call, t, out.logdet);
     leat_tape_enter(x.tape, was);
     return out;
 }

@@ -115,7 +115,9 @@ static leat_pair split_forward(leat_transform *t, leat_var x, const leat_flow_ca
         return leat_failed_pair(x);
     int64_t features = s->row.size[s->row.rank - 1];
     leat_var out = leat_slice(x, -1, s->features, features - s->features);
-    leat_pair inner = leat_transform_forward(s->inner, leat_slice(x, -1, 0, s->features), call);
+    leat_flow_call deeper = *call;
+    deeper.level++;
+    leat_pair inner = leat_transform_forward(s->inner, leat_slice(x, -1, 0, s->features), &deeper);
     if (leat_tape_code(x.tape))
         return leat_failed_pair(x);
     return (leat_pair){ leat_concat(2, (leat_var[]){ flat(out), flat(inner.y) }, -1), inner.logdet };
@@ -133,7 +135,9 @@ static leat_pair split_inverse(leat_transform *t, leat_var z, const leat_flow_ca
         return leat_failed_pair(z);
     }
     leat_var moved = leat_as_rows(leat_slice(z, -1, out, all - out), &inner);
-    leat_pair x = leat_transform_inverse(s->inner, moved, call);
+    leat_flow_call deeper = *call;
+    deeper.level++;
+    leat_pair x = leat_transform_inverse(s->inner, moved, &deeper);
     if (leat_tape_code(z.tape))
         return leat_failed_pair(z);
     leat_var kept = leat_as_rows(leat_slice(z, -1, 0, out), &rest);

@@ -45,7 +45,7 @@ static const struct {
     { LEAT_SQUEEZE_CHECKERBOARD, { 3, { 3, 2, 2 } }, { 0, 1, 2, 3, 6, 7, 4, 5, 8, 9, 10, 11 } },
 };
 
-Test(images, squeezes_put_numbers_where_they_belong)
+Test(image_transforms, squeezes_put_numbers_where_they_belong)
 {
     for (size_t i = 0; i < sizeof squeezes / sizeof *squeezes; i++) {
         leat_model *m = test_model(0);
@@ -68,7 +68,7 @@ Test(images, squeezes_put_numbers_where_they_belong)
     }
 }
 
-Test(images, squeezes_tell_where_moved_numbers_go)
+Test(image_transforms, squeezes_tell_where_moved_numbers_go)
 {
     for (int order = 0; order < 3; order++) {
         for (int back = 0; back < 2; back++) {
@@ -103,7 +103,7 @@ static const struct {
     { { 3, { 0, 4, 4 } }, LEAT_SQUEEZE_CHANNELS, "[height,width,channels], not [0,4,4]" },
 };
 
-Test(images, odd_sides_are_refused)
+Test(image_transforms, odd_sides_are_refused)
 {
     for (size_t i = 0; i < sizeof bad_squeezes / sizeof *bad_squeezes; i++) {
         leat_model *m = test_model(0);
@@ -123,7 +123,7 @@ Test(images, odd_sides_are_refused)
 
 /* ---- checkerboard ------------------------------------------------------------------------------------------------ */
 
-Test(images, checkerboards_take_and_merge)
+Test(image_transforms, checkerboards_take_and_merge)
 {
     leat_model *m = test_model(0);
     leat_mask mask = leat_mask_checkerboard(m, LEAT_SHAPE(2, 3, 2), 0); /* keeps 1, 3, 5 of the six positions */
@@ -156,7 +156,7 @@ Test(images, checkerboards_take_and_merge)
 }
 
 /* Both colours of the board, by parity, against the definition. */
-Test(images, checkerboards_keep_the_white_or_the_black)
+Test(image_transforms, checkerboards_keep_the_white_or_the_black)
 {
     for (int parity = 0; parity < 2; parity++) {
         leat_model *m = test_model(0);
@@ -261,7 +261,7 @@ static leat_tensor classes_of(int i, int64_t rows)
     return c;
 }
 
-Test(images, flows_are_right_before_and_after_training_and_loading)
+Test(image_transforms, flows_are_right_before_and_after_training_and_loading)
 {
     for (int i = 0; i < FLOWS; i++) {
         leat_model *m = test_model(0);
@@ -286,7 +286,7 @@ Test(images, flows_are_right_before_and_after_training_and_loading)
     }
 }
 
-Test(images, decoding_gives_the_bytes_that_were_encoded)
+Test(image_transforms, decoding_gives_the_bytes_that_were_encoded)
 {
     for (int i = 0; i < FLOWS; i++) {
         leat_model *m = test_model(0);
@@ -308,7 +308,7 @@ Test(images, decoding_gives_the_bytes_that_were_encoded)
 }
 
 /* Gradients when all activations are kept, and when inputs are kept or got back. */
-Test(images, recomputing_gives_the_same_gradients)
+Test(image_transforms, recomputing_gives_the_same_gradients)
 {
     for (int i = 0; i < FLOWS; i++) {
         leat_tensor grads[3];
@@ -335,7 +335,7 @@ Test(images, recomputing_gives_the_same_gradients)
 /* ---- dequantisation ---------------------------------------------------------------------------------------------- */
 
 /* Every byte's v lies in its level, whatever the chance, and comes back as the level's byte. */
-Test(images, dequantisation_stays_in_its_level)
+Test(image_transforms, dequantisation_stays_in_its_level)
 {
     for (int bits = 1; bits <= 8; bits++) {
         leat_model *m = test_model(0);
@@ -364,7 +364,7 @@ Test(images, dequantisation_stays_in_its_level)
 }
 
 /* What no latent gives exactly is clamped to the levels that there are. */
-Test(images, what_is_drawn_are_bytes)
+Test(image_transforms, what_is_drawn_are_bytes)
 {
     leat_model *m = test_model(0);
     leat_tensor v = { (leat_real[]){ -3, 0, (leat_real)0.999, 1, 7, 0.5 }, LEAT_SHAPE(1, 6) };
@@ -377,7 +377,7 @@ Test(images, what_is_drawn_are_bytes)
 
 static const double no_bytes[] = { 0.5, -1, 256, 1e9, 254.99 };
 
-Test(images, what_is_no_byte_is_refused)
+Test(image_transforms, what_is_no_byte_is_refused)
 {
     for (size_t i = 0; i < sizeof no_bytes / sizeof *no_bytes; i++) {
         leat_model *m = test_model(0);
@@ -405,7 +405,7 @@ Test(images, what_is_no_byte_is_refused)
 
 /* ---- logit ------------------------------------------------------------------------------------------------------- */
 
-Test(images, logit_of_known_numbers)
+Test(image_transforms, logit_of_known_numbers)
 {
     leat_model *m = test_model(0);
     leat_tape *t = test_tape(m);
@@ -424,7 +424,7 @@ Test(images, logit_of_known_numbers)
     leat_model_free(m);
 }
 
-Test(images, logit_of_no_sense_is_refused)
+Test(image_transforms, logit_of_no_sense_is_refused)
 {
     static const double alphas[] = { -0.1, 0.5, 7, (double)NAN };
     for (size_t i = 0; i < 4; i++) {
