@@ -159,3 +159,28 @@ double app_bits_per_dim(double log_prob, int64_t dim)
 {
     return -log_prob / ((double)dim * log(2));
 }
+
+static void add_mean(double *mean, int64_t rows, double more, int64_t n)
+{
+    *mean = (*mean * (double)rows + more * (double)n) / (double)(rows + n);
+}
+
+void app_bits_add(leat_bits *all, int64_t rows, const leat_bits *more, int64_t n)
+{
+    add_mean(&all->bits, rows, more->bits, n);
+    add_mean(&all->weighted, rows, more->weighted, n);
+    add_mean(&all->dequantisation, rows, more->dequantisation, n);
+    add_mean(&all->preprocessing, rows, more->preprocessing, n);
+    add_mean(&all->base, rows, more->base, n);
+    for (int i = 0; i < more->levels; i++)
+        add_mean(&all->level[i], rows, more->level[i], n);
+    all->levels = more->levels;
+}
+
+void app_bits_print(FILE *f, const leat_bits *b)
+{
+    fprintf(f, "dequantisation %.4f, preprocessing %.4f", b->dequantisation, b->preprocessing);
+    for (int i = 0; i < b->levels; i++)
+        fprintf(f, ", level %d %.4f", i, b->level[i]);
+    fprintf(f, ", base %.4f", b->base);
+}

@@ -4,6 +4,8 @@
 
 #include "options.h"
 
+#include <stdio.h>
+
 #include "../../flows/flows.h"
 #include "../../tensor/files/images.h"
 
@@ -70,7 +72,13 @@ void app_pixels_from(const leat_real *x, int64_t n, uint8_t *pixels);
  * and views rows so. False, and rank 0: it is of something else. */
 bool app_flow_is_of_images(const leat_flow *f, leat_shape *image);
 
-/* Nats of an image as bits per dimension. */
+/* Nats as bits per dimension. */
 double app_bits_per_dim(double log_prob, int64_t dim);
+
+/* Adds the means over n rows to those over `rows` others. */
+void app_bits_add(leat_bits *all, int64_t rows, const leat_bits *more, int64_t n);
+
+/* "dequantisation 8.0000, preprocessing 0.1000, level 0 ..., base ..." */
+void app_bits_print(FILE *f, const leat_bits *b);
 
 #endif

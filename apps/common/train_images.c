@@ -110,30 +110,42 @@ static leat_code write_losses(app_run *r, leat_status *s)
 }
 
 /* The mean over the test set, a block at a time. */
-static leat_code score_test(app_run *r)
+static leat_code score_test(app_run *r, leat_bits *bits)
+{
+    enum { BLOCK = 1000 };
+    const leat_images *m = &r->images->test;
+    *bits = (leat_bits){ 0 };
+    for (int64_t i = 0, n; i < m->count && !r->status.code; i += n) {
+        leat_arena_mark mark = leat_arena_save(&r->arena);
+        n = m->count - i < BLOCK ? m->count - i : BLOCK;
+        leat_tensor x = app_image_rows(m, i, n, &r->arena, &r->status);
+        const leat_bits_opts o = { .context = app_class_rows(m->labels ? m->labels + i : NULL, n, r->images->classes,
+                                                             &r->arena, &r->status),
+                                   .draws = r->job->settings->image.draws };
+        leat_bits block;
+        if (!r->status.code && leat_flow_bits(r->flow, r->tape, x, &o, &block))
+            leat_fail(&r->status, leat_tape_code(r->tape), "scoring the test set: %s", leat_tape_errmsg(r->tape));
+        if (!r->status.code)
+            app_bits_add(bits, i, &block, n);
+        leat_arena_restore(&r->arena, mark);
+    }
+    return r->status.code;
+}
+
+static void print_test(const app_run *r, const leat_bits *bits)
 {
     const leat_images *m = &r->images->test;
-    enum { BLOCK = 1000 };
-    double scores[BLOCK], total = 0;
-    leat_rng was = *leat_tape_rng(r->tape);
-    for (int64_t draw = 0; draw < r->job->settings->image.draws; draw++) {
-        *leat_tape_rng(r->tape) = leat_rng_new((uint64_t)r->o->seed, APP_STREAM_DRAWS + (uint64_t)draw);
-        for (int64_t i = 0, n; i < m->count && !r->status.code; i += n) {
-            leat_arena_mark mark = leat_arena_save(&r->arena);
-            n = m->count - i < BLOCK ? m->count - i : BLOCK;
-            leat_tensor x = app_image_rows(m, i, n, &r->arena, &r->status);
-            leat_tensor c =
-                app_class_rows(m->labels ? m->labels + i : NULL, n, r->images->classes, &r->arena, &r->status);
-            if (!r->status.code && leat_flow_score_given(r->flow, r->tape, x, c, scores))
-                leat_fail(&r->status, leat_tape_code(r->tape), "scoring the test set: %s", leat_tape_errmsg(r->tape));
-            for (int64_t k = 0; k < n && !r->status.code; k++)
-                total += scores[k];
-            leat_arena_restore(&r->arena, mark);
-        }
-    }
-    *leat_tape_rng(r->tape) = was;
-    r->test = app_train_bits(r, -total / (double)(m->count * r->job->settings->image.draws));
-    return r->status.code;
+    int64_t pad = r->images->pad;
+    printf("Test: %.4f bits per dimension", bits->bits);
+    if (r->job->settings->image.draws > 1)
+        printf(", %.4f by importance weights", bits->weighted);
+    if (pad > 0)
+        printf(" of %d x %d pixels, %.4f of those inside of the border", m->height, m->width,
+               bits->bits * (double)m->height * (double)m->width /
+                   ((double)(m->height - 2 * pad) * (double)(m->width - 2 * pad)));
+    printf(" (%lld images): ", (long long)m->count);
+    app_bits_print(stdout, bits);
+    printf("\n");
 }
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
@@ -280,21 +292,16 @@ leat_code app_train_finish_images(app_run *r)
 {
     static leat_code (*const writers[])(app_run *, leat_status *) = { write_losses, write_samples, write_reconstruction,
                                                                       write_interpolation, write_temperatures };
-    const leat_images *m = &r->images->test;
     for (size_t i = 0; i < sizeof writers / sizeof *writers && !r->status.code; i++) {
         leat_arena_mark mark = leat_arena_save(&r->arena);
         writers[i](r, &r->status);
         leat_arena_restore(&r->arena, mark);
     }
-    if (r->status.code || score_test(r))
+    leat_bits bits;
+    if (r->status.code || score_test(r, &bits))
         return r->status.code;
-    if (!r->o->quiet) {
-        printf("Test: %.4f bits per dimension", r->test);
-        if (r->images->pad > 0)
-            printf(" of %d x %d pixels, %.4f of those inside of the border", m->height, m->width,
-                   r->test * (double)m->height * (double)m->width /
-                       ((double)(m->height - 2 * r->images->pad) * (double)(m->width - 2 * r->images->pad)));
-        printf(" (%lld images)\n", (long long)m->count);
-    }
+    r->test = bits.bits;
+    if (!r->o->quiet)
+        print_test(r, &bits);
     return app_train_write_model(r, r->paths.model, &r->status); /* which now tells it */
 }

@@ -7,8 +7,7 @@
 #include "train.h"
 
 /* Streams of the seed, beside the model's and the fit's: the data's. */
-#define APP_STREAM_DATA  ((uint64_t)1 << 34)
-#define APP_STREAM_DRAWS ((uint64_t)1 << 38) /* and on: of the test images' dequantization */
+#define APP_STREAM_DATA ((uint64_t)1 << 34)
 
 typedef struct app_train_data {
     leat_doubles x, context;                             /* context: data NULL if there is none */

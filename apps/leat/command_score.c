@@ -4,6 +4,7 @@
  * Rows are read, scored and written block by block, so memory does not grow with the table. Only --top keeps anything:
  * the least likely rows so far, in a heap with the most likely of them on top.
  */
+#include "../common/flow_rows.h"
 #include "../common/options.h"
 #include "../pictures/image_grid.h"
 #include "commands.h"
@@ -20,7 +21,7 @@ typedef struct settings {
     app_table_settings table;
     const char *out, *rows, *picture;
     bool mean;
-    int64_t top, points;
+    int64_t top, points, draws, iw;
     double bin_width;
 } settings;
 
@@ -36,6 +37,11 @@ static const app_option table[] = {
       .help = "of data rounded to steps of this width: tell bits per dimension too" },
     { "points", APP_INTEGER(settings, points), "16", .min = 1, .max = 1000000,
       .help = "of columns of whole numbers: average over so many points of each interval" },
+    { "draws", APP_INTEGER(settings, draws), "1", .min = 1, .max = 1000000,
+      .help = "of images: how often each is dequantized; the bound's mean over them" },
+    { "iw", APP_INTEGER(settings, iw), "1", .min = 1, .max = 1000000,
+      .help = "of images: a closer bound, by importance weights of so many" },
+    { "seed", APP_INTEGER(settings, open.seed), "0", .help = "of images: of the dequantization" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
     APP_TABLE_OR_IMAGE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
@@ -60,6 +66,7 @@ typedef struct scoring {
     const settings *o;
     app_trained m;
     leat_images images; /* all of them, for --picture */
+    leat_bits bits;     /* means over the images so far */
     app_output out;     /* of --out; without a writer otherwise */
     double total, least;
     int64_t rows, least_row, infinite;
@@ -67,10 +74,10 @@ typedef struct scoring {
     int64_t heap_size;
 } scoring;
 
-/* As it is shown: of images in bits per dimension. */
-static double shown(const scoring *s, double log_likelihood)
+/* Images are scored by bits per dimension, of which the most are the least likely. */
+static double shown(const scoring *s, double score)
 {
-    return s->m.image.rank ? app_bits_per_dim(log_likelihood, leat_flow_dim(s->m.flow)) : log_likelihood;
+    return s->m.image.rank ? -score : score;
 }
 
 /* ---- the least likely rows --------------------------------------------------------------------------------------- */
@@ -164,11 +171,37 @@ static void note(scoring *s, double value, int64_t row)
     }
 }
 
+static void score_images(scoring *s, const app_rows *r, double *values)
+{
+    app_trained *m = &s->m;
+    leat_arena_mark mark = leat_arena_save(&m->arena);
+    leat_tensor x = app_to_reals(&m->arena, r->x, r->count, &m->status);
+    leat_bits_opts o = { .draws = s->o->iw > 1 ? s->o->iw : s->o->draws };
+    leat_bits bits;
+
+    *(s->o->iw > 1 ? &o.weighted_rows : &o.rows) = values;
+    if (r->context.data) {
+        o.context = app_to_reals(&m->arena, r->context, r->count, &m->status);
+    }
+    if (!m->status.code && !leat_flow_bits(m->flow, m->tape, x, &o, &bits)) {
+        app_bits_add(&s->bits, s->rows, &bits, r->count);
+        for (int64_t i = 0; i < r->count; i++) {
+            values[i] = -values[i];
+        }
+    }
+    leat_arena_restore(&m->arena, mark);
+}
+
 static leat_code score_block(scoring *s, const app_rows *r, double *values)
 {
     app_trained *m = &s->m;
 
-    if (leat_flow_score_doubles(m->flow, m->tape, r->x, r->context, values)) {
+    if (m->image.rank) {
+        score_images(s, r, values);
+    } else {
+        leat_flow_score_doubles(m->flow, m->tape, r->x, r->context, values);
+    }
+    if (m->status.code || leat_tape_code(m->tape)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "%s", leat_tape_errmsg(m->tape));
     }
     for (int64_t i = 0; i < r->count; i++) {
@@ -217,8 +250,9 @@ static void tell(const scoring *s)
         return;
     }
     if (s->m.image.rank) {
-        fprintf(stderr, "%lld image%s, %.6g bits per dimension, most %.6g (image %lld)", (long long)s->rows,
+        fprintf(stderr, "%lld image%s, %.6g bits per dimension, most %.6g (image %lld): ", (long long)s->rows,
                 s->rows == 1 ? "" : "s", shown(s, mean), shown(s, s->least), (long long)s->least_row);
+        app_bits_print(stderr, &s->bits);
     } else {
         fprintf(stderr, "%lld row%s, mean log-likelihood %.6g nats, least %.6g (row %lld)", (long long)s->rows,
                 s->rows == 1 ? "" : "s", mean, s->least, (long long)s->least_row);
@@ -271,7 +305,7 @@ static leat_code run(scoring *s, const char *path)
 
 int app_leat_score(int argc, char **argv)
 {
-    settings o = { 0 };
+    settings o;
     app_arguments rest;
     int exit_code = app_options_parse(&program, argc, argv, &o, &rest);
     scoring s = { .o = &o, .least = HUGE_VAL };

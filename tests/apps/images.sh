@@ -48,7 +48,7 @@ quick="$size --data set --batch 25 --epochs 2 --draw 30 --seed 5 --threads 1"
 # ---- a run, and the same run in other ways ----
 run 0 $quick --out first
 grep -qE '^Epoch 2, Loss: [0-9.]+, Validation: [0-9.]+ bits per dimension, [0-9]+ s$' out || fail "no line for an epoch"
-grep -qE '^Test: [0-9.]+ bits per dimension \(20 images\)$' out || fail "no line for the test"
+grep -qE '^Test: [0-9.]+ bits per dimension \(20 images\): dequantisation 8.0000, .* base' out || fail "no line for the test"
 [ ! -s err ] || fail "something on standard error"
 [ "$(head -n 1 first/loss.csv)" = epoch,train,validation,seconds ] && [ "$(wc -l <first/loss.csv)" -eq 3 ] || fail loss.csv
 png first/samples.png 91 28 && png first/reconstruction.png 91 55 && png first/interpolation.png 82 73
@@ -107,6 +107,12 @@ awk -v mean="$(cat out)" '{ s += $1 } END { d = s / NR - mean; exit !(d * d < 1e
 run 0 score first/model.safetensors set/t10k-images-idx3-ubyte.gz --top 3 --picture least.png
 [ "$(awk '{ print NR - 1, $1 }' scores | sort -k2,2gr | head -n 3)" = "$(cat out)" ] || fail "--top: not the least likely"
 png least.png 19 19
+run 0 score first/model.safetensors other/test-ubyte --mean --draws 30
+cp out drawn
+run 0 score first/model.safetensors other/test-ubyte --mean --iw 30
+awk -v bound="$(cat drawn)" '!($1 < bound)' out | grep -q . && fail "--iw is no closer bound"
+run 0 score first/model.safetensors other/test-ubyte --mean --draws 30 --seed 1
+cmp -s out drawn && fail "--seed changes nothing"
 for rows in 0:7 7:; do run 0 score first/model.safetensors other/test-ubyte --rows $rows; cat out; done >parts.txt
 same parts.txt scores 'by parts'
 run 0 score classes/model.safetensors other/test-ubyte --labels set/t10k-labels-idx1-ubyte
