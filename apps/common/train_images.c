@@ -6,6 +6,7 @@
  * space, and draws at growing temperatures.
  */
 #include "../pictures/image_grid.h"
+#include "datasets.h"
 #include "streams.h"
 #include "train_run.h"
 
@@ -20,7 +21,8 @@
 
 bool app_train_on_images(const app_train_job *job)
 {
-    return app_model_is_of_images(job->settings->model.kind) || app_path_is_images(job->settings->train.data);
+    const char *data = job->settings->train.data;
+    return app_model_is_of_images(job->settings->model.kind) || (!app_data_find(data) && app_path_is_images(data));
 }
 
 leat_code app_train_load_images(app_run *r)
