@@ -60,6 +60,10 @@ leat_flow *app_image_model_build(leat_model *m, const app_train_job *job, const 
                      LEAT_SHAPE(images->height, images->width, images->channels), classes };
     static leat_flow *(*const builders[])(leat_model *,
                                           const wish *) = { [APP_NICE] = build_nice, [APP_GLOW] = build_glow };
+    if (!builders[job->settings->model.kind]) {
+        leat_fail(s, LEAT_EARG, "%s: %s does not train on images", job->settings->train.data, job->program->name);
+        return NULL;
+    }
     if (refuse_sides(job, &a.row, a.image->levels, s))
         return NULL;
     return builders[job->settings->model.kind](m, &a);
