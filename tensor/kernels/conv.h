@@ -15,12 +15,13 @@
 #ifndef LEAT_CONV_H
 #define LEAT_CONV_H
 
-#include "../tensor.h"
+#include "kernels.h"
 
 typedef struct leat_conv {
     int64_t batch, in, out;
     int64_t size[2], kernel[2], result[2]; /* height and width; result = (size + 2 padding - kernel) / stride + 1 */
     int64_t stride[2], padding[2];
+    const leat_kernels *kernels; /* NULL: those in use */
 } leat_conv;
 
 /* `scratch` and pool as for leat_gemm; LEAT_ENOMEM is the only failure. bias may be NULL. */

@@ -59,6 +59,7 @@ static void multiply(const product *p, int64_t i0, int64_t m, int64_t j0, int64_
                      bool fused, leat_real *scratch)
 {
     const leat_gemm_kernel *kernel = p->kernel;
+    static const int64_t whole = 0;
     leat_real *packed_a = scratch, *packed_b = scratch + p->room_a;
     int64_t k0 = 0;
     do {
@@ -76,6 +77,11 @@ static void multiply(const product *p, int64_t i0, int64_t m, int64_t j0, int64_
                 .m = height,
                 .n = n,
                 .k = k,
+                .strip = kernel->rows,
+                .segments = 1,
+                .lines = 1,
+                .a_at = &whole,
+                .b_at = &whole,
                 .a = p->pack_a ? packed_a : a,
                 .a_row = p->a_row,
                 .a_col = p->pack_a ? kernel->rows : p->a_col,
@@ -86,6 +92,7 @@ static void multiply(const product *p, int64_t i0, int64_t m, int64_t j0, int64_
                                       : p->ldb,
                 .b_col = p->trans_b && !p->pack_b ? p->ldb : 1,
                 .panel = p->pack_b ? p->panel : n,
+                .b_panel = p->panel * k,
                 .c = c + i * ldc,
                 .ldc = ldc,
                 .bias = last && fused && p->bias ? p->bias + j0 : NULL,

@@ -9,16 +9,21 @@
 /*
  * One block of a product, C [m, n] = A [m, k] B [k, n], with the order of leat_gemm.
  *
- * A is cut into strips of `rows` rows (of the kernel), a_strip numbers apart; row i of a strip has its element p at
- * i * a_row + p * a_col. So A may lie as the caller has it, or be packed. B is cut into panels of `panel` columns that
- * follow one another, k * panel numbers each; a panel is row-major with row stride b_row. A B that is not packed is one
+ * A is cut into strips of `strip` rows (at most the kernel's), a_strip numbers apart; row i of a strip has its element p
+ * at i * a_row + p * a_col. So A may lie as the caller has it, or be packed. B is cut into panels of `panel` columns that
+ * follow one another, b_panel numbers each; a panel is row-major with row stride b_row. A B that is not packed is one
  * panel that is at least n wide; for DOT_ROWS rows at most, it may be transposed, with b_row 1 and column stride b_col,
  * which is 1 otherwise.
+ *
+ * The sums may go over several segments of k steps each, one after the other: segment s begins at a_at[s] and b_at[s].
+ * And there may be several lines of m rows: their A is a_line apart, their C c_line. So A or B may be an image.
  */
 enum { DOT_ROWS = 2 };
 
 typedef struct leat_gemm_block {
-    int64_t m, n, k, a_row, a_col, a_strip, b_row, b_col, panel, ldc;
+    int64_t m, n, k, strip, a_row, a_col, a_strip, b_row, b_col, panel, b_panel, ldc;
+    int64_t segments, lines, a_line, c_line;
+    const int64_t *a_at, *b_at;
     const leat_real *a, *b;
     leat_real *c;
     const leat_real *bias; /* added at the end, or NULL */

@@ -112,14 +112,18 @@
         } else {                                                                                                       \
             ROWS(ZERO_ROW, VECS)                                                                                       \
         }                                                                                                              \
-        if (!g->load && k >= AHEAD_STEPS) {                                                                            \
+        if (!g->load && k * g->segments >= AHEAD_STEPS) {                                                              \
             const leat_real *to = c;                                                                                   \
             ROWS(AHEAD_ROW, VECS)                                                                                      \
         }                                                                                                              \
-        int64_t at[3] = { 0, a_row, 2 * a_row };                                                                       \
-        for (int64_t p = 0; p < k; p++, A_STEP, b += b_row) {                                                          \
-            VECS(TILE_B, 0)                                                                                            \
-            ROWS(STEP_ROW, VECS)                                                                                       \
+        const leat_real *const first = b;                                                                              \
+        for (int64_t s = 0; s < g->segments; s++) {                                                                    \
+            int64_t at[3] = { g->a_at[s], g->a_at[s] + a_row, g->a_at[s] + 2 * a_row };                                \
+            b = first + g->b_at[s];                                                                                    \
+            for (int64_t p = 0; p < k; p++, A_STEP, b += b_row) {                                                      \
+                VECS(TILE_B, 0)                                                                                        \
+                ROWS(STEP_ROW, VECS)                                                                                   \
+            }                                                                                                          \
         }                                                                                                              \
         if (bias) {                                                                                                    \
             ROWS(BIAS_ROW, VECS)                                                                                       \
@@ -183,19 +187,22 @@ static tile_fn *const tiles[][TILE_ROWS + 1] = {
 #endif
 };
 
-/* The tiles of the columns j .. j + width from row `first` on, down to `end`; b is where these columns begin. Returns
- * the width, at most `left`. */
-static int64_t gemm_column(const leat_gemm_block *g, int64_t first, int64_t end, const leat_real *b, int64_t j,
-                           int64_t left)
+/* The tiles of the columns j .. j + width and the rows `first` to `end` of the lines from `line` on; b is where these
+ * columns begin. Returns the width, at most `left`. */
+static int64_t gemm_column(const leat_gemm_block *g, int64_t line, int64_t lines, int64_t first, int64_t end,
+                           const leat_real *b, int64_t j, int64_t left)
 {
     int kind = left >= TILE_COLS ? FULL : PART + (int)((left - 1) / VL);
     int64_t width = left < TILE_COLS ? left : TILE_COLS;
     if (g->m <= 2 && left >= TILE_WIDE / g->m)
         kind = WIDE, width = TILE_WIDE / g->m;
-    const leat_real *a = g->a + first / TILE_ROWS * g->a_strip, *bias = g->bias ? g->bias + j : NULL;
-    leat_real *c = g->c + first * g->ldc + j;
-    for (int64_t i = first; i < end; i += TILE_ROWS, a += g->a_strip, c += TILE_ROWS * g->ldc)
-        tiles[kind][end - i < TILE_ROWS ? end - i : TILE_ROWS](g, a, b, c, bias, width);
+    const leat_real *bias = g->bias ? g->bias + j : NULL;
+    for (; lines > 0; line++, lines--) {
+        const leat_real *a = g->a + line * g->a_line + first / g->strip * g->a_strip;
+        leat_real *c = g->c + line * g->c_line + first * g->ldc + j;
+        for (int64_t i = first; i < end; i += g->strip, a += g->a_strip, c += g->strip * g->ldc)
+            tiles[kind][end - i < g->strip ? end - i : g->strip](g, a, b, c, bias, width);
+    }
     return width;
 }
 
@@ -333,18 +340,20 @@ static void gemm_block(const leat_gemm_block *g)
         gemm_dots(g);
         return;
     }
-    if (g->k == 1 && g->panel >= g->n && g->a_strip == TILE_ROWS * g->a_row) {
+    if (g->k == 1 && g->segments == 1 && g->lines == 1 && g->panel >= g->n && g->a_strip == TILE_ROWS * g->a_row) {
         gemm_outer(g);
         return;
     }
-    int64_t height = g->n * g->k <= NEAR_NUMBERS ? TILE_ROWS : g->m;
-    for (int64_t i = 0; i < g->m; i += height) {
-        int64_t end = g->m - i < height ? g->m : i + height;
-        const leat_real *b = g->b;
-        for (int64_t left = g->n; left > 0; left -= g->panel, b += g->panel * g->k)
-            for (int64_t at = 0, width = left < g->panel ? left : g->panel; at < width;)
-                at += gemm_column(g, i, end, b + at, g->n - left + at, width - at);
-    }
+    bool near = g->n * g->k * g->segments <= NEAR_NUMBERS;
+    int64_t height = near ? g->strip : g->m, lines = near ? 1 : g->lines;
+    for (int64_t line = 0; line < g->lines; line += lines)
+        for (int64_t i = 0; i < g->m; i += height) {
+            int64_t end = g->m - i < height ? g->m : i + height;
+            const leat_real *b = g->b;
+            for (int64_t left = g->n; left > 0; left -= g->panel, b += g->b_panel)
+                for (int64_t at = 0, width = left < g->panel ? left : g->panel; at < width;)
+                    at += gemm_column(g, line, lines, i, end, b + at, g->n - left + at, width - at);
+        }
 }
 
 static const leat_gemm_kernel gemm_kernel = {

@@ -4,14 +4,10 @@
  * output.
  */
 #include "../../tensor/kernels/gemm.h"
-
-#include <criterion/criterion.h>
+#include "numbers.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 typedef struct product_case {
     int64_t m, n, k;
@@ -20,58 +16,7 @@ typedef struct product_case {
     leat_activation activation;
 } product_case;
 
-static const int pool_sizes[] = { 1, 2, 3, 8 };
-enum { POOLS = sizeof pool_sizes / sizeof *pool_sizes };
-
-static leat_pool *pools[POOLS];
-static leat_arena scratch;
-static uint64_t seed = 1;
-
-static void set_up(void)
-{
-    leat_arena_init(&scratch, NULL);
-    for (int i = 0; i < POOLS; i++)
-        pools[i] = leat_pool_new(pool_sizes[i], NULL);
-}
-
-static void tear_down(void)
-{
-    for (int i = 0; i < POOLS; i++)
-        leat_pool_free(pools[i]);
-    leat_arena_free(&scratch);
-}
-
 TestSuite(gemm, .init = set_up, .fini = tear_down);
-
-static uint64_t bits(void)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return seed >> 33;
-}
-
-/* Mostly of order 1, with zeros of both signs, tiny and large ones among them. */
-static leat_real number(void)
-{
-    static const leat_real rare[] = { 0, (leat_real)-0.0, (leat_real)1e-38, (leat_real)-1e-42, 100, 1 };
-    if (bits() % 16 == 0)
-        return rare[bits() % 6];
-    return (leat_real)((double)bits() / (double)(1u << 30) - 1.0);
-}
-
-/* Memory that ends where an unreadable page begins, so that nothing behind it is touched unnoticed. */
-static leat_real *guarded(size_t count)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), used = (count * sizeof(leat_real) + page - 1) / page * page;
-    char *block = mmap(NULL, used + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    cr_assert(block != MAP_FAILED && mprotect(block + used, page, PROT_NONE) == 0);
-    return (leat_real *)(block + used) - count;
-}
-
-static void release(leat_real *x, size_t count)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), used = (count * sizeof(leat_real) + page - 1) / page * page;
-    munmap((char *)(x + count) - used, used + page);
-}
 
 static size_t count_of(int64_t rows, int64_t cols, int64_t stride)
 {
