@@ -55,6 +55,29 @@ typedef struct leat_realnvp_opts {
 
 LEAT_API leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o);
 
+/*
+ * RealNVP over images (the same, sections 3.4 to 3.6), of rows of bytes (leat_dequantize, leat_logit). A scale is three
+ * couplings by checkerboards, a squeeze and three by halves of the channels, in networks of twice the features; half of
+ * the channels, by LEAT_SQUEEZE_DIAGONAL, goes on to the next scale, which has twice as many again. The last one is four
+ * couplings by checkerboards. Each is leat_affine with s = scale tanh(..), scale 0 at first by checkerboards and 1 by
+ * channels, in one leat_residual_conv, and a norm of what it has moved.
+ */
+typedef struct leat_realnvp_image_opts {
+    int64_t height, width; /* divisible by 2^(levels - 1) */
+    int64_t channels;      /* 0: 1 */
+    int levels;            /* scales; 0: 2, the paper's for CIFAR-10; 28 x 28 has up to 3 */
+    int blocks;            /* of each residual network; 0: 4 */
+    int64_t hidden;        /* features in those of the first checkerboards; 0: 32 */
+    int bits;              /* of a number, 1 to 8; 0: 8 */
+    double alpha;          /* of the logit; 0: 0.05 */
+    int64_t context;       /* features of the context, 0 for none */
+    leat_base *base;       /* NULL: leat_normal */
+    bool actnorm;          /* leat_actnorm instead of leat_batch_norm_transform behind each coupling */
+    bool continuous;       /* rows of real numbers, which need no dequantisation and no logit */
+} leat_realnvp_image_opts;
+
+LEAT_API leat_flow *leat_realnvp_image_new(leat_model *m, const leat_realnvp_image_opts *o);
+
 /* What closes a net of scales, [batch, columns] -> the same: tanh of the first `bounded` columns, times the learned
  * parameter `scale` [bounded] if asked for; the other columns as they are. */
 LEAT_API leat_module *leat_bounded_scale(leat_model *m, int64_t bounded, bool learned);
