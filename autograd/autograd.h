@@ -403,6 +403,15 @@ LEAT_API leat_var leat_rational_quadratic_forward(leat_var x, leat_var widths, l
                                                   const leat_spline *spline, leat_var *logdet);
 LEAT_API leat_var leat_rational_quadratic_inverse(leat_var y, leat_var widths, leat_var heights, leat_var slopes,
                                                   const leat_spline *spline, leat_var *logdet);
+/* The logit of a mixture of K = 1 .. 64 logistics (Ho et al., "Flow++", 2019), y = log F(x) - log(1 - F(x)), F = sum of
+ * softmax(weights) sigmoid((x - means) exp(-log_scales)), and its inverse, which is searched for. x: [batch, ..], the
+ * others [batch, .., K]; *logdet, [batch], are the log-derivatives as above. Neither tail saturates. Log-scales below -7
+ * count as -7, as in the paper's code, above 40 as 40, with gradient 0; an x beyond 1e30 is not found, but that is. Where F
+ * is flat, x is as uncertain as y's rounding over dy/dx. */
+LEAT_API leat_var leat_logistic_mixture_forward(leat_var x, leat_var weights, leat_var means, leat_var log_scales,
+                                                leat_var *logdet);
+LEAT_API leat_var leat_logistic_mixture_inverse(leat_var y, leat_var weights, leat_var means, leat_var log_scales,
+                                                leat_var *logdet);
 /* The log-density of each row, [batch, ..] -> [batch], summed in double: of independent N(0, 1),
  * -sum x^2 / 2 - count log(2 pi) / 2, and standard logistics, -sum softplus(x) + softplus(-x). */
 LEAT_API leat_var leat_normal_log_density(leat_var x);

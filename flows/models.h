@@ -142,6 +142,21 @@ typedef struct leat_nsf_opts {
 
 LEAT_API leat_flow *leat_nsf_new(leat_model *m, const leat_nsf_opts *o);
 
+/* Flow++ (Ho, Chen, Srinivas, Duan & Abbeel, "Flow++", 2019) for rows of numbers: couplings by leat_flowpp_mixture, which
+ * alternate halves, each behind an actnorm and a learned linear map, with leat_residual_mlp as their nets. */
+typedef struct leat_flowpp_table_opts {
+    int64_t dim;
+    int couplings;      /* 0: 6 */
+    int64_t hidden;     /* 0: 128 */
+    int blocks;         /* of every net; 0: 2 */
+    int64_t components; /* 0: 8; 1 to 64 */
+    int64_t context;    /* features of the context, 0 for none */
+    double dropout;     /* in every block */
+    leat_base *base;    /* NULL: leat_normal */
+} leat_flowpp_table_opts;
+
+LEAT_API leat_flow *leat_flowpp_table_new(leat_model *m, const leat_flowpp_table_opts *o);
+
 #ifdef __cplusplus
 }
 #endif

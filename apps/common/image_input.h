@@ -14,7 +14,7 @@ typedef struct app_image_settings {
     int64_t pad, subset, bits, draws;
     int64_t levels, steps, width, blocks; /* 0: the model's own */
     int permutation;
-    bool additive;
+    bool additive, actnorm;
 } app_image_settings;
 
 /* clang-format off */

@@ -21,6 +21,22 @@ static leat_flow *build_nice(leat_model *m, const wish *a)
     return leat_nice_new(m, &nice);
 }
 
+static leat_flow *build_realnvp(leat_model *m, const wish *a)
+{
+    return leat_realnvp_image_new(
+        m, &(leat_realnvp_image_opts){ .height = a->row.size[0],
+                                       .width = a->row.size[1],
+                                       .channels = a->row.size[2],
+                                       .levels = (int)a->image->levels,
+                                       .blocks = (int)a->image->blocks,
+                                       .hidden = a->image->width,
+                                       .bits = (int)a->image->bits,
+                                       .context = a->classes,
+                                       .base = a->classes ? leat_class_normal(m, leat_shape_count(&a->row), a->classes)
+                                                          : NULL,
+                                       .actnorm = a->image->actnorm });
+}
+
 static leat_flow *build_glow(leat_model *m, const wish *a)
 {
     return leat_glow_new(m, &(leat_glow_opts){ .height = a->row.size[0],
@@ -49,8 +65,8 @@ static leat_code refuse_sides(const app_train_job *job, const leat_shape *row, i
         snprintf(hint, sizeof hint, "; --pad %lld makes them %lld and %lld", (long long)more,
                  (long long)(row->size[0] + 2 * pad), (long long)(row->size[1] + 2 * pad));
     return leat_fail(s, LEAT_ESHAPE, "%s: images of %lld x %lld: with %lld levels sides must be multiples of %lld%s",
-                     job->settings->train.data, (long long)row->size[0], (long long)row->size[1], (long long)levels,
-                     (long long)unit, hint);
+                     job->settings->train.data, (long long)row->size[0], (long long)row->size[1],
+                     (long long)job->settings->image.levels, (long long)unit, hint);
 }
 
 leat_flow *app_image_model_build(leat_model *m, const app_train_job *job, const leat_images *images, int classes,
@@ -58,13 +74,15 @@ leat_flow *app_image_model_build(leat_model *m, const app_train_job *job, const 
 {
     const wish a = { &job->settings->model, &job->settings->image,
                      LEAT_SHAPE(images->height, images->width, images->channels), classes };
-    static leat_flow *(*const builders[])(leat_model *,
-                                          const wish *) = { [APP_NICE] = build_nice, [APP_GLOW] = build_glow };
-    if (!builders[job->settings->model.kind]) {
+    static leat_flow *(*const builders[])(leat_model *, const wish *) = {
+        [APP_NICE] = build_nice, [APP_REALNVP] = build_realnvp, [APP_GLOW] = build_glow
+    };
+    int kind = job->settings->model.kind;
+    if (!builders[kind]) {
         leat_fail(s, LEAT_EARG, "%s: %s does not train on images", job->settings->train.data, job->program->name);
         return NULL;
     }
-    if (refuse_sides(job, &a.row, a.image->levels, s))
+    if (refuse_sides(job, &a.row, a.image->levels - (kind == APP_REALNVP), s)) /* whose last scale is not halved */
         return NULL;
-    return builders[job->settings->model.kind](m, &a);
+    return builders[kind](m, &a);
 }

@@ -76,6 +76,22 @@ static leat_flow *build_nsf(leat_model *m, int64_t dim, int64_t context, const a
     return leat_nsf_new(m, &nsf);
 }
 
+/* So many residual blocks as there are hidden widths, which are one. */
+static leat_flow *build_flowpp(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
+{
+    for (int i = 1; i < o->hidden.count; i++) {
+        if (o->hidden.size[i] != o->hidden.size[0])
+            leat_model_fail(m, LEAT_EARG, "flowpp has residual blocks, and so hidden layers of one width");
+    }
+    return leat_flowpp_table_new(m, &(leat_flowpp_table_opts){ .dim = dim,
+                                                               .context = context,
+                                                               .base = app_base_build(m, dim, context, o->base),
+                                                               .couplings = (int)o->couplings,
+                                                               .hidden = o->hidden.count ? o->hidden.size[0] : 0,
+                                                               .blocks = (int)o->hidden.count,
+                                                               .components = o->components });
+}
+
 int app_model_kind(const app_model_settings *o, int64_t dim)
 {
     enum { MOST_FOR_SPLINES = 100 };
@@ -87,7 +103,7 @@ int app_model_kind(const app_model_settings *o, int64_t dim)
 
 bool app_model_is_coupling(int kind)
 {
-    return kind == APP_NICE || kind == APP_REALNVP || kind == APP_NSF_COUPLING;
+    return kind == APP_NICE || kind == APP_REALNVP || kind == APP_NSF_COUPLING || kind == APP_FLOWPP;
 }
 
 bool app_model_is_of_images(int kind)
@@ -99,7 +115,7 @@ leat_flow *app_model_build(leat_model *m, int64_t dim, int64_t context, const ap
 {
     static leat_flow *(*const builders[])(leat_model *, int64_t, int64_t, const app_model_settings *) = {
         [APP_NICE] = build_nice, [APP_REALNVP] = build_realnvp,  [APP_MAF] = build_maf,
-        [APP_NSF] = build_nsf,   [APP_NSF_COUPLING] = build_nsf,
+        [APP_NSF] = build_nsf,   [APP_NSF_COUPLING] = build_nsf, [APP_FLOWPP] = build_flowpp,
     };
     return builders[app_model_kind(o, dim)](m, dim, context, o);
 }

@@ -8,7 +8,7 @@
 typedef struct app_model_settings {
     int kind; /* APP_NICE or another */
     int preset, scale_map, between;
-    int64_t couplings, transforms, bins;
+    int64_t couplings, transforms, bins, components;
     double tail_bound;
     app_sizes hidden;
     bool one_net;
@@ -16,8 +16,8 @@ typedef struct app_model_settings {
 } app_model_settings;
 
 /* Of tables, and behind them of images alone. */
-enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING, APP_GLOW };
-#define APP_MODEL_WORDS       "auto|nice|realnvp|maf|nsf|nsf-coupling"
+enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING, APP_FLOWPP, APP_GLOW };
+#define APP_MODEL_WORDS       "auto|nice|realnvp|maf|nsf|nsf-coupling|flowpp"
 #define APP_IMAGE_MODEL_WORDS "|glow"
 
 /* clang-format off */
@@ -38,6 +38,8 @@ enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING, APP_
       .help = "of maf and nsf (default 5)" },                                                                          \
     { "between", APP_CHOICE(type, field.between), "auto", .words = "auto|reverse|permute|lu",                          \
       .help = "what stands between them: order turned round, a random one, a learned linear map (auto: from three columns on)" }, \
+    { "components", APP_INTEGER(type, field.components), "8", .min = 1, .max = 64,                                     \
+      .help = "logistics in the mixtures of flowpp" },                                                                 \
     { "bins", APP_INTEGER(type, field.bins), "8", .min = 2, .max = 64, .help = "of nsf's splines" },                   \
     { "tail-bound", APP_POSITIVE(type, field.tail_bound), "5",                                                         \
       .help = "of nsf: what is farther from 0, standardized, stays as it is" }

@@ -28,7 +28,7 @@
     OP(concat) OP(split_sizes) OP(pad) OP(repeat) OP(detach) OP(index_select) OP(index_copy) OP(index_add) OP(gather) \
     OP(scatter) OP(scatter_add) OP(dropout) OP(affine_forward) OP(affine_inverse) OP(normal_log_density) \
     OP(logistic_log_density) OP(rational_quadratic_forward) OP(rational_quadratic_inverse) \
-    OP(lgamma) OP(lgamma_half)
+    OP(logistic_mixture_forward) OP(logistic_mixture_inverse) OP(lgamma) OP(lgamma_half)
 /* clang-format on */
 
 #define LEAT_DECLARE_OP(name) extern const leat_op leat_op_##name;

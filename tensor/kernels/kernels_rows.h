@@ -403,6 +403,8 @@ static void logistic_log_density_backward(const leat_real *x, const leat_real *g
     }
 }
 
+#include "kernels_map.h"
+#include "kernels_mixture.h"
 #include "kernels_spline.h"
 
 static const leat_row_kernels row_kernels = {
@@ -423,4 +425,6 @@ static const leat_row_kernels row_kernels = {
     .logistic_log_density_backward = logistic_log_density_backward,
     .rational_quadratic = rational_quadratic,
     .rational_quadratic_backward = rational_quadratic_backward,
+    .logistic_mixture = logistic_mixture,
+    .logistic_mixture_backward = logistic_mixture_backward,
 };

@@ -23,16 +23,30 @@ typedef struct leat_spline_constants {
     bool inverse;
 } leat_spline_constants;
 
-/* Its rows: x, y, g and dx are [rows, n], widths, heights, slopes and their gradients [rows, n, bins or slopes], logdet
- * and h, its gradient, [rows]. Backward reads x, which of the inverse is what it gave, and leaves out what is NULL. */
-typedef struct leat_spline_rows {
-    const leat_real *x, *widths, *heights, *slopes;
+enum { LEAT_MIXTURE_COMPONENTS = 64 }; /* the most */
+
+/* Log-scales beyond these count as these: a product of theirs is never out of range. */
+#define LEAT_MIXTURE_NARROWEST (-7)
+#define LEAT_MIXTURE_WIDEST    40
+
+/* y = logit of a mixture of logistics, or, inverse, the x that gives y. */
+typedef struct leat_mixture_constants {
+    int64_t components;
+    bool inverse;
+} leat_mixture_constants;
+
+/* Rows of a scalar map: x, y, g and dx are [rows, n], the groups of parameters and their gradients [rows, n, width],
+ * logdet and h, its gradient, [rows]. Backward reads x, which of the inverse is what it gave, and leaves out what is
+ * NULL. */
+typedef struct leat_map_rows {
+    const leat_real *x, *theta[3];
     leat_real *y, *logdet;
     const leat_real *g, *h;
-    leat_real *dx, *dwidths, *dheights, *dslopes;
-} leat_spline_rows;
+    leat_real *dx, *dtheta[3];
+} leat_map_rows;
 
-typedef void leat_spline_kernel(const leat_spline_constants *k, const leat_spline_rows *r, int64_t rows, int64_t n);
+/* With its own constants: a spline's theta is widths, heights and slopes, a mixture's weights, means and log-scales. */
+typedef void leat_map_kernel(const void *constants, const leat_map_rows *r, int64_t rows, int64_t n);
 
 typedef struct leat_row_kernels {
     /* The least of n > 0 values; NaN if there is one. A zero comes out as +0. */
@@ -72,7 +86,8 @@ typedef struct leat_row_kernels {
     void (*logistic_log_density_backward)(const leat_real *x, const leat_real *g, leat_real *dx, int64_t rows,
                                           int64_t n);
 
-    leat_spline_kernel *rational_quadratic, *rational_quadratic_backward;
+    leat_map_kernel *rational_quadratic, *rational_quadratic_backward;
+    leat_map_kernel *logistic_mixture, *logistic_mixture_backward;
 } leat_row_kernels;
 
 #endif
