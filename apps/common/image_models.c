@@ -51,10 +51,10 @@ static leat_flow *build_glow(leat_model *m, const wish *a)
                                                .permuted = a->image->permutation != 0 });
 }
 
-/* Sides must be whole multiples of 2^levels; says with which border they would be. */
-static leat_code refuse_sides(const app_train_job *job, const leat_shape *row, int64_t levels, leat_status *s)
+/* Sides that are halved so many times must be multiples of 2^halvings; says with which border they would be. */
+static leat_code refuse_sides(const app_train_job *job, const leat_shape *row, int64_t halvings, leat_status *s)
 {
-    int64_t unit = (int64_t)1 << levels, pad = 0;
+    int64_t unit = (int64_t)1 << halvings, pad = 0;
     while (pad <= unit && ((row->size[0] + 2 * pad) % unit || (row->size[1] + 2 * pad) % unit))
         pad++;
     if (pad == 0)

@@ -6,7 +6,7 @@ leat=$(realpath "$2")
 name=$(basename "$program") trainer=$program
 case $name in
 train_nice) size='--couplings 2 --hidden 12' ;;
-train_realnvp) size='--levels 2 --width 4 --blocks 1' ;;
+train_realnvp) size='--levels 3 --width 4 --blocks 1' ;;
 *) size='--levels 2 --steps 1 --width 4' ;;
 esac
 
@@ -80,8 +80,16 @@ run 0 $quick --epochs $epochs --resume stopped/checkpoint.safetensors --out stop
 run 0 $quick --epochs $epochs --out unstopped
 same stopped/model.safetensors unstopped/model.safetensors 'after Ctrl-C'
 run 0 $quick --epochs 100000 --minutes 0.02 --out timed
-grep -q 'the rest of 100000 epochs of 2 steps takes about .*, and --minutes ends it before' err || fail "no forecast"
 [ -s timed/checkpoint.safetensors ] && [ -s timed/temperatures.png ] || fail "--minutes does not end well"
+forecast='the rest of 100000 epochs of 2 steps takes about .*, and --minutes ends it before'
+"$program" $quick --epochs 100000 --minutes 5 --out forecast >out 2>err &
+for _ in $(seq 600); do
+    grep -q "$forecast" err && break
+    sleep 0.1
+done
+kill -9 $!
+wait $! 2>/dev/null
+grep -q "$forecast" err || fail "no forecast"
 
 # ---- by class, with a border, few bits, a part of them ----
 run 0 $quick --labels auto --out classes
