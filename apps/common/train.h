@@ -41,9 +41,9 @@ enum {
 };
 
 /* clang-format off */
-/* Of every program that fits a flow; data and places of results are its own, and four defaults. What is "auto" is chosen
+/* Of every program that fits a flow; data and places of results are its own, and five defaults. What is "auto" is chosen
  * from rows and columns (choose.c). */
-#define APP_FIT_OPTIONS(type, field, EPOCHS, BATCH, HELD, PATIENCE)                                                                                   \
+#define APP_FIT_OPTIONS(type, field, EPOCHS, BATCH, HELD, PATIENCE, DECAY)                                                                                   \
     APP_TABLE_OPTIONS(type, field.table),                                                                               \
     { "context", APP_STRING(type, field.context), .value = "LIST",                                                     \
       .help = "columns to condition on, taken out of the data: p(x | context)" },                                      \
@@ -56,10 +56,10 @@ enum {
     { "no-standardize", APP_FLAG(type, field.no_standardize), .help = "learn on the numbers as they are" },            \
     { "validation", APP_NONNEGATIVE(type, field.validation), HELD, .value = "FRACTION", .words = "auto",                                 \
       .help = "part of the rows to hold out; the weights with the best loss on them are kept" },                       \
-    APP_RUN_OPTIONS(type, field, EPOCHS, BATCH, PATIENCE)
+    APP_RUN_OPTIONS(type, field, EPOCHS, BATCH, PATIENCE, DECAY)
 
 /* Of every run, whatever its data are. */
-#define APP_RUN_OPTIONS(type, field, EPOCHS, BATCH, PATIENCE)                                                    \
+#define APP_RUN_OPTIONS(type, field, EPOCHS, BATCH, PATIENCE, DECAY)                                                    \
     { "epochs", APP_INTEGER(type, field.epochs), EPOCHS, .max = 1000000, .words = "auto",\
       .help = "passes over the data, at most" },      \
     { "batch", APP_INTEGER(type, field.batch), BATCH, .min = 1, .words = "auto", .help = "rows in a batch" },                           \
@@ -74,7 +74,7 @@ enum {
       .help = "cosine: the end, as part of --lr; step: each step (0: 0.1); exponential: each epoch (0: 0.95)" },       \
     { "warmup", APP_INTEGER(type, field.warmup), "1", .help = "of warmup and warmup-cosine: epochs from 0 to --lr" },  \
     { "step-epochs", APP_INTEGER(type, field.step_epochs), "10", .min = 1, .help = "of step: epochs between steps" },  \
-    { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), "0", .help = "the optimiser's" },                     \
+    { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), DECAY, .words = "auto", .help = "the optimiser's" },    \
     { "clip", APP_NONNEGATIVE(type, field.clip), "0", .help = "the most that the gradient's norm may be; 0: any" },    \
     { "ema", APP_NONNEGATIVE(type, field.ema), "0",                                                                    \
       .help = "decay of the weights' moving average, like 0.999, which then is the model; 0: none" },                  \
@@ -98,7 +98,7 @@ enum {
     { "points", APP_INTEGER(type, field.points), "10000", .min = 1, .help = "how many points of a named set to make" }, \
     { "noise", APP_STRING(type, field.noise), .value = "X",                                                            \
       .help = "of a named set: standard deviation (moons: 0.05; other sets have their own)" },                         \
-    APP_FIT_OPTIONS(type, field, "10", "256", "0", "0"),                                                                                      \
+    APP_FIT_OPTIONS(type, field, "10", "256", "0", "0", "0"),                                                                                      \
     { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000,                                                 \
       .help = "samples to draw at the end; of images 100 at most, after each epoch" },                                 \
     APP_IMAGE_OPTIONS(app_training, image)
@@ -107,7 +107,7 @@ enum {
 #define APP_IMAGE_TRAIN_OPTIONS(type, field)                                                                           \
     { "data", APP_STRING(type, field.data), .value = "DIR|FILE",                                                       \
       .help = "images: a folder of them or of IDX files, plain or .gz, or one IDX or .npy of bytes" },                 \
-    APP_RUN_OPTIONS(type, field, "10", "64", "0"),                                                                     \
+    APP_RUN_OPTIONS(type, field, "10", "64", "0", "0"),                                                                     \
     { "draw", APP_INTEGER(type, field.draw), "100", .max = 100, .help = "samples to draw after each epoch" },          \
     APP_IMAGE_OPTIONS(app_training, image)
 /* clang-format on */
