@@ -35,7 +35,7 @@ static bool find_levels(const dequantize *d, leat_var x, leat_var *level, leat_v
     below.data = k.data + (k.data ? count : 0);
     for (int64_t i = 0; k.data && i < count; i++) {
         double byte = (double)from.data[i];
-        if (byte < 0 || byte > 255 || byte < floor(byte)) { /* a NaN is nobody's level, and stays one */
+        if (byte < 0 || byte > 255 || byte > floor(byte)) { /* a NaN is nobody's level, and stays one */
             leat_tape_fail(x.tape, LEAT_EARG, "row %lld, number %lld is %g, not a byte of 0 .. 255",
                            (long long)(i / d->dim) + 1, (long long)(i % d->dim) + 1, byte);
             return false;

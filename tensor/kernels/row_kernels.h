@@ -3,7 +3,7 @@
  *
  * x, y, g, dx and their kin are `rows` rows of n contiguous numbers, one behind the other; rows and n may be 0. What is
  * one number for each row is an array of `rows`. Sums over a row are in double, in the order of leat_sum_contiguous.
- * Results overlap nothing. kernels_rows.h makes the kernels.
+ * Results overlap nothing, unless said. kernels_rows.h makes the kernels.
  */
 #ifndef LEAT_ROWS_H
 #define LEAT_ROWS_H
@@ -58,6 +58,21 @@ typedef struct leat_row_kernels {
     /* y = (x - max) - log sum exp(x - max); dx = g - exp(y) sum(g) */
     void (*log_softmax)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
     void (*log_softmax_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
+
+    /* Softmaxes down the n columns of `rows` scores, that go on from what came before: top grows to the greatest of a
+     * column, shrink = exp(top before - top), x = exp(x - top), total = shrink total + sum x, one after the other. */
+    void (*attention)(leat_real *x, int64_t rows, int64_t n, leat_real *top, leat_real *total, leat_real *shrink);
+    /* x = exp(x - log_total), g = x (g - middle); the two are one number for each column */
+    void (*attention_backward)(leat_real *x, leat_real *g, int64_t rows, int64_t n, const leat_real *log_total,
+                               const leat_real *middle);
+
+    /* y [rows, 2 n] = elu(x), elu(-x); dx = g1 elu'(x) - g2 elu'(-x) */
+    void (*concat_elu)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
+    void (*concat_elu_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
+    /* y [rows, n] = x + a sigmoid(b), of a row's halves a and b; x may be NULL. da = g sigmoid(b),
+     * db = da a (1 - sigmoid(b)) */
+    void (*glu)(const leat_real *ab, const leat_real *x, leat_real *y, int64_t rows, int64_t n);
+    void (*glu_backward)(const leat_real *ab, const leat_real *g, leat_real *dab, int64_t rows, int64_t n);
 
     /* The mean and out = sum (x - mean)^2 / divisor, in double, out rounded once; one of them may be NULL. Of each row,
      * */

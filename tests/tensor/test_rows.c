@@ -61,6 +61,17 @@ RUN(softmax, k->softmax(in(&a), out[0], rows, n))
 RUN(softmax_backward, k->softmax_backward(in(&a), in(&b), out[0], rows, n))
 RUN(log_softmax, k->log_softmax(in(&a), out[0], rows, n))
 RUN(log_softmax_backward, k->log_softmax_backward(in(&a), in(&b), out[0], rows, n))
+/* Down the columns, in place: what comes before is h. */
+RUN(attention, memcpy(out[0], in(&a), (size_t)(rows *n) * sizeof **out);
+    memcpy(out[1], in(&h), (size_t)n * sizeof **out); memcpy(out[2], in(&h), (size_t)n * sizeof **out);
+    k->attention(out[0], rows, n, out[1], out[2], in(&c)))
+RUN(attention_backward, memcpy(out[0], in(&a), (size_t)(rows *n) * sizeof **out);
+    memcpy(out[1], in(&b), (size_t)(rows *n) * sizeof **out);
+    k->attention_backward(out[0], out[1], rows, n, in(&h), in(&c)))
+RUN(concat_elu, k->concat_elu(in(&a), out[0], rows, n / 2))
+RUN(concat_elu_backward, k->concat_elu_backward(in(&a), in(&b), out[0], rows, n / 2))
+RUN(glu, k->glu(in(&a), in(&b), out[0], rows, n / 2); k->glu(in(&b), NULL, out[1], rows, n / 2))
+RUN(glu_backward, k->glu_backward(in(&a), in(&b), out[0], rows, n / 2))
 static double means[LARGEST];
 RUN(variance, k->variance(in(&a), rows, n, 7, means, out[0]))
 RUN(mean_of_row, k->variance(in(&a), rows, n, 7, means, NULL);
@@ -134,6 +145,12 @@ static const struct {
     { "softmax_backward", softmax_backward, { LIKE_X } },
     { "log_softmax", log_softmax, { LIKE_X } },
     { "log_softmax_backward", log_softmax_backward, { LIKE_X } },
+    { "attention", attention, { LIKE_X, PER_COLUMN, PER_COLUMN } },
+    { "attention_backward", attention_backward, { LIKE_X, LIKE_X } },
+    { "concat_elu", concat_elu, { LIKE_X } },
+    { "concat_elu_backward", concat_elu_backward, { LIKE_X } },
+    { "glu", glu, { LIKE_X, LIKE_X } },
+    { "glu_backward", glu_backward, { LIKE_X } },
     { "variance", variance, { PER_ROW } },
     { "variance, the mean", mean_of_row, { PER_ROW } },
     { "variance_columns", variance_columns, { PER_COLUMN, PER_COLUMN } },
