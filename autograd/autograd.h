@@ -271,6 +271,15 @@ LEAT_API leat_var leat_matmul(leat_var a, leat_var b);
 LEAT_API leat_var leat_bmm(leat_var a, leat_var b);
 /* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */
 LEAT_API leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act);
+/* act(x * weight + bias): x [batch, height, width, in], weight [out, in, kh, kw] as PyTorch has it, bias [out] or absent
+ * -> [batch, height', width', out], height' = (height + 2 padding - kh) / stride + 1 rounded down (cross-correlation).
+ * Rows and columns of padding hold zeros, which are multiplied like all else. Every result: acc = 0; for the kernel's row,
+ * its column, and in ascending acc = fma(x, weight, acc); then bias; then activation. */
+typedef struct leat_conv2d_opts {
+    int stride[2], padding[2]; /* of height and width; stride 0: 1 */
+    leat_activation activation;
+} leat_conv2d_opts;
+LEAT_API leat_var leat_conv2d(leat_var x, leat_var weight, leat_var bias, const leat_conv2d_opts *o); /* NULL: zeros */
 /* x [.., m, n] with zeros above (tril) or below (triu) the given diagonal; 0 is the main one, 1 the one above. */
 LEAT_API leat_var leat_tril(leat_var x, int diagonal);
 LEAT_API leat_var leat_triu(leat_var x, int diagonal);

@@ -56,6 +56,27 @@ LEAT_API leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o);
  * parameter `scale` [bounded] if asked for; the other columns as they are. */
 LEAT_API leat_module *leat_bounded_scale(leat_model *m, int64_t bounded, bool learned);
 
+/* Glow (Kingma & Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", 2018), over rows of bytes of images
+ * as image_transforms.h has them. Every level squeezes, runs its steps of flow (actnorm, 1x1 convolution, coupling by
+ * leat_glow_net) and lets half of the channels out. What leaves is normal, with a mean and a deviation that a convolution
+ * learns from what stays, and on top from the context and the border alone. The options' defaults are the paper's for
+ * images of 32x32. A context, such as a class as a row of zeros and a one, is given to all couplings and priors. */
+typedef struct leat_glow_opts {
+    int64_t height, width; /* divisible by 2^levels */
+    int64_t channels;      /* 0: 1 */
+    int levels;            /* 0: 3 */
+    int steps;             /* of each level; 0: 32 */
+    int64_t hidden;        /* features in the networks of couplings; 0: 512 */
+    int bits;              /* of a number, 1 to 8; 0: 8 */
+    int64_t context;       /* features of the context, 0 for none */
+    bool additive;         /* couplings by leat_additive instead of leat_sigmoid_affine */
+    bool permuted;         /* fixed random permutations instead of 1x1 convolutions */
+    bool plain_priors;     /* all that leaves is N(0, 1) */
+    bool continuous;       /* rows of real numbers, which need no dequantisation */
+} leat_glow_opts;
+
+LEAT_API leat_flow *leat_glow_new(leat_model *m, const leat_glow_opts *o);
+
 /* What stands between the transforms of a flow whose transforms treat features unlike. */
 typedef enum leat_between {
     LEAT_REVERSED = 0, /* leat_reverse; of couplings, whose masks alternate, nothing */

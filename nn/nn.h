@@ -223,8 +223,8 @@ LEAT_API void leat_set_init(leat_module *m, const char *name, leat_init init);
 LEAT_API leat_module *leat_linear_layer(leat_model *m, int64_t in, int64_t out);
 LEAT_API leat_module *leat_activation_layer(leat_model *m, leat_activation f);
 
-/* Children one after the other, named "0", "1", ..., the activations counted as in PyTorch. A linear layer of any kind
- * and the activation behind it run as one op. A context is joined to x along the last axis first. */
+/* Children one after the other, named "0", "1", ..., the activations counted as in PyTorch. A linear layer of any kind,
+ * or a convolution, and the activation behind it run as one op. A context is joined to x along the last axis first. */
 LEAT_API leat_module *leat_sequential(leat_model *m);
 LEAT_API void leat_sequential_add(leat_module *sequential, leat_module *child);
 
@@ -486,6 +486,7 @@ LEAT_API leat_code leat_load_tensors(leat_model *m, const leat_safetensors *f, c
 }
 #endif
 
+#include "images.h"
 #include "parts.h"
 
 #endif

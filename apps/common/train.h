@@ -38,9 +38,9 @@ enum {
 };
 
 /* clang-format off */
-/* Of every program that fits a flow; data and places of results are its own, and four defaults. What is "auto" is chosen
+/* Of every program that fits a flow; data and places of results are its own, and five defaults. What is "auto" is chosen
  * from rows and columns (choose.c). */
-#define APP_FIT_OPTIONS(type, field, EPOCHS, BATCH, HELD, PATIENCE)                                                                                   \
+#define APP_FIT_OPTIONS(type, field, EPOCHS, BATCH, HELD, PATIENCE, DECAY)                                                                                   \
     APP_TABLE_OPTIONS(type, field.table),                                                                               \
     { "context", APP_STRING(type, field.context), .value = "LIST",                                                     \
       .help = "columns to condition on, taken out of the data: p(x | context)" },                                      \
@@ -67,7 +67,7 @@ enum {
       .help = "cosine: the end, as part of --lr; step: each step (0: 0.1); exponential: each epoch (0: 0.95)" },       \
     { "warmup", APP_INTEGER(type, field.warmup), "1", .help = "of warmup-cosine: epochs from 0 to --lr" },             \
     { "step-epochs", APP_INTEGER(type, field.step_epochs), "10", .min = 1, .help = "of step: epochs between steps" },  \
-    { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), "0", .help = "the optimiser's" },                     \
+    { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), DECAY, .words = "auto", .help = "the optimiser's" },    \
     { "clip", APP_NONNEGATIVE(type, field.clip), "0", .help = "the most that the gradient's norm may be; 0: any" },    \
     { "recompute", APP_CHOICE(type, field.recompute), "none", .words = "none|forward|invert",                          \
       .help = "spare memory for time, to the same bits, or to near ones by inverses" },                                \
@@ -87,7 +87,7 @@ enum {
     { "points", APP_INTEGER(type, field.points), "10000", .min = 1, .help = "how many points of a named set to make" }, \
     { "noise", APP_STRING(type, field.noise), .value = "X",                                                            \
       .help = "of a named set: standard deviation (moons: 0.05; other sets have their own)" },                         \
-    APP_FIT_OPTIONS(type, field, "10", "256", "0", "0"),                                                                                      \
+    APP_FIT_OPTIONS(type, field, "10", "256", "0", "0", "0"),                                                                                      \
     { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000, .help = "samples to draw at the end" }
 /* clang-format on */
 

@@ -229,8 +229,7 @@ static void linear_forward(leat_call *c)
     multiply(c, 1, &g);
 }
 
-/* The gradient of what goes into the activation, from its value: NULL when out of memory. */
-static const leat_real *before_activation(leat_call *c, leat_activation act)
+const leat_real *leat_call_before_activation(leat_call *c, leat_activation act)
 {
     const leat_real *y = c->out[0].data, *g = c->dout[0].data;
     if (act == LEAT_IDENTITY)
@@ -243,10 +242,28 @@ static const leat_real *before_activation(leat_call *c, leat_activation act)
     return before;
 }
 
+/* sum [1, n] of the rows of g [rows, n], as a product with ones; false when out of memory. */
+static bool sum_of_rows(leat_call *c, int64_t rows, factor g, leat_real *sum, leat_gemm_args *out)
+{
+    leat_real *ones = leat_call_scratch(c, (size_t)rows * sizeof *ones);
+    if (ones) {
+        leat_kernels_get()->fill(ones, rows, 1);
+        *out = product(1, rows, g.ld, (factor){ ones, rows, false }, g, sum);
+    }
+    return ones;
+}
+
+void leat_call_sum_rows(leat_call *c, int64_t rows, int64_t n, const leat_real *g, leat_real *sum)
+{
+    leat_gemm_args product;
+    if (sum_of_rows(c, rows, (factor){ g, n, false }, sum, &product))
+        multiply(c, 1, &product);
+}
+
 static void linear_backward(leat_call *c)
 {
     linear_parts p = linear_parts_of(c);
-    factor g = { before_activation(c, p.act), p.out, false };
+    factor g = { leat_call_before_activation(c, p.act), p.out, false };
     if (!g.data)
         return;
     leat_gemm_args products[3];
@@ -255,13 +272,8 @@ static void linear_backward(leat_call *c)
         products[n++] = product(p.rows, p.out, p.in, g, p.w, c->din[0].data);
     if (c->din[1].data)
         products[n++] = product(p.out, p.rows, p.in, transposed(g), p.x, c->din[1].data);
-    if (c->din[2].data) {
-        leat_real *ones = leat_call_scratch(c, (size_t)p.rows * sizeof *ones);
-        if (!ones)
-            return;
-        leat_kernels_get()->fill(ones, p.rows, 1);
-        products[n++] = product(1, p.rows, p.out, (factor){ ones, p.rows, false }, g, c->din[2].data);
-    }
+    if (c->din[2].data && !sum_of_rows(c, p.rows, g, c->din[2].data, &products[n++]))
+        return;
     multiply(c, n, products);
 }
 
@@ -301,11 +313,15 @@ static bool linear_sample(leat_case *k, int i)
 LINEAR(linear, 1U << 2 | LEAT_UNREAD_OUTPUTS)
 LINEAR(linear_activated, 1U << 2)
 
-/* An activation is fused if its derivative can do without its input, which is not kept. */
-leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act)
+leat_activation leat_fused_activation(leat_activation act)
 {
     int kernel = leat_activation_op_of(act).unary;
-    leat_activation fused = kernel >= 0 && leat_unary_from_value(kernel) ? act : LEAT_IDENTITY;
+    return kernel >= 0 && leat_unary_from_value(kernel) ? act : LEAT_IDENTITY;
+}
+
+leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act)
+{
+    leat_activation fused = leat_fused_activation(act);
     const leat_op *op = fused == LEAT_IDENTITY ? &leat_op_linear : &leat_op_linear_activated;
     leat_var y = leat_apply(op, &fused, sizeof fused, 3, (leat_var[]){ x, w, bias }, NULL);
     return fused == act ? y : leat_activate(y, act);

@@ -21,7 +21,8 @@
 /* The ops that are no line in elementwise.h. */
 /* clang-format off */
 #define LEAT_OPS(OP) \
-    OP(where) OP(matmul) OP(bmm) OP(linear) OP(linear_activated) OP(tril) OP(triu) OP(solve_triangular) OP(slogdet) OP(inverse) \
+    OP(where) OP(matmul) OP(bmm) OP(linear) OP(linear_activated) OP(conv2d) OP(conv2d_activated) \
+    OP(tril) OP(triu) OP(solve_triangular) OP(slogdet) OP(inverse) \
     OP(sum) OP(mean) OP(logsumexp) OP(amax) OP(amin) OP(prod) OP(variance) OP(standardize_rows) OP(softmax) \
     OP(log_softmax) OP(cumsum) OP(flip) OP(searchsorted) OP(reshape) OP(broadcast_to) OP(permute) OP(slice) \
     OP(concat) OP(split_sizes) OP(pad) OP(repeat) OP(detach) OP(index_select) OP(index_copy) OP(index_add) OP(gather) \
@@ -103,5 +104,15 @@ bool leat_unary_from_value(int kernel);
  * y. */
 void leat_unary_backward(leat_pool *pool, int kernel, leat_constants k, const leat_real *x, const leat_real *y,
                          const leat_real *g, leat_real *dx, int64_t n);
+
+/* The activation that an op can fuse: itself, if its derivative does without its input, which is not kept, or else the
+ * identity. */
+leat_activation leat_fused_activation(leat_activation act);
+
+/* The gradient of what goes into the activation of out[0], from its value: NULL when out of memory. */
+const leat_real *leat_call_before_activation(leat_call *c, leat_activation act);
+
+/* sum[j] = g[0][j] + g[1][j] + ... in the order of a product of ones and g [rows, n]: the gradient of a bias. */
+void leat_call_sum_rows(leat_call *c, int64_t rows, int64_t n, const leat_real *g, leat_real *sum);
 
 #endif
