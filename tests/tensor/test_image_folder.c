@@ -96,10 +96,10 @@ Test(image_folder, grey_among_colours_becomes_colours)
     make("x");
     put_image("x/a.pgm", "P5", 2, 1, 10);
     put_image("x/b.ppm", "P6", 2, 1, 20);
-    put_image("x/c.pgm", "P5", 2, 1, 30);
+    spill(in_folder("x/c.pgm"), "P5 2 1 255\n\36\37", 13);
     cr_assert_eq(leat_images_read(in_folder("x"), &arena, &m, &s), LEAT_OK, "%s", s.message);
     cr_assert(m.count == 3 && m.height == 1 && m.width == 2 && m.channels == 3);
-    cr_assert_eq(memcmp(m.pixels, "\12\12\12\12\12\12\24\24\25\24\24\25\36\36\36\36\36\36", 18), 0);
+    cr_assert_eq(memcmp(m.pixels, "\12\12\12\12\12\12\24\24\25\24\24\25\36\36\36\37\37\37", 18), 0);
 }
 
 Test(image_folder, classes_are_sub_folders)
@@ -236,6 +236,7 @@ Test(image_folder, sets_split_by_the_seed)
     put_set("x/train-images-idx3-ubyte", "x/train-labels-idx1-ubyte", 30, 0);
     cr_assert_eq(read_sets("x", NULL, &m, &s), LEAT_OK);
     cr_assert(!m.own_test && m.train.count == 24 && m.validation.count == 3 && m.test.count == 3);
+    cr_assert(m.test.pixels[0] != 27 || m.test.pixels[2] != 28 || m.test.pixels[4] != 29, "in their order");
     check_sets((const leat_images *[]){ &m.train, &m.validation, &m.test }, 3, 30, 0);
 }
 

@@ -136,6 +136,18 @@ Test(png_read, every_type_depth_and_filter)
     free(expected.data);
 }
 
+/* Left and corner, above and corner are as near to left + above - corner: left, and above, are taken. */
+Test(png_read, ties_of_the_last_filter)
+{
+    leat_images m;
+    leat_status s = { 0 };
+    begin(2, 4, 8, 0, 0);
+    put_rows("\0\12\13\4\376\0\0\12\10\4\1\0", 12);
+    end();
+    cr_assert_eq(parse(png, png_size, &m, &s), LEAT_OK, "%s", s.message);
+    cr_assert_eq(memcmp(m.pixels, "\12\13\10\10\12\10\13\10", 8), 0);
+}
+
 /* ---- PNG: refusals ----------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -236,9 +248,9 @@ Test(png_read, palettes_and_what_is_transparent)
     leat_images m;
     leat_status s = { 0 };
 
-    put_palette_image("abcdef", 6, "\xFF\xFF", 2);
+    put_palette_image("abcddd", 6, "\xFF\xFF", 2);
     cr_assert_eq(parse(png, png_size, &m, &s), LEAT_OK, "%s", s.message);
-    cr_assert(m.channels == 3 && memcmp(m.pixels, "abcdefabc", 9) == 0);
+    cr_assert(m.channels == 3 && memcmp(m.pixels, "abcdddabc", 9) == 0);
     put_palette_image("aaabbbccc", 9, "\xFF\xFF\0", 3); /* of a colour that is not used */
     cr_assert_eq(parse(png, png_size, &m, &s), LEAT_OK, "%s", s.message);
     cr_assert(m.channels == 1 && memcmp(m.pixels, "aba", 3) == 0);
