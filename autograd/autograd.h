@@ -226,6 +226,11 @@ LEAT_API leat_var leat_silu(leat_var x);                     /* x sigmoid(x); Na
 LEAT_API leat_var leat_gelu(leat_var x);                     /* x Phi(x), Phi the distribution function of N(0, 1) */
 LEAT_API leat_var leat_gelu_tanh(leat_var x); /* approximately: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
 LEAT_API leat_var leat_softsign(leat_var x);  /* x / (1 + |x|); it and its gradient are NaN at infinities */
+/* elu(x) and behind it elu(-x), alpha 1, along the last axis: [.., n] -> [.., 2 n] */
+LEAT_API leat_var leat_concat_elu(leat_var x);
+/* a sigmoid(b) of the halves a, b of the last axis (PyTorch's F.glu), [.., 2 n] -> [.., n], and + residual, which may be
+ * absent. */
+LEAT_API leat_var leat_glu(leat_var x, leat_var residual);
 LEAT_API leat_var leat_activate(leat_var x, leat_activation f); /* one of them, by name */
 
 LEAT_API leat_var leat_add_scalar(leat_var x, double c);
@@ -269,6 +274,12 @@ LEAT_API leat_var leat_matmul(leat_var a, leat_var b);
 /* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast; the
  * gradient of a matrix that serves several products is summed over them in row-major order, as one long product. */
 LEAT_API leat_var leat_bmm(leat_var a, leat_var b);
+/* Attention: softmax(q k^T / sqrt(width)) v for each of `heads` heads, the features cut into as many pieces of `width`
+ * (Vaswani et al. 2017); q [batch, queries, features], k of the same features and v [batch, places, ..] -> [batch,
+ * queries, those of v]. In tiles, never with all pairs in memory. `causal`: query i sees the places 0 .. i. In training
+ * mode each weight goes through dropout, by batch heads queries places random numbers. */
+LEAT_API leat_var leat_scaled_dot_product_attention(leat_var q, leat_var k, leat_var v, int heads, bool causal,
+                                                    double dropout);
 /* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */
 LEAT_API leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act);
 /* act(x * weight + bias): x [batch, height, width, in], weight [out, in, kh, kw] as PyTorch has it, bias [out] or absent
@@ -403,6 +414,15 @@ LEAT_API leat_var leat_rational_quadratic_forward(leat_var x, leat_var widths, l
                                                   const leat_spline *spline, leat_var *logdet);
 LEAT_API leat_var leat_rational_quadratic_inverse(leat_var y, leat_var widths, leat_var heights, leat_var slopes,
                                                   const leat_spline *spline, leat_var *logdet);
+/* The logit of a mixture of K = 1 .. 64 logistics (Ho et al., "Flow++", 2019), y = log F(x) - log(1 - F(x)), F = sum of
+ * softmax(weights) sigmoid((x - means) exp(-log_scales)), and its inverse, which is searched for. x: [batch, ..], the
+ * others [batch, .., K]; *logdet, [batch], are the log-derivatives as above. Neither tail saturates. Log-scales below -7
+ * count as -7, as in the paper's code, above 40 as 40, with gradient 0; an x beyond 1e30 is not found, but that is. Where F
+ * is flat, x is as uncertain as y's rounding over dy/dx. */
+LEAT_API leat_var leat_logistic_mixture_forward(leat_var x, leat_var weights, leat_var means, leat_var log_scales,
+                                                leat_var *logdet);
+LEAT_API leat_var leat_logistic_mixture_inverse(leat_var y, leat_var weights, leat_var means, leat_var log_scales,
+                                                leat_var *logdet);
 /* The log-density of each row, [batch, ..] -> [batch], summed in double: of independent N(0, 1),
  * -sum x^2 / 2 - count log(2 pi) / 2, and standard logistics, -sum softplus(x) + softplus(-x). */
 LEAT_API leat_var leat_normal_log_density(leat_var x);
@@ -433,6 +453,7 @@ LEAT_API void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pi
 #endif
 
 #include "op.h"
+
 #include "gradcheck.h"
 
 #endif

@@ -1,8 +1,8 @@
 /* leat/autograd: ops of your own. Part of autograd.h, which includes it. */
+#include "autograd.h" /* before the guard: what comes behind this in it needs what is here */
+
 #ifndef LEAT_OP_H
 #define LEAT_OP_H
-
-#include "autograd.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -174,7 +174,10 @@ leat_var leat_flow_run_log_prob(leat_flow *f, leat_var x, const leat_flow_call *
     leat_pair z = leat_flow_run(f, x, call, false);
     if (leat_tape_code(x.tape))
         return z.y;
-    return leat_add(leat_base_log_prob(f->base, z.y, leat_flow_see_context(f, call)), z.logdet);
+    leat_var base = leat_base_log_prob(f->base, z.y, leat_flow_see_context(f, call));
+    if (call->ledger && !leat_tape_code(x.tape))
+        leat_ledger_add(call->ledger, LEAT_LEDGER_BASE, base);
+    return leat_add(base, z.logdet);
 }
 
 static bool draws_fit(const leat_flow *f, leat_tape *t, int64_t n, leat_var context)

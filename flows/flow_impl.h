@@ -3,6 +3,7 @@
 #define LEAT_FLOW_IMPL_H
 
 #include "flows.h"
+#include "../nn/layers/layers.h"
 #include "../nn/module_json.h"
 
 typedef struct leat_chain_parts {
@@ -26,13 +27,13 @@ struct leat_flow {
 extern const leat_transform_type leat_coupling_type, leat_conditional_type, leat_permutation_type, leat_reverse_type,
     leat_diagonal_scale_type, leat_actnorm_type, leat_batch_norm_transform_type, leat_lu_linear_type,
     leat_standardizer_type, leat_chain_type, leat_view_type, leat_split_type, leat_inverse_of_type,
-    leat_autoregressive_type;
+    leat_autoregressive_type, leat_squeeze_type, leat_dequantize_type, leat_logit_type;
 extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_logistic_type, leat_student_t_type,
     leat_generalized_normal_type, leat_conditional_normal_type, leat_class_normal_type, leat_gaussian_mixture_type,
     leat_uniform_box_type;
 extern const leat_module_type leat_bounded_scale_type;
 extern const leat_elementwise leat_default_rational_quadratic, leat_default_clipped_rational_quadratic,
-    leat_default_logistic_mixture, leat_default_normal_mixture;
+    leat_default_logistic_mixture, leat_default_flowpp_mixture, leat_default_normal_mixture;
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
@@ -94,6 +95,31 @@ leat_pair leat_flow_run(leat_flow *f, leat_var x, const leat_flow_call *call, bo
 leat_var leat_flow_run_log_prob(leat_flow *f, leat_var x, const leat_flow_call *call);
 leat_var leat_flow_run_sample(leat_flow *f, leat_tape *t, int64_t n, double temperature, const leat_flow_call *call);
 
+/* What log-densities are made of: for each row, sums of log-determinants by kind of transform, and the base's part. */
+typedef enum leat_ledger_entry {
+    LEAT_LEDGER_DEQUANTISATION,
+    LEAT_LEDGER_PREPROCESSING,
+    LEAT_LEDGER_BASE,
+    LEAT_LEDGER_LEVELS, /* and LEAT_MAX_LEVELS - 1 more */
+} leat_ledger_entry;
+enum { LEAT_LEDGER_ENTRIES = LEAT_LEDGER_LEVELS + LEAT_MAX_LEVELS };
+
+typedef struct leat_ledger {
+    double *rows;  /* [n, LEAT_LEDGER_ENTRIES] */
+    int64_t begin; /* the row that comes first in variables */
+    int levels;
+} leat_ledger;
+
+void leat_ledger_add(leat_ledger *l, leat_ledger_entry entry, leat_var numbers);
+void leat_ledger_add_transform(const leat_flow_call *call, leat_transform *t, leat_var logdet);
+
+/* leat_flow_score_given by draw 0, 1, .. of the transforms' random numbers; the ledger may be NULL. */
+leat_code leat_flow_score_point(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, int64_t point,
+                                leat_ledger *ledger, double *out);
+
+/* The logarithm of the mean of k numbers, whose mean has the logarithm `mean`, and one more. */
+double leat_add_to_mean(double mean, double next, int64_t k);
+
 /* leat_flow_score_given of rows that have been standardized. */
 leat_code leat_flow_score_units(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out);
 
@@ -103,9 +129,6 @@ void leat_chain_standardize(leat_chain_parts *c, leat_transform *input);
 /* What the parts of the flow see of a context: standardized, if the flow does that. */
 leat_var leat_flow_see_context(const leat_flow *f, const leat_flow_call *call);
 
-/* A context [batch, features] at every position of x [batch, .., n], another one as it is. */
-leat_var leat_context_at(leat_var context, leat_var x);
-
 /* Adds what stands in front of transform number i, from 0 (models/maf.c). */
 void leat_flow_add_between(leat_flow *f, int i, leat_between between);
 
@@ -113,6 +136,9 @@ void leat_flow_add_between(leat_flow *f, int i, leat_between between);
 
 /* Rows of any rank with that many features, [batch, .., dim]; fails the tape otherwise. */
 bool leat_check_features(leat_var x, int64_t dim, const char *what);
+
+/* Rows of that very shape; fails the tape otherwise. */
+bool leat_check_row(leat_var x, leat_shape row, const char *what);
 
 /* Refuses fewer features than one; false if it did, or if the part is NULL. */
 bool leat_check_dim(const void *part, leat_model *m, int64_t dim, const char *what);
@@ -135,17 +161,34 @@ bool leat_transform_row(const leat_transform *t, leat_shape *row);
 void leat_transform_trace(const leat_transform *t, int64_t numbers, bool *moved);
 void leat_trace_nothing(const leat_transform *t, int64_t numbers, bool *moved);
 
+/* The same of y_j = x_order[j], for each `dim` numbers. */
+void leat_trace_order(const int64_t *order, int64_t dim, int64_t numbers, bool *moved);
+
 /* ---- masks: nobody else reads their arrays ------------------------------------------------------------------------ */
 
 /* A mask of its own, for a part that a file may give other values; and the buffer `mask` with those values. */
 leat_mask leat_mask_copy(const leat_mask *mask);
 leat_buffer *leat_mask_buffer(const leat_mask *mask, leat_module *owner);
 
-/* Other features kept and moved, as many as before; the mask is unchanged if the values are refused. */
+/* Over the positions of images, [height, width], or with height 0 over features, [dim]. */
+leat_mask leat_mask_over(leat_model *m, int64_t height, int64_t width, int64_t dim, const leat_real *values);
+void leat_mask_write(const leat_mask *mask, leat_part_writer *w);
+bool leat_mask_read(leat_part_reader *r, const leat_json *v, leat_mask *mask); /* false, and a status */
+void leat_mask_describe(const leat_mask *mask, char *text, size_t size);
+
+/* Rows that it can be laid upon; fails the tape otherwise. */
+bool leat_mask_fits(const leat_mask *mask, leat_var x);
+
+/* What a conditioner gives of the moved part alone, and what is kept beside each moved number, if anything is. */
+leat_var leat_mask_theta(const leat_mask *mask, leat_var out);
+leat_var leat_mask_given(const leat_mask *mask, leat_var x);
+
+/* Other places kept and moved, as many as before; the mask is unchanged if the values are refused. */
 leat_code leat_mask_set(leat_mask *mask, const leat_real *values, leat_status *s);
 
-/* Rows [.., dim] outside of a tape: the moved features out of them (or into them) as [.., moved], and whether two hold
- * the same bits in the kept ones. */
+/* Rows outside of a tape: what is moved out of them (or into them), the shape that it has, and whether two rows hold the
+ * same bits in what is kept. */
+leat_shape leat_mask_moved_shape(const leat_mask *mask, leat_shape rows);
 void leat_mask_take(const leat_mask *mask, leat_tensor rows, leat_real *moved);
 void leat_mask_put(const leat_mask *mask, leat_tensor rows, const leat_real *moved);
 bool leat_mask_keeps(const leat_mask *mask, leat_tensor a, leat_tensor b);

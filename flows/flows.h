@@ -74,6 +74,9 @@ typedef struct leat_transform leat_transform;
 typedef struct leat_flow_call {
     leat_var context;  /* [batch, features], or a map of the input's positions [batch, .., features]; absent: none */
     bool standardized; /* the flow's own standardizer lets x pass, in which it has been applied already */
+    bool centred;      /* dequantize to the middle of each interval, as encoding does, and not by chance */
+    int level;         /* how many splits are around */
+    struct leat_ledger *ledger; /* of leat_flow_bits, which takes down log-determinants; NULL: nobody does */
 } leat_flow_call;
 
 /* What is known of a transform's inverse, for leat_flow_set_recompute. */
@@ -179,22 +182,27 @@ LEAT_API leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim);
 
 /* ---- couplings --------------------------------------------------------------------------------------------------- */
 
-/* Which features a coupling keeps (1) and which it moves (0). Every coupling has a copy of its own. */
+/* Which features, or positions of an image, a coupling keeps (1) and which it moves (0). Every coupling has a copy of its
+ * own. By features, kept + moved = dim; by positions a conditioner sees and gives all features of each, kept = moved =
+ * dim. */
 typedef struct leat_mask {
     leat_model *model;
-    int64_t dim, kept, moved; /* kept + moved = dim */
+    int64_t dim, kept, moved;
     struct leat_mask_parts *parts;
 } leat_mask;
 
 /* Alternating: parity 0 keeps features 1, 3, 5, ...; 1 keeps 0, 2, 4, ... Halves: 0 keeps the first dim / 2; 1 the
- * others. */
+ * others. None: keeps none and moves all, so that a coupling's parameters follow from the context alone. */
 LEAT_API leat_mask leat_mask_alternating(leat_model *m, int64_t dim, int parity);
 LEAT_API leat_mask leat_mask_halves(leat_model *m, int64_t dim, int parity);
+LEAT_API leat_mask leat_mask_none(leat_model *m, int64_t dim);
 LEAT_API leat_mask leat_mask_of(leat_model *m, int64_t dim, const leat_real *values); /* any zeros and ones, copied */
 
-LEAT_API leat_var leat_mask_kept(const leat_mask *mask, leat_var x);  /* [batch, .., dim] -> [batch, .., kept] */
-LEAT_API leat_var leat_mask_moved(const leat_mask *mask, leat_var x); /* [batch, .., dim] -> [batch, .., moved] */
-/* x with its moved features replaced */
+/* [batch, .., dim] -> [batch, .., kept] or [batch, .., moved]; by positions, [batch, height, width, dim] -> the same with
+ * zeros where it is moved, and [batch, moved positions, dim]. */
+LEAT_API leat_var leat_mask_kept(const leat_mask *mask, leat_var x);
+LEAT_API leat_var leat_mask_moved(const leat_mask *mask, leat_var x);
+/* x with its moved part replaced */
 LEAT_API leat_var leat_mask_merge(const leat_mask *mask, leat_var x, leat_var moved);
 
 /*
@@ -387,7 +395,7 @@ LEAT_API leat_code leat_flow_trace(leat_flow *f, leat_var x, leat_var context, l
  * bit, not on the rows beside it, chance in the transforms included. x and z are [n, dim]; a context is [n, features],
  * a row for each row, and (leat_tensor){ 0 } for flows without. Results that are not wanted may be NULL.
  *     score   the log-density of every row, in nats; -inf for a row so far out that numbers overflow on the way
- *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]
+ *     encode  data to latent: z [n, dim] and log|det dz/dx| [n]; bytes are in the middle of their intervals
  *     decode  latent to data: x [n, dim] and log|det dx/dz| [n] */
 LEAT_API leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out);
 LEAT_API leat_code leat_flow_score_given(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out);
@@ -451,7 +459,8 @@ typedef struct leat_flow_report {
  * Rounding may take more than the tolerance where the map is steep: as much as small changes of what goes in show, up to
  * a hundred tolerances. Above 64 numbers in a row the Jacobian is probed by products with random directions, which tell
  * the determinant of couplings, permutations and elementwise maps; other parts are looked at in one row, up to 1024
- * numbers. Beyond, and where a density of more than 4 dimensions integrates to, are not looked at. */
+ * numbers. Beyond, and where a density of more than 4 dimensions integrates to, are not looked at. Of a transform whose
+ * log-determinant is a bound only inverse(forward(x)) is looked at, and of the whole what stands behind it. */
 LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check_opts *o, leat_flow_report *r);
 
 #ifdef __cplusplus
@@ -460,7 +469,9 @@ LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check
 
 #include "bases.h"
 #include "bijectors.h"
+#include "bits.h"
 #include "fitting.h"
+#include "image_transforms.h"
 #include "models.h"
 #include "saving.h"
 

@@ -23,6 +23,9 @@ typedef struct leat_nice_opts {
     bool reverse;    /* reverse the features after every coupling, which swaps the masks' roles */
     bool scale;      /* ends with a learned diagonal scale */
     bool small_init; /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
+    /* Rows are images of bytes, [height, width, channels]: they are dequantized in front. Rank 0: they are not. */
+    leat_shape image;
+    int bits; /* of a byte; 0: 8 */
 } leat_nice_opts;
 
 LEAT_API leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o);
@@ -52,9 +55,53 @@ typedef struct leat_realnvp_opts {
 
 LEAT_API leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o);
 
+/*
+ * RealNVP over images (the same, sections 3.4 to 3.6), of rows of bytes (leat_dequantize, leat_logit). A scale is three
+ * couplings by checkerboards, a squeeze and three by halves of the channels, in networks of twice the features; half of
+ * the channels, by LEAT_SQUEEZE_DIAGONAL, goes on to the next scale, which has twice as many again. The last one is four
+ * couplings by checkerboards. Each is leat_affine with s = scale tanh(..), scale 0 at first by checkerboards and 1 by
+ * channels, in one leat_residual_conv, and a norm of what it has moved.
+ */
+typedef struct leat_realnvp_image_opts {
+    int64_t height, width; /* divisible by 2^(levels - 1) */
+    int64_t channels;      /* 0: 1 */
+    int levels;            /* scales; 0: 2, the paper's for CIFAR-10; 28 x 28 has up to 3 */
+    int blocks;            /* of each residual network; 0: 4 */
+    int64_t hidden;        /* features in those of the first checkerboards; 0: 32 */
+    int bits;              /* of a number, 1 to 8; 0: 8 */
+    double alpha;          /* of the logit; 0: 0.05 */
+    int64_t context;       /* features of the context, 0 for none */
+    leat_base *base;       /* NULL: leat_normal */
+    bool actnorm;          /* leat_actnorm instead of leat_batch_norm_transform behind each coupling */
+    bool continuous;       /* rows of real numbers, which need no dequantisation and no logit */
+} leat_realnvp_image_opts;
+
+LEAT_API leat_flow *leat_realnvp_image_new(leat_model *m, const leat_realnvp_image_opts *o);
+
 /* What closes a net of scales, [batch, columns] -> the same: tanh of the first `bounded` columns, times the learned
  * parameter `scale` [bounded] if asked for; the other columns as they are. */
 LEAT_API leat_module *leat_bounded_scale(leat_model *m, int64_t bounded, bool learned);
+
+/* Glow (Kingma & Dhariwal, "Glow: generative flow with invertible 1x1 convolutions", 2018), over rows of bytes of images
+ * as image_transforms.h has them. Every level squeezes, runs its steps of flow (actnorm, 1x1 convolution, coupling by
+ * leat_glow_net) and lets half of the channels out. What leaves is normal, with a mean and a deviation that a convolution
+ * learns from what stays, and on top from the context and the border alone. The options' defaults are the paper's for
+ * images of 32x32. A context, such as a class as a row of zeros and a one, is given to all couplings and priors. */
+typedef struct leat_glow_opts {
+    int64_t height, width; /* divisible by 2^levels */
+    int64_t channels;      /* 0: 1 */
+    int levels;            /* 0: 3 */
+    int steps;             /* of each level; 0: 32 */
+    int64_t hidden;        /* features in the networks of couplings; 0: 512 */
+    int bits;              /* of a number, 1 to 8; 0: 8 */
+    int64_t context;       /* features of the context, 0 for none */
+    bool additive;         /* couplings by leat_additive instead of leat_sigmoid_affine */
+    bool permuted;         /* fixed random permutations instead of 1x1 convolutions */
+    bool plain_priors;     /* all that leaves is N(0, 1) */
+    bool continuous;       /* rows of real numbers, which need no dequantisation */
+} leat_glow_opts;
+
+LEAT_API leat_flow *leat_glow_new(leat_model *m, const leat_glow_opts *o);
 
 /* What stands between the transforms of a flow whose transforms treat features unlike. */
 typedef enum leat_between {
@@ -94,6 +141,47 @@ typedef struct leat_nsf_opts {
 } leat_nsf_opts;
 
 LEAT_API leat_flow *leat_nsf_new(leat_model *m, const leat_nsf_opts *o);
+
+/* Flow++ (Ho, Chen, Srinivas, Duan & Abbeel, "Flow++: improving flow-based generative models with variational
+ * dequantization and architecture design", 2019) over rows of bytes of images, as image_transforms.h has them: variational
+ * dequantisation, leat_logit, and couplings by leat_flowpp_mixture with leat_gated_conv, each behind an actnorm and a 1x1
+ * convolution, between the two colours of a checkerboard, between halves of the channels of squeezed images, and between
+ * colours of those. The defaults are the paper's for CIFAR-10, without its dropout of 0.2. */
+typedef struct leat_flowpp_opts {
+    int64_t height, width; /* divisible by 2 and by 4 */
+    int64_t channels;      /* 0: 1 */
+    int couplings[3];      /* by colours, by channels, by colours of the squeezed; all 0: 4, 2, 3 */
+    int64_t features;      /* of the networks of couplings; 0: 96 */
+    int blocks;            /* 0: 10 */
+    int heads;             /* of their attention; 0: 4 */
+    double dropout;        /* in them */
+    int64_t components;    /* logistics in a mixture; 0: 32 */
+    int bits;              /* of a number, 1 to 8; 0: 8 */
+    int64_t context;       /* features of the context, 0 for none */
+    struct {
+        int couplings, blocks; /* of the flow that dequantizes; 0: 4, of 2 blocks */
+        int64_t features;      /* of the image, that it is given; 0: 32 */
+    } noise;
+    bool uniform;    /* dequantisation by uniform numbers instead */
+    bool continuous; /* rows of real numbers, which need no dequantisation and no logit */
+} leat_flowpp_opts;
+
+LEAT_API leat_flow *leat_flowpp_new(leat_model *m, const leat_flowpp_opts *o);
+
+/* Flow++ for rows of numbers: couplings by leat_flowpp_mixture, which alternate halves, each behind an actnorm and a
+ * learned linear map, with leat_residual_mlp as their nets. */
+typedef struct leat_flowpp_table_opts {
+    int64_t dim;
+    int couplings;      /* 0: 6 */
+    int64_t hidden;     /* 0: 128 */
+    int blocks;         /* of every net; 0: 2 */
+    int64_t components; /* 0: 8; 1 to 64 */
+    int64_t context;    /* features of the context, 0 for none */
+    double dropout;     /* in every block */
+    leat_base *base;    /* NULL: leat_normal */
+} leat_flowpp_table_opts;
+
+LEAT_API leat_flow *leat_flowpp_table_new(leat_model *m, const leat_flowpp_table_opts *o);
 
 #ifdef __cplusplus
 }

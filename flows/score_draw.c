@@ -34,7 +34,8 @@ typedef struct job {
     bool looked, sound;         /* whether the weights have been looked at, and are finite */
     uint64_t first;             /* of draws: where the numbers of the first begin */
     double temperature;
-    int64_t point;    /* of whole numbers, by which they are dequantized */
+    int64_t point; /* by which whole numbers are dequantized, and transforms draw */
+    leat_ledger *ledger;
     uint64_t *starts; /* of a chunk's random numbers; NULL: there is no chance */
     /* where results go; NULL: not wanted */
     leat_real *rows;
@@ -115,7 +116,9 @@ static leat_var part_of(job *j, const source *s, int64_t begin, int64_t rows)
 
 static void run_chunk(job *j, chunk_fn *fn, int64_t begin, int64_t rows)
 {
-    leat_flow_call call = { .standardized = j->standardized };
+    leat_flow_call call = { .standardized = j->standardized, .ledger = j->ledger };
+    if (j->ledger)
+        j->ledger->begin = begin;
     leat_var in = part_of(j, &j->in, begin, rows);
     call.context = part_of(j, &j->context, begin, rows);
     leat_pair out = fn(j, in, &call, rows);
@@ -168,7 +171,7 @@ static bool units_fit(job *j, source *s, int64_t features, leat_arena *scratch)
 /* Where each of the rows takes its random numbers. */
 static void place_rows(job *j, int64_t begin, int64_t rows)
 {
-    uint64_t each = (uint64_t)leat_flow_numbers_per_row(j->flow, true);
+    uint64_t each = (uint64_t)leat_flow_numbers_per_row(j->flow, j->inverse), draw = (uint64_t)j->point * each;
     const source *s = &j->in;
     size_t bytes = s->doubles.data   ? (size_t)s->doubles.columns * sizeof(double)
                    : is_none(&j->in) ? 0
@@ -180,7 +183,7 @@ static void place_rows(job *j, int64_t begin, int64_t rows)
         for (size_t k = 0; k < bytes; k++)
             hash = (hash ^ byte[k]) * 0x100000001b3;
         hash = (hash ^ hash >> 32) * 0xd6e8feb86659fd93;
-        j->starts[i] = bytes ? hash ^ hash >> 32 : j->first + (uint64_t)(begin + i) * each;
+        j->starts[i] = bytes ? (hash ^ hash >> 32) + draw : j->first + (uint64_t)(begin + i) * each;
     }
     leat_tape_set_row_starts(j->tape, rows, j->starts);
 }
@@ -266,7 +269,9 @@ static job in_doubles(leat_flow *f, leat_tape *t, const leat_doubles *context)
 static leat_pair encode_chunk(job *j, leat_var in, const leat_flow_call *call, int64_t rows)
 {
     (void)rows;
-    return leat_flow_run(j->flow, in, call, false);
+    leat_flow_call centred = *call;
+    centred.centred = true;
+    return leat_flow_run(j->flow, in, &centred, false);
 }
 
 static leat_pair decode_chunk(job *j, leat_var in, const leat_flow_call *call, int64_t rows)
@@ -305,10 +310,16 @@ leat_code leat_flow_decode(leat_flow *f, leat_tape *t, leat_tensor z, leat_tenso
     return run_rows(decode_chunk, &j, z);
 }
 
+leat_code leat_flow_score_point(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, int64_t point,
+                                leat_ledger *ledger, double *out)
+{
+    job j = { .flow = f, .tape = t, .context.reals = context, .point = point, .ledger = ledger, .numbers = out };
+    return run_rows(score_chunk, &j, x);
+}
+
 leat_code leat_flow_score_given(leat_flow *f, leat_tape *t, leat_tensor x, leat_tensor context, double *out)
 {
-    job j = { .flow = f, .tape = t, .context.reals = context, .numbers = out };
-    return run_rows(score_chunk, &j, x);
+    return leat_flow_score_point(f, t, x, context, 0, NULL, out);
 }
 
 leat_code leat_flow_score(leat_flow *f, leat_tape *t, leat_tensor x, double *out)
@@ -328,8 +339,7 @@ static leat_code run_doubles(chunk_fn *fn, leat_flow *f, leat_tape *t, leat_doub
     return run_job(&j, fn);
 }
 
-/* The logarithm of the mean of k numbers, whose mean has the logarithm `mean`, and one more. */
-static double add_to_mean(double mean, double next, int64_t k)
+double leat_add_to_mean(double mean, double next, int64_t k)
 {
     double high = next > mean ? next : mean;
     if (!isfinite(high))
@@ -358,7 +368,7 @@ leat_code leat_flow_score_doubles(leat_flow *f, leat_tape *t, leat_doubles x, le
         j.density = true;
         code = run_job(&j, score_chunk);
         for (int64_t i = 0; !code && i < x.rows; i++)
-            out[i] = add_to_mean(out[i], more[i], k);
+            out[i] = leat_add_to_mean(out[i], more[i], k);
     }
     leat_arena_free(&scratch);
     return leat_tape_code(t);

@@ -223,8 +223,8 @@ LEAT_API void leat_set_init(leat_module *m, const char *name, leat_init init);
 LEAT_API leat_module *leat_linear_layer(leat_model *m, int64_t in, int64_t out);
 LEAT_API leat_module *leat_activation_layer(leat_model *m, leat_activation f);
 
-/* Children one after the other, named "0", "1", ..., the activations counted as in PyTorch. A linear layer of any kind
- * and the activation behind it run as one op. A context is joined to x along the last axis first. */
+/* Children one after the other, named "0", "1", ..., the activations counted as in PyTorch. A linear layer of any kind,
+ * or a convolution, and the activation behind it run as one op. A context is joined to x along the last axis first. */
 LEAT_API leat_module *leat_sequential(leat_model *m);
 LEAT_API void leat_sequential_add(leat_module *sequential, leat_module *child);
 
@@ -435,6 +435,7 @@ LEAT_API double leat_schedule_at(const leat_schedule *s, int64_t step); /* NULL:
  * go on; an update between the two is LEAT_ESTATE on the model. */
 typedef struct leat_ema leat_ema;
 LEAT_API leat_ema *leat_ema_new(leat_model *m, double decay);
+LEAT_API void leat_ema_set_decay(leat_ema *e, double decay); /* for the updates to come */
 LEAT_API void leat_ema_update(leat_ema *e);
 LEAT_API void leat_ema_swap(leat_ema *e);
 /* The average, flat as an optimiser's slots are, to be saved and restored; the parameters while they are swapped. */
@@ -486,6 +487,7 @@ LEAT_API leat_code leat_load_tensors(leat_model *m, const leat_safetensors *f, c
 }
 #endif
 
+#include "images.h"
 #include "parts.h"
 
 #endif

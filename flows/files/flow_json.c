@@ -20,7 +20,8 @@ static const leat_module_type *const transforms[] = {
     &leat_reverse_type.module,    &leat_diagonal_scale_type.module, &leat_actnorm_type.module,
     &leat_lu_linear_type.module,  &leat_standardizer_type.module,   &leat_batch_norm_transform_type.module,
     &leat_chain_type.module,      &leat_view_type.module,           &leat_split_type.module,
-    &leat_inverse_of_type.module, &leat_autoregressive_type.module, NULL,
+    &leat_inverse_of_type.module, &leat_autoregressive_type.module, &leat_squeeze_type.module,
+    &leat_dequantize_type.module, &leat_logit_type.module,          NULL,
 };
 static const leat_module_type *const bases[] = {
     &leat_normal_type.module,
@@ -38,9 +39,11 @@ static const leat_elementwise *const elementwises[] = {
     &leat_additive,
     &leat_affine,
     &leat_bounded_affine,
+    &leat_sigmoid_affine,
     &leat_default_rational_quadratic,
     &leat_default_clipped_rational_quadratic,
     &leat_default_logistic_mixture,
+    &leat_default_flowpp_mixture,
     &leat_default_normal_mixture,
     NULL,
 };

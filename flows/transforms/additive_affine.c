@@ -1,5 +1,5 @@
 /* Elementwise bijectors, scalar monotone maps whose parameters a conditioner supplies: what they share, and the affine
- * ones of NICE, RealNVP and MAF. */
+ * ones of NICE, RealNVP, MAF and Glow. */
 #include "../flow_impl.h"
 
 /* ---- from a conditioner's columns to groups of parameters --------------------------------------------------------- */
@@ -145,4 +145,33 @@ const leat_elementwise leat_bounded_affine = {
     .forward = bounded_forward,
     .inverse = bounded_inverse,
     .number = { 6.907755278982137 },
+};
+
+/* ---- affine with a sigmoid for a scale --------------------------------------------------------------------------- */
+
+/* y = (x + t) sigmoid(r + 2);  log|dy/dx| = log sigmoid(r + 2) */
+static leat_var log_scale_of(const leat_var *theta)
+{
+    return leat_log_sigmoid(leat_add_scalar(theta[0], 2));
+}
+
+static leat_pair sigmoid_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
+{
+    (void)self;
+    leat_var s = log_scale_of(theta);
+    return (leat_pair){ leat_mul(leat_add(x, theta[1]), leat_exp(s)), s };
+}
+
+static leat_pair sigmoid_inverse(const leat_elementwise *self, leat_var y, const leat_var *theta)
+{
+    (void)self;
+    leat_var minus = leat_neg(log_scale_of(theta));
+    return (leat_pair){ leat_sub(leat_mul(y, leat_exp(minus)), theta[1]), minus };
+}
+
+const leat_elementwise leat_sigmoid_affine = {
+    .name = "sigmoid_affine",
+    .theta = { { "r", 1 }, { "t", 1 } },
+    .forward = sigmoid_forward,
+    .inverse = sigmoid_inverse,
 };

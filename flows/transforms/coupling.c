@@ -35,15 +35,6 @@ static void masked_trace_moved(const leat_transform *t, int64_t numbers, bool *m
     leat_mask_trace(&((const masked *)t)->mask, numbers, moved);
 }
 
-static bool read_mask(leat_part_reader *r, const leat_json *v, leat_mask *mask)
-{
-    int64_t dim = leat_read_dim(r, v);
-    const leat_tensor *values = dim > 0 ? leat_read_tensor(r, "mask", dim) : NULL;
-    if (values)
-        *mask = leat_mask_of(r->model, dim, values->data);
-    return values != NULL;
-}
-
 /* ---- with a bijector --------------------------------------------------------------------------------------------- */
 
 typedef struct coupling {
@@ -57,12 +48,15 @@ typedef struct coupling {
 /* theta[g] for every group from the kept features; false if the tape has failed. */
 static bool condition(coupling *c, leat_var kept, leat_var context, leat_var theta[LEAT_MAX_GROUPS])
 {
+    const leat_mask *mask = &c->masked.mask;
     context = leat_context_at(context, kept);
-    if (c->one_net)
-        return leat_elementwise_theta(c->e, leat_forward_with(c->nets[0], kept, context), c->masked.mask.moved, theta);
+    if (c->one_net) {
+        leat_var out = leat_mask_theta(mask, leat_forward_with(c->nets[0], kept, context));
+        return leat_elementwise_theta(c->e, out, mask->moved, theta);
+    }
     for (int g = 0; g < c->groups; g++) {
-        leat_var out = leat_forward_with(c->nets[g], kept, context);
-        if (!leat_elementwise_group(c->e, g, out, c->masked.mask.moved, &theta[g]))
+        leat_var out = leat_mask_theta(mask, leat_forward_with(c->nets[g], kept, context));
+        if (!leat_elementwise_group(c->e, g, out, mask->moved, &theta[g]))
             return false;
     }
     return true;
@@ -72,7 +66,7 @@ static leat_pair coupling_run(leat_transform *t, leat_var x, const leat_flow_cal
 {
     coupling *c = (coupling *)t;
     leat_var theta[LEAT_MAX_GROUPS];
-    if (!leat_check_features(x, c->masked.mask.dim, "a coupling"))
+    if (!leat_mask_fits(&c->masked.mask, x))
         return leat_failed_pair(x);
     leat_var kept = leat_mask_kept(&c->masked.mask, x), moved = leat_mask_moved(&c->masked.mask, x);
     if (!condition(c, kept, call->context, theta))
@@ -105,7 +99,7 @@ static leat_pair coupling_rebuild(leat_transform *t, leat_var x, const leat_flow
 {
     coupling *c = (coupling *)t;
     leat_var theta[LEAT_MAX_GROUPS];
-    if (!leat_check_features(x, c->masked.mask.dim, "a coupling") ||
+    if (!leat_mask_fits(&c->masked.mask, x) ||
         !condition(c, leat_mask_kept(&c->masked.mask, x), call->context, theta) || !move_back(c, x, theta, inverse))
         return leat_failed_pair(x);
     leat_pair out = leat_elementwise_run(c->e, leat_mask_moved(&c->masked.mask, x), theta, inverse);
@@ -115,14 +109,15 @@ static leat_pair coupling_rebuild(leat_transform *t, leat_var x, const leat_flow
 static void coupling_describe(const leat_module *m, char *text, size_t size)
 {
     const coupling *c = (const coupling *)m;
-    snprintf(text, size, "%s, keeps %lld, moves %lld", c->e->name, (long long)c->masked.mask.kept,
-             (long long)c->masked.mask.moved);
+    int n = snprintf(text, size, "%s, ", c->e->name);
+    if (n > 0 && (size_t)n < size)
+        leat_mask_describe(&c->masked.mask, text + n, size - (size_t)n);
 }
 
 static void coupling_write(const leat_module *m, leat_part_writer *w)
 {
     const coupling *c = (const coupling *)m;
-    leat_part_put_int(w, "dim", c->masked.mask.dim);
+    leat_mask_write(&c->masked.mask, w);
     leat_elementwise_write(w, m, c->e);
     for (int g = 0; g < (c->one_net ? 1 : c->groups); g++)
         leat_part_put_module(w, c->nets[g]->scope.name, c->nets[g]);
@@ -131,7 +126,7 @@ static void coupling_write(const leat_module *m, leat_part_writer *w)
 static leat_module *coupling_read(leat_part_reader *r, const leat_json *v)
 {
     leat_mask mask;
-    const leat_elementwise *e = read_mask(r, v, &mask) ? leat_elementwise_read(r, v) : NULL;
+    const leat_elementwise *e = leat_mask_read(r, v, &mask) ? leat_elementwise_read(r, v) : NULL;
     leat_module *nets[LEAT_MAX_GROUPS];
     if (!e)
         return NULL;
@@ -211,12 +206,12 @@ typedef struct conditional {
 static leat_pair conditional_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     conditional *c = (conditional *)t;
-    if (!leat_check_features(x, c->masked.mask.dim, "a coupling"))
+    if (!leat_mask_fits(&c->masked.mask, x))
         return leat_failed_pair(x);
-    leat_var given = leat_mask_kept(&c->masked.mask, x), context = leat_context_at(call->context, x);
-    if (!leat_is_absent(context))
-        given = leat_concat(2, (leat_var[]){ given, context }, -1);
-    leat_flow_call inner = { .context = given };
+    leat_var given = leat_mask_given(&c->masked.mask, x), context = call->context;
+    if (!leat_is_absent(given) && !leat_is_absent(context))
+        given = leat_concat(2, (leat_var[]){ given, leat_context_at(context, x) }, -1);
+    leat_flow_call inner = { .context = leat_is_absent(given) ? context : given };
     leat_pair out = leat_transform_run(c->inner, leat_mask_moved(&c->masked.mask, x), &inner, inverse);
     if (leat_tape_code(x.tape))
         return leat_failed_pair(x);
@@ -226,7 +221,7 @@ static leat_pair conditional_run(leat_transform *t, leat_var x, const leat_flow_
 static void conditional_write(const leat_module *m, leat_part_writer *w)
 {
     const conditional *c = (const conditional *)m;
-    leat_part_put_int(w, "dim", c->masked.mask.dim);
+    leat_mask_write(&c->masked.mask, w);
     leat_part_put_module(w, "inner", &c->inner->module);
 }
 
@@ -234,7 +229,7 @@ static leat_module *conditional_read(leat_part_reader *r, const leat_json *v)
 {
     leat_mask mask;
     leat_transform *inner = NULL;
-    if (read_mask(r, v, &mask))
+    if (leat_mask_read(r, v, &mask))
         inner = leat_part_inner(r, v, "inner");
     return inner ? (leat_module *)leat_coupling_transform(r->model, mask, inner) : NULL;
 }

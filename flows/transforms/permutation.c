@@ -60,21 +60,26 @@ static leat_code permutation_loaded(leat_module *m, leat_status *s)
     return code;
 }
 
-/* y_j = x_order[j] at every position, in place: each cycle is walked once, from its smallest member. */
+/* In place: each cycle is walked once, from its smallest member. */
+void leat_trace_order(const int64_t *order, int64_t dim, int64_t numbers, bool *moved)
+{
+    for (int64_t i = 0; i < numbers; i++) {
+        int64_t start = i % dim, j = order[start];
+        bool *at = moved + (i - start), first = at[start];
+        while (j > start)
+            j = order[j];
+        if (j < start)
+            continue;
+        for (j = start; order[j] != start; j = order[j])
+            at[j] = at[order[j]];
+        at[j] = first;
+    }
+}
+
 static void permutation_trace_moved(const leat_transform *t, int64_t numbers, bool *moved)
 {
     const permutation *p = (const permutation *)t;
-    for (int64_t i = 0; i < numbers; i++) {
-        int64_t start = i % p->dim, j = p->order[start];
-        bool *at = moved + (i - start), first = at[start];
-        while (j > start)
-            j = p->order[j];
-        if (j < start)
-            continue;
-        for (j = start; p->order[j] != start; j = p->order[j])
-            at[j] = at[p->order[j]];
-        at[j] = first;
-    }
+    leat_trace_order(p->order, p->dim, numbers, moved);
 }
 
 static void permutation_write(const leat_module *m, leat_part_writer *w)

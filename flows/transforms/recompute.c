@@ -115,10 +115,8 @@ static bool keep(chain *c, int k, leat_tensor x, leat_tensor y)
         return true;
     }
     if (same_shape && mask && !rounds && leat_mask_keeps(mask, x, y)) {
-        leat_shape moved = x.shape;
-        moved.size[moved.rank - 1] = mask->moved;
         s->restore = RESTORE_MOVED;
-        leat_real *to = kept_new(t, s, moved);
+        leat_real *to = kept_new(t, s, leat_mask_moved_shape(mask, x.shape));
         if (to)
             leat_mask_take(mask, x, to);
         return to != NULL;

@@ -4,7 +4,6 @@
  * that a model that was loaded goes on as if it had never stopped. Of tensors of a higher rank every position is a row.
  */
 #include "../flow_impl.h"
-#include "../../tensor/kernels/elementary.h"
 
 #include <math.h>
 
@@ -19,72 +18,27 @@ static leat_pair scale_and_shift(leat_var x, leat_var log_scale, leat_var bias, 
     return (leat_pair){ shifts ? leat_add(y, bias) : y, logdet };
 }
 
-/* Mean and variance (with n in the denominator) of column j of `dim`, in two passes, in double. */
-static void measure(leat_tensor x, int64_t dim, int64_t j, double *mean, double *variance)
-{
-    int64_t count = leat_shape_count(&x.shape), n = count / dim;
-    double sum = 0, squares = 0;
-    for (int64_t i = j; i < count; i += dim)
-        sum += (double)x.data[i];
-    *mean = sum / (double)n;
-    for (int64_t i = j; i < count; i += dim) {
-        double from_mean = (double)x.data[i] - *mean;
-        squares = fma(from_mean, from_mean, squares);
-    }
-    *variance = squares / (double)n;
-}
-
 /* ---- actnorm ----------------------------------------------------------------------------------------------------- */
 
 typedef struct actnorm {
     leat_transform transform;
-    leat_param *log_scale, *bias;
-    leat_buffer *initialized;
+    leat_actnorm_parts parts;
     int64_t dim;
 } actnorm;
-
-/* So that this batch comes out with mean 0 and variance 1 (Kingma & Dhariwal 2018, section 3.1). A column of equal
- * values has no scale; 1e-6 keeps it finite. */
-static bool actnorm_start(actnorm *a, leat_var x)
-{
-    leat_tensor batch = leat_value(x);
-    if (!batch.data || leat_shape_count(&batch.shape) < 2 * a->dim)
-        return leat_ok(x); /* nothing to be learned from one row: the next batch will do it */
-    for (int64_t i = 0; i < leat_shape_count(&batch.shape); i++) {
-        if (!isfinite((double)batch.data[i])) {
-            leat_tape_fail(x.tape, LEAT_ENONFINITE, "actnorm: row %lld of its first batch, column %lld is %g",
-                           (long long)(i / a->dim) + 1, (long long)(i % a->dim) + 1, (double)batch.data[i]);
-            return false;
-        }
-    }
-    for (int64_t j = 0; j < a->dim; j++) {
-        double mean, variance;
-        measure(batch, a->dim, j, &mean, &variance);
-        double scale = 1 / (sqrt(variance) + 1e-6);
-        a->log_scale->leaf.value[j] = (leat_real)leat_log64(scale);
-        a->bias->leaf.value[j] = (leat_real)(-mean * scale);
-    }
-    a->initialized->value.data[0] = 1;
-    return true;
-}
 
 static leat_pair actnorm_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     (void)call;
-    actnorm *a = (actnorm *)t;
-    if (!leat_check_features(x, a->dim, "an actnorm"))
-        return leat_failed_pair(x);
-    leat_use(x.tape, a->log_scale); /* seals the model, so that there are values to set */
-    if (leat_tape_code(x.tape) || (!inverse && leat_tape_training(x.tape) && !leat_tape_recomputing(x.tape) &&
-                                   a->initialized->value.data[0] == 0 && !actnorm_start(a, x)))
+    const leat_actnorm_parts *a = &((actnorm *)t)->parts;
+    if (!leat_check_features(x, ((actnorm *)t)->dim, "an actnorm") ||
+        (!inverse && leat_actnorm_waits(a, x.tape) && !leat_actnorm_start(a, x)))
         return leat_failed_pair(x);
     return scale_and_shift(x, leat_use(x.tape, a->log_scale), leat_use(x.tape, a->bias), inverse);
 }
 
 static leat_code actnorm_loaded(leat_module *m, leat_status *s)
 {
-    double flag = (double)((actnorm *)m)->initialized->value.data[0];
-    return flag == 0 || flag == 1 ? LEAT_OK : leat_fail(s, LEAT_EFORMAT, "'initialized' is %g, neither 0 nor 1", flag);
+    return leat_actnorm_loaded(&((actnorm *)m)->parts, s);
 }
 
 static void actnorm_write(const leat_module *m, leat_part_writer *w)
@@ -110,10 +64,8 @@ leat_transform *leat_actnorm(leat_model *m, int64_t dim)
     if (!leat_check_dim(a, m, dim, "an actnorm"))
         return NULL;
     a->dim = dim;
-    a->log_scale = leat_param_new(&a->transform.module, "log_scale", LEAT_SHAPE(dim), leat_init_zeros());
-    a->bias = leat_param_new(&a->transform.module, "bias", LEAT_SHAPE(dim), leat_init_zeros());
-    a->initialized = leat_buffer_new(&a->transform.module, "initialized", leat_shape_of(0, NULL));
-    return a->log_scale && a->bias && a->initialized ? &a->transform : NULL;
+    a->parts = leat_actnorm_parts_new(&a->transform.module, dim);
+    return a->parts.initialized ? &a->transform : NULL;
 }
 
 /* ---- batch norm -------------------------------------------------------------------------------------------------- */
@@ -130,15 +82,16 @@ typedef struct batch_norm {
 static void move_running(batch_norm *b, leat_var x)
 {
     leat_tensor batch = leat_value(x);
-    double n = (double)(leat_shape_count(&batch.shape) / b->dim);
+    double n = (double)(leat_shape_count(&batch.shape) / b->dim), *mean, *variance;
+    if (!leat_measure_features(x.tape, batch, &mean, &variance))
+        return;
     for (int64_t j = 0; j < b->dim; j++) {
-        double mean, variance;
-        measure(batch, b->dim, j, &mean, &variance);
         double was_mean = (double)b->mean->value.data[j], was_variance = (double)b->variance->value.data[j];
-        if (!isfinite(mean) || !isfinite(variance))
+        if (!isfinite(mean[j]) || !isfinite(variance[j]))
             continue; /* the loss will tell */
-        b->mean->value.data[j] = (leat_real)fma(b->momentum, mean - was_mean, was_mean);
-        b->variance->value.data[j] = (leat_real)fma(b->momentum, variance * n / (n - 1) - was_variance, was_variance);
+        b->mean->value.data[j] = (leat_real)fma(b->momentum, mean[j] - was_mean, was_mean);
+        b->variance->value.data[j] =
+            (leat_real)fma(b->momentum, variance[j] * n / (n - 1) - was_variance, was_variance);
     }
 }
 

@@ -25,6 +25,17 @@ bool leat_check_features(leat_var x, int64_t dim, const char *what)
     return false;
 }
 
+bool leat_check_row(leat_var x, leat_shape row, const char *what)
+{
+    leat_shape is = leat_row_of(x);
+    char want[LEAT_SHAPE_TEXT], got[LEAT_SHAPE_TEXT];
+    if (!leat_ok(x) || leat_shape_equal(&is, &row))
+        return leat_ok(x);
+    leat_tape_fail(x.tape, LEAT_ESHAPE, "%s of rows %s is given rows %s", what, leat_shape_print(&row, want),
+                   leat_shape_print(&is, got));
+    return false;
+}
+
 bool leat_check_dim(const void *part, leat_model *m, int64_t dim, const char *what)
 {
     if (part && dim < 1)
@@ -61,17 +72,6 @@ leat_var leat_as_rows(leat_var x, const leat_shape *row)
     leat_shape shape = { .rank = row->rank + 1, .size = { leat_var_size(x, 0) } };
     memcpy(shape.size + 1, row->size, (size_t)row->rank * sizeof *row->size);
     return leat_reshape(x, shape);
-}
-
-leat_var leat_context_at(leat_var context, leat_var x)
-{
-    leat_shape shape = leat_var_shape(x), at = leat_var_shape(context);
-    if (leat_is_absent(context) || at.rank != 2 || shape.rank <= 2)
-        return context;
-    int64_t features = at.size[1];
-    at = (leat_shape){ .rank = shape.rank, .size = { at.size[0], 1, 1, 1, 1, 1 } };
-    at.size[shape.rank - 1] = shape.size[shape.rank - 1] = features;
-    return leat_broadcast_to(leat_reshape(context, at), shape);
 }
 
 /* ---- calling ----------------------------------------------------------------------------------------------------- */
@@ -113,7 +113,13 @@ static leat_pair call_type(leat_transform *t, leat_var x, const leat_flow_call *
 leat_pair leat_transform_run(leat_transform *t, leat_var x, const leat_flow_call *call, bool inverse)
 {
     const leat_scope *was = leat_tape_enter(x.tape, &t->module.scope);
-    leat_pair out = checked(call_type(t, x, call, inverse), x);
+    bool notes = call->ledger && type_of(t) != &leat_chain_type && type_of(t) != &leat_split_type;
+    leat_flow_call inside = *call;
+    if (notes)
+        inside.ledger = NULL; /* what is inside is part of this one */
+    leat_pair out = checked(call_type(t, x, &inside, inverse), x);
+    if (notes && !leat_tape_code(x.tape))
+        leat_ledger_add_transform(call, t, out.logdet);
     leat_tape_enter(x.tape, was);
     return out;
 }

@@ -9,17 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool same_row(leat_var x, const leat_shape *row, const char *what)
-{
-    leat_shape is = leat_row_of(x);
-    char want[LEAT_SHAPE_TEXT], got[LEAT_SHAPE_TEXT];
-    if (!leat_ok(x) || leat_shape_equal(&is, row))
-        return leat_ok(x);
-    leat_tape_fail(x.tape, LEAT_ESHAPE, "%s of rows %s is given rows %s", what, leat_shape_print(row, want),
-                   leat_shape_print(&is, got));
-    return false;
-}
-
 /* ---- view -------------------------------------------------------------------------------------------------------- */
 
 typedef struct view {
@@ -31,7 +20,7 @@ static leat_pair view_run(leat_transform *t, leat_var x, const leat_flow_call *c
 {
     (void)call;
     const view *v = (const view *)t;
-    if (!same_row(x, inverse ? &v->to : &v->from, "a view"))
+    if (!leat_check_row(x, inverse ? v->to : v->from, "a view"))
         return leat_failed_pair(x);
     return (leat_pair){ .y = leat_as_rows(x, inverse ? &v->from : &v->to) };
 }
@@ -122,11 +111,13 @@ static leat_var flat(leat_var x)
 static leat_pair split_forward(leat_transform *t, leat_var x, const leat_flow_call *call)
 {
     const split *s = (const split *)t;
-    if (!same_row(x, &s->row, "a split"))
+    if (!leat_check_row(x, s->row, "a split"))
         return leat_failed_pair(x);
     int64_t features = s->row.size[s->row.rank - 1];
     leat_var out = leat_slice(x, -1, s->features, features - s->features);
-    leat_pair inner = leat_transform_forward(s->inner, leat_slice(x, -1, 0, s->features), call);
+    leat_flow_call deeper = *call;
+    deeper.level++;
+    leat_pair inner = leat_transform_forward(s->inner, leat_slice(x, -1, 0, s->features), &deeper);
     if (leat_tape_code(x.tape))
         return leat_failed_pair(x);
     return (leat_pair){ leat_concat(2, (leat_var[]){ flat(out), flat(inner.y) }, -1), inner.logdet };
@@ -137,15 +128,16 @@ static leat_pair split_inverse(leat_transform *t, leat_var z, const leat_flow_ca
     const split *s = (const split *)t;
     leat_shape rest = part_row(s, false), inner = part_row(s, true);
     int64_t out = leat_shape_count(&rest), all = leat_shape_count(&s->row);
-    leat_shape whole = LEAT_SHAPE(all);
-    if (!same_row(z, &whole, "a split's inverse"))
+    if (!leat_check_row(z, LEAT_SHAPE(all), "a split's inverse"))
         return leat_failed_pair(z);
     if (!leat_transform_row(s->inner, &inner) || leat_shape_count(&inner) != all - out) {
         leat_tape_fail(z.tape, LEAT_ESHAPE, "the transform inside of a split does not fit its rows");
         return leat_failed_pair(z);
     }
     leat_var moved = leat_as_rows(leat_slice(z, -1, out, all - out), &inner);
-    leat_pair x = leat_transform_inverse(s->inner, moved, call);
+    leat_flow_call deeper = *call;
+    deeper.level++;
+    leat_pair x = leat_transform_inverse(s->inner, moved, &deeper);
     if (leat_tape_code(z.tape))
         return leat_failed_pair(z);
     leat_var kept = leat_as_rows(leat_slice(z, -1, 0, out), &rest);

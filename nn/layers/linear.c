@@ -17,9 +17,20 @@ typedef struct linear {
     int64_t in, out;
 } linear;
 
+leat_var leat_context_at(leat_var context, leat_var x)
+{
+    leat_shape shape = leat_var_shape(x), at = leat_var_shape(context);
+    if (leat_is_absent(context) || at.rank != 2 || shape.rank <= 2)
+        return context;
+    int64_t features = at.size[1];
+    at = (leat_shape){ .rank = shape.rank, .size = { at.size[0], 1, 1, 1, 1, 1 } };
+    at.size[shape.rank - 1] = shape.size[shape.rank - 1] = features;
+    return leat_broadcast_to(leat_reshape(context, at), shape);
+}
+
 leat_var leat_join_context(leat_var x, leat_var context)
 {
-    return leat_is_absent(context) ? x : leat_concat(2, (leat_var[]){ x, context }, -1);
+    return leat_is_absent(context) ? x : leat_concat(2, (leat_var[]){ x, leat_context_at(context, x) }, -1);
 }
 
 bool leat_fits(const leat_module *m, leat_var x, int64_t features, leat_var context, int64_t context_features)
@@ -49,10 +60,7 @@ static leat_var weight_of(const linear *l, leat_tape *t)
     leat_var w = leat_use(t, l->weight);
     if (l->mask)
         return leat_mul(w, leat_borrow(t, l->mask->value));
-    if (!l->lengths)
-        return w;
-    leat_var norms = leat_sqrt(leat_sum_axes(leat_square(w), 1, (int[]){ 1 }, true));
-    return leat_mul(w, leat_div(leat_use(t, l->lengths), norms));
+    return l->lengths ? leat_weight_of_norm(w, leat_use(t, l->lengths)) : w;
 }
 
 void leat_linear_weights(leat_module *m, leat_tape *t, leat_var *weight, leat_var *bias)
@@ -202,6 +210,14 @@ leat_tensor leat_linear_mask(const leat_module *m)
 
 /* ---- with weight norm -------------------------------------------------------------------------------------------- */
 
+leat_var leat_weight_of_norm(leat_var v, leat_var g)
+{
+    static const int axes[] = { 1, 2, 3, 4, 5 };
+    int rank = leat_var_shape(v).rank; /* 0 if v failed */
+    leat_var norms = leat_sqrt(leat_sum_axes(leat_square(v), rank ? rank - 1 : 0, axes, true));
+    return leat_mul(v, leat_div(g, norms));
+}
+
 /* The lengths of the rows of a matrix that begins `distance` numbers before `t` in the model's flat array, and has been
  * filled before it; so the product starts out as weight_v, whatever that starts as. */
 static void fill_lengths(leat_rng *rng, leat_tensor t, double distance, double columns)
@@ -216,14 +232,27 @@ static void fill_lengths(leat_rng *rng, leat_tensor t, double distance, double c
     }
 }
 
+leat_param *leat_norms_new(leat_module *owner, const leat_param *v)
+{
+    if (!v)
+        return NULL;
+    leat_shape shape = v->leaf.shape;
+    int64_t numbers = leat_shape_count(&shape), rows = shape.size[0];
+    for (int axis = 1; axis < shape.rank; axis++)
+        shape.size[axis] = 1;
+    leat_param *g = leat_param_new(owner, "weight_g", shape, leat_init_zeros());
+    if (g)
+        g->init = (leat_init){ .fill = fill_lengths,
+                               .a = (double)(g->offset - v->offset),
+                               .b = rows ? (double)(numbers / rows) : 0 };
+    return g;
+}
+
 leat_module *leat_weight_norm_linear(leat_model *m, int64_t in, int64_t out)
 {
     linear *l = linear_new(m, &leat_weight_norm_linear_type, "weight_v", in, out);
     if (!l)
         return NULL;
-    l->lengths = leat_param_new(&l->module, "weight_g", LEAT_SHAPE(out, 1), leat_init_zeros());
-    if (l->lengths && l->weight)
-        l->lengths->init =
-            (leat_init){ .fill = fill_lengths, .a = (double)(l->lengths->offset - l->weight->offset), .b = (double)in };
+    l->lengths = leat_norms_new(&l->module, l->weight);
     return &l->module;
 }

@@ -1,4 +1,5 @@
-/* Children one after the other. A linear layer and the activation behind it run as one op, with the same result. */
+/* Children one after the other. A linear layer, or a convolution, and the activation behind it run as one op, with the
+ * same result. */
 #include "layers.h"
 #include "../module_json.h"
 
@@ -17,8 +18,9 @@ static leat_var sequential_forward(leat_module *m, leat_var x, leat_var context)
     x = leat_join_context(x, context);
     for (int i = 0; i < s->count; i++) {
         leat_module *child = s->children[i];
-        if (leat_is_linear(child) && i + 1 < s->count && leat_is_activation(s->children[i + 1], &f)) {
-            x = leat_linear_with(child, x, f);
+        bool conv = leat_is_conv(child);
+        if ((conv || leat_is_linear(child)) && i + 1 < s->count && leat_is_activation(s->children[i + 1], &f)) {
+            x = (conv ? leat_conv_with : leat_linear_with)(child, x, f);
             i++;
         } else {
             x = leat_forward(child, x);

@@ -1,11 +1,11 @@
-/* Short training runs whose results must be the same bits everywhere, on the points of formulas.h: NICE, RealNVP, and a
- * chain of what these two lack. */
+/* Short training runs whose results must be the same bits everywhere: NICE, RealNVP, and a chain of what these two lack, on
+ * the points of formulas.h; RealNVP, Glow and Flow++ over images, on bytes by chance. */
 #ifndef LEAT_FLOWS_GOLDEN_H
 #define LEAT_FLOWS_GOLDEN_H
 
 #include "formulas.h"
 
-enum { GOLDEN_ROWS = 250 }; /* no multiple of any tile */
+enum { GOLDEN_ROWS = 250, GOLDEN_IMAGES = 19, GOLDEN_SIDE = 6 }; /* no multiple of any tile */
 
 static inline leat_flow *golden_nice(leat_model *m)
 {
@@ -46,10 +46,45 @@ static inline leat_flow *golden_chain(leat_model *m)
     return flow;
 }
 
+static inline leat_flow *golden_realnvp_image(leat_model *m)
+{
+    leat_realnvp_image_opts o = { .height = GOLDEN_SIDE, .width = GOLDEN_SIDE, .blocks = 1, .hidden = 5 };
+    return leat_realnvp_image_new(m, &o);
+}
+
+static inline leat_flow *golden_glow(leat_model *m)
+{
+    leat_glow_opts o = { .height = GOLDEN_SIDE, .width = GOLDEN_SIDE, .levels = 1, .steps = 2, .hidden = 17 };
+    return leat_glow_new(m, &o);
+}
+
+static inline leat_flow *golden_flowpp(leat_model *m)
+{
+    leat_flowpp_opts o = { .height = GOLDEN_SIDE, .width = 4, .couplings = { 2, 1, 1 }, .features = 6, .blocks = 1 };
+    o.heads = 2, o.components = 5, o.dropout = 0.2;
+    o.noise.couplings = o.noise.blocks = 1, o.noise.features = 3;
+    return leat_flowpp_new(m, &o);
+}
+
+/* As many rows as there are of that kind. */
+static inline leat_tensor golden_batch(const leat_flow *flow, int step, leat_real *numbers)
+{
+    leat_rng rng = leat_rng_new(3, (uint64_t)step);
+    if (!leat_flow_is_bound(flow)) {
+        formula_batch((uint64_t)step, GOLDEN_ROWS, numbers);
+        return (leat_tensor){ numbers, LEAT_SHAPE(GOLDEN_ROWS, 2) };
+    }
+    leat_tensor bytes = { numbers, LEAT_SHAPE(GOLDEN_IMAGES, leat_flow_dim(flow)) };
+    for (int64_t i = 0; i < leat_shape_count(&bytes.shape); i++)
+        numbers[i] = (leat_real)(leat_rng_next(&rng) >> 56);
+    return bytes;
+}
+
 /* The hash of the trained model; 0, and the message on *s, if something failed. */
 static inline uint64_t golden_train(leat_flow *build(leat_model *), int steps, int threads, leat_status *s)
 {
-    static leat_real points[GOLDEN_ROWS * 2];
+    static leat_real numbers[GOLDEN_IMAGES * GOLDEN_SIDE * GOLDEN_SIDE];
+    _Static_assert(sizeof numbers >= GOLDEN_ROWS * 2 * sizeof *numbers, "room for points");
     leat_model *m = leat_model_new(&(leat_model_opts){ .seed = 1, .threads = threads });
     if (!m)
         return 0;
@@ -57,9 +92,8 @@ static inline uint64_t golden_train(leat_flow *build(leat_model *), int steps, i
     leat_optim *adam = leat_adam_new(m, NULL);
     leat_tape *tape = leat_model_tape(m, NULL);
     for (int step = 0; tape && step < steps; step++) {
-        formula_batch((uint64_t)step, GOLDEN_ROWS, points);
         leat_tape_reset(tape);
-        leat_var x = leat_borrow(tape, (leat_tensor){ points, LEAT_SHAPE(GOLDEN_ROWS, 2) });
+        leat_var x = leat_borrow(tape, golden_batch(flow, step, numbers));
         leat_code code = leat_backward(leat_neg(leat_mean(leat_flow_log_prob(flow, x))));
         if (code)
             leat_fail(s, code, "%s", leat_tape_errmsg(tape));
@@ -80,6 +114,13 @@ static inline uint64_t golden_run(int threads, leat_status *s)
     uint64_t nice = golden_train(golden_nice, 20, threads, s), realnvp = golden_train(golden_realnvp, 12, threads, s),
              chain = golden_train(golden_chain, 12, threads, s);
     return nice && realnvp && chain ? (nice * 3 + realnvp) * 3 + chain : 0;
+}
+
+static inline uint64_t golden_images(int threads, leat_status *s)
+{
+    uint64_t realnvp = golden_train(golden_realnvp_image, 3, threads, s),
+             glow = golden_train(golden_glow, 3, threads, s), flowpp = golden_train(golden_flowpp, 3, threads, s);
+    return realnvp && glow && flowpp ? (realnvp * 3 + glow) * 3 + flowpp : 0;
 }
 
 #endif

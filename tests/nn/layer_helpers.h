@@ -109,6 +109,15 @@ static inline void train_case(leat_module *net, const leat_safetensors *f, const
     }
 }
 
+/* Such a refusal, after which the tape is as new. */
+static inline void check_tape_failed(leat_var v, leat_code code, const char *message)
+{
+    cr_assert(!leat_ok(v));
+    cr_assert_eq(leat_tape_code(tape), code, "%s", leat_tape_errmsg(tape));
+    cr_assert_str_eq(leat_tape_errmsg(tape), message);
+    leat_tape_reset(tape);
+}
+
 /* ---- gradients against differences ------------------------------------------------------------------------------- */
 
 static inline leat_var run_module(leat_tape *t, int n, const leat_var *in, void *net)

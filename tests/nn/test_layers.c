@@ -13,14 +13,6 @@ static leat_var numbers(leat_shape shape, const double *x)
 
 #define NUMBERS(...) ((const double[]){ __VA_ARGS__ })
 
-static void check_tape_failed(leat_var v, leat_code code, const char *message)
-{
-    cr_assert(!leat_ok(v));
-    cr_assert_eq(leat_tape_code(tape), code, "%s", leat_tape_errmsg(tape));
-    cr_assert_str_eq(leat_tape_errmsg(tape), message);
-    leat_tape_reset(tape);
-}
-
 /* ---- identity, dropout ------------------------------------------------------------------------------------------- */
 
 Test(layers, identity_is_x)
