@@ -8,7 +8,8 @@
 /* The types that a file can hold, beside the activations; leat_part_read looks through them (module_json.c). */
 extern const leat_module_type leat_linear_type, leat_masked_linear_type, leat_weight_norm_linear_type,
     leat_dropout_type, leat_layer_norm_type, leat_batch_norm_type, leat_conv_type, leat_embedding_type,
-    leat_attention_type, leat_residual_type, leat_residual_conv_type, leat_made_type, leat_sequential_type;
+    leat_gated_conv_type, leat_attention_type, leat_residual_type, leat_residual_conv_type, leat_made_type,
+    leat_sequential_type;
 
 /* Of any kind: plain, masked, with weight norm. */
 bool leat_is_linear(const leat_module *m);
