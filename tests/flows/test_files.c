@@ -329,6 +329,21 @@ static const struct {
           "\"hidden\":1,\"out\":1,\"context\":0,\"blocks\":1000000,\"dropout\":0,\"activation\":\"relu\"}}]}",
       "1000000 blocks" },
     { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"dropout\"}]}]}", "'p' is not" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"conv\",\"in\":1,\"out\":1,"
+          "\"kernel\":[3]}}]}",
+      "'kernel' is not a pair" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"conv\",\"in\":1,\"out\":1,"
+          "\"kernel\":3}}]}",
+      "'kernel' is not a shape" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"conv\",\"in\":1,\"out\":1,"
+          "\"kernel\":[3,3],\"stride\":[1,1],\"padding\":[1,1],\"form\":\"round\"}}]}",
+      "'form' is none of a convolution's" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"conv\",\"in\":1,\"out\":1,"
+          "\"kernel\":[3,3],\"stride\":[1,1],\"padding\":[1,1]}}]}",
+      "'form' is none of a convolution's" },
+    { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"residual_conv\",\"in\":1,\"hidden\":"
+          "1,\"out\":1,\"context\":0,\"blocks\":999}}]}",
+      "999 blocks of a residual network have more tensors" },
     { TOP "{\"type\":\"batch norm\"}]}", "'eps' is not a number" },
     { TOP "]}", "'layers.0.mask' is not in the model" },
     { TOP "\"permutation\"]}", "no tensor 'layers.0.order'" },
