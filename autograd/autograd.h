@@ -226,6 +226,11 @@ LEAT_API leat_var leat_silu(leat_var x);                     /* x sigmoid(x); Na
 LEAT_API leat_var leat_gelu(leat_var x);                     /* x Phi(x), Phi the distribution function of N(0, 1) */
 LEAT_API leat_var leat_gelu_tanh(leat_var x); /* approximately: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
 LEAT_API leat_var leat_softsign(leat_var x);  /* x / (1 + |x|); it and its gradient are NaN at infinities */
+/* elu(x) and behind it elu(-x), alpha 1, along the last axis: [.., n] -> [.., 2 n] */
+LEAT_API leat_var leat_concat_elu(leat_var x);
+/* a sigmoid(b) of the halves a, b of the last axis (PyTorch's F.glu), [.., 2 n] -> [.., n], and + residual, which may be
+ * absent. */
+LEAT_API leat_var leat_glu(leat_var x, leat_var residual);
 LEAT_API leat_var leat_activate(leat_var x, leat_activation f); /* one of them, by name */
 
 LEAT_API leat_var leat_add_scalar(leat_var x, double c);
@@ -269,6 +274,12 @@ LEAT_API leat_var leat_matmul(leat_var a, leat_var b);
 /* A product for each of a batch of matrices: [.., m, k] x [.., k, n] -> [.., m, n]. Leading axes broadcast; the
  * gradient of a matrix that serves several products is summed over them in row-major order, as one long product. */
 LEAT_API leat_var leat_bmm(leat_var a, leat_var b);
+/* Attention: softmax(q k^T / sqrt(width)) v for each of `heads` heads, the features cut into as many pieces of `width`
+ * (Vaswani et al. 2017); q [batch, queries, features], k of the same features and v [batch, places, ..] -> [batch,
+ * queries, those of v]. In tiles, never with all pairs in memory. `causal`: query i sees the places 0 .. i. In training
+ * mode each weight goes through dropout, by batch heads queries places random numbers. */
+LEAT_API leat_var leat_scaled_dot_product_attention(leat_var q, leat_var k, leat_var v, int heads, bool causal,
+                                                    double dropout);
 /* act(x w^T + bias): x [.., in], w [out, in] as PyTorch has it, bias [out] or absent -> [.., out]. */
 LEAT_API leat_var leat_linear(leat_var x, leat_var w, leat_var bias, leat_activation act);
 /* act(x * weight + bias): x [batch, height, width, in], weight [out, in, kh, kw] as PyTorch has it, bias [out] or absent
@@ -403,6 +414,15 @@ LEAT_API leat_var leat_rational_quadratic_forward(leat_var x, leat_var widths, l
                                                   const leat_spline *spline, leat_var *logdet);
 LEAT_API leat_var leat_rational_quadratic_inverse(leat_var y, leat_var widths, leat_var heights, leat_var slopes,
                                                   const leat_spline *spline, leat_var *logdet);
+/* The logit of a mixture of K = 1 .. 64 logistics (Ho et al., "Flow++", 2019), y = log F(x) - log(1 - F(x)), F = sum of
+ * softmax(weights) sigmoid((x - means) exp(-log_scales)), and its inverse, which is searched for. x: [batch, ..], the
+ * others [batch, .., K]; *logdet, [batch], are the log-derivatives as above. Neither tail saturates. Log-scales below -7
+ * count as -7, as in the paper's code, above 40 as 40, with gradient 0; an x beyond 1e30 is not found, but that is. Where F
+ * is flat, x is as uncertain as y's rounding over dy/dx. */
+LEAT_API leat_var leat_logistic_mixture_forward(leat_var x, leat_var weights, leat_var means, leat_var log_scales,
+                                                leat_var *logdet);
+LEAT_API leat_var leat_logistic_mixture_inverse(leat_var y, leat_var weights, leat_var means, leat_var log_scales,
+                                                leat_var *logdet);
 /* The log-density of each row, [batch, ..] -> [batch], summed in double: of independent N(0, 1),
  * -sum x^2 / 2 - count log(2 pi) / 2, and standard logistics, -sum softplus(x) + softplus(-x). */
 LEAT_API leat_var leat_normal_log_density(leat_var x);
@@ -428,81 +448,11 @@ LEAT_API void leat_split_sizes(leat_var x, int axis, int n, const int64_t *sizes
  * one, empty. */
 LEAT_API void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pieces);
 
-/* ---- ops of your own ----------------------------------------------------------------------------------------------
- * An op is one const descriptor. The library's own are of the same kind, and every one is checked by leat_gradcheck_op.
- *
- *     static leat_code cube_shape(leat_call *c)    { c->out[0].shape = c->in[0].shape; return LEAT_OK; }
- *     static void      cube_forward(leat_call *c)  { for each i: c->out[0].data[i] = x * x * x; }
- *     static void      cube_backward(leat_call *c) { if (c->din[0].data) for each i: ...[i] = g * 3 * x * x; }
- *     static const leat_op cube = { .name = "cube", .inputs = 1, .outputs = 1, .shape = cube_shape,
- *                                   .forward = cube_forward, .backward = cube_backward };
- *     leat_var y = leat_apply(&cube, NULL, 0, 1, &x, NULL);
- */
-#define LEAT_MAX_INPUTS  16
-#define LEAT_MAX_OUTPUTS 4
-
-typedef struct leat_op leat_op;
-
-/* What the functions of an op see. Sizes and pointers are checked before they are called. */
-typedef struct leat_call {
-    leat_tape *tape;
-    const leat_op *op;
-    const void *attributes; /* the op's constants, as passed to leat_apply */
-    int inputs;
-    leat_tensor in[LEAT_MAX_INPUTS]; /* an absent input has data NULL */
-    leat_tensor out[LEAT_MAX_OUTPUTS];
-    leat_tensor dout[LEAT_MAX_OUTPUTS]; /* backward: gradients of the outputs, always there */
-    leat_tensor din[LEAT_MAX_INPUTS]; /* backward: where to write the gradients of the inputs; data NULL: not wanted */
-} leat_call;
-
-typedef enum leat_op_flags {
-    /* backward writes every din at the shape of out[0]; leat sums it down to the input's shape */
-    LEAT_OP_BROADCAST = 1,
-    /* out[0] shares the data of in[0]; there is no forward, and backward passes dout on */
-    LEAT_OP_VIEW = 2,
-} leat_op_flags;
-
-/* Values that backward does without: bit i for input i, LEAT_UNREAD_OUT(i) for output i. The tape lets go of those that
- * no op reads (leat_tape_keep), and then backward finds other numbers there; shapes stay. */
-enum { LEAT_UNREAD_INPUTS = 0xFFFF, LEAT_UNREAD_OUTPUTS = 0xF0000, LEAT_UNREAD_ALL = 0xFFFFF };
-#define LEAT_UNREAD_OUT(i) (1U << (LEAT_MAX_INPUTS + (i)))
-
-struct leat_case;
-
-struct leat_op {
-    const char *name;
-    int inputs;        /* how many, or the least when `variadic` */
-    int outputs;       /* 0 means 1 */
-    bool variadic;     /* up to LEAT_MAX_INPUTS */
-    unsigned flags;    /* leat_op_flags */
-    unsigned optional; /* bit i: input i may be absent */
-    unsigned no_grad;  /* bit i: input i never gets a gradient */
-    unsigned unread;   /* what backward does without; 0: it may read everything */
-
-    /* sets out[].shape from in[].shape; the only function that may refuse */
-    leat_code (*shape)(leat_call *c);
-    /* writes all of every out */
-    void (*forward)(leat_call *c);
-    /* writes all of every din that is wanted (overwrites: leat adds up); NULL: the op has no gradient */
-    void (*backward)(leat_call *c);
-    /* makes legal inputs number i for the gradient check; false: there is no such i */
-    bool (*sample)(struct leat_case *k, int i);
-};
-
-/* Runs and records. `attributes` are copied (pointers in them must last as long as the step: leat_tape_alloc). `out`
- * receives all outputs, or is NULL; the first is returned. The tape is that of the inputs. */
-LEAT_API leat_var leat_apply(const leat_op *op, const void *attributes, size_t attributes_size, int inputs,
-                             const leat_var *in, leat_var *out);
-
-/* Refusal from `shape`: "layers.3.net.2: matmul [256,64] x [128,128]: <reason>". Returns the code. */
-LEAT_API leat_code leat_call_fail(leat_call *c, leat_code code, const char *format, ...) LEAT_PRINTF(3, 4);
-
-/* Memory for the time of one forward or backward; NULL, and a failed tape, when there is none left. */
-LEAT_API void *leat_call_scratch(leat_call *c, size_t bytes);
-
 #ifdef __cplusplus
 }
 #endif
+
+#include "op.h"
 
 #include "gradcheck.h"
 

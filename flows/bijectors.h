@@ -33,10 +33,13 @@ typedef struct leat_rational_quadratic_opts {
 /* For that model; NULL options: all defaults. */
 LEAT_API const leat_elementwise *leat_rational_quadratic(leat_model *m, const leat_rational_quadratic_opts *o);
 
-/* The logit of the distribution function of a mixture of logistics (Ho et al., "Flow++", 2019): y = log F - log(1 - F),
- * F = sum over `components` (0: 8) of softmax(weights) sigmoid((x - means) exp(-log_scales)); far out y is linear. theta
- * is weights, means and log_scales, each [components]. The inverse is searched for. */
+/* The logit of the distribution function of a mixture of logistics, leat_logistic_mixture_forward of autograd.h; far out
+ * it is linear. theta is weights, means and log_scales, each [components], 0: 8; at most 64. */
 LEAT_API const leat_elementwise *leat_logistic_mixture(leat_model *m, int64_t components);
+
+/* Flow++'s (Ho et al., "Flow++", 2019, section 3.2): y = that exp(a) + t, a = tanh(s). theta is s, t, weights, means and
+ * log_scales; components 0: 32. */
+LEAT_API const leat_elementwise *leat_flowpp_mixture(leat_model *m, int64_t components);
 
 /* Gaussianization (Meng, Song, Song & Ermon, "Gaussianization flows", 2020): y = Phi^-1(F), F the same of normals. Both
  * directions search, for a number whose logarithm of F or Phi is known, so far out neither is lost. */

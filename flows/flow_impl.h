@@ -33,7 +33,7 @@ extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_lo
     leat_uniform_box_type;
 extern const leat_module_type leat_bounded_scale_type;
 extern const leat_elementwise leat_default_rational_quadratic, leat_default_clipped_rational_quadratic,
-    leat_default_logistic_mixture, leat_default_normal_mixture;
+    leat_default_logistic_mixture, leat_default_flowpp_mixture, leat_default_normal_mixture;
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 

@@ -32,6 +32,17 @@ extern "C" {
  * otherwise. What is no byte is refused (LEAT_EARG), as are numbers of 0 .. 1: levels are those of bytes. 1 to 8 bits. */
 LEAT_API leat_transform *leat_dequantize(leat_model *m, int64_t dim, int bits);
 
+/* Variational dequantisation (Ho et al., "Flow++", 2019, section 3.1): u is drawn from a density q(u | x) that is learned
+ * with the rest, as sigmoid(inner(eps)), eps of N(0, 1). The bound is then
+ *
+ *     log P(k) >= E_q[ log p(v) - bits dim log 2 - log q(u | x) ],   log q = log N(eps) - log|det dinner| - log sigmoid',
+ *
+ * the last two terms the log-determinant. `view`, without parameters, gives rows [batch, dim] the shape in which `inner`
+ * works, and the image, x / 256 - 1/2, that of the input of `net`; what that makes (given the flow's context, if there is
+ * one) is the context of `inner`, which keeps the shape. Encoding takes eps = 0. Named `view`, `net` and `inner`. */
+LEAT_API leat_transform *leat_dequantize_by(leat_model *m, int64_t dim, int bits, leat_transform *view,
+                                            leat_module *net, leat_transform *inner);
+
 /* w = log(y / (1 - y)), y = alpha + (1 - 2 alpha) v, for v in (0, 1) at any rank (Dinh et al., "Real NVP", 2017, section
  * 4.1, with alpha = 0.05); 0 <= alpha < 1/2. Log-determinant sum softplus(w) + softplus(-w) + log(1 - 2 alpha). */
 LEAT_API leat_transform *leat_logit(leat_model *m, double alpha);

@@ -23,6 +23,9 @@ typedef struct leat_nice_opts {
     bool reverse;    /* reverse the features after every coupling, which swaps the masks' roles */
     bool scale;      /* ends with a learned diagonal scale */
     bool small_init; /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
+    /* Rows are images of bytes, [height, width, channels]: they are dequantized in front. Rank 0: they are not. */
+    leat_shape image;
+    int bits; /* of a byte; 0: 8 */
 } leat_nice_opts;
 
 LEAT_API leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o);
@@ -138,6 +141,47 @@ typedef struct leat_nsf_opts {
 } leat_nsf_opts;
 
 LEAT_API leat_flow *leat_nsf_new(leat_model *m, const leat_nsf_opts *o);
+
+/* Flow++ (Ho, Chen, Srinivas, Duan & Abbeel, "Flow++: improving flow-based generative models with variational
+ * dequantization and architecture design", 2019) over rows of bytes of images, as image_transforms.h has them: variational
+ * dequantisation, leat_logit, and couplings by leat_flowpp_mixture with leat_gated_conv, each behind an actnorm and a 1x1
+ * convolution, between the two colours of a checkerboard, between halves of the channels of squeezed images, and between
+ * colours of those. The defaults are the paper's for CIFAR-10, without its dropout of 0.2. */
+typedef struct leat_flowpp_opts {
+    int64_t height, width; /* divisible by 2 and by 4 */
+    int64_t channels;      /* 0: 1 */
+    int couplings[3];      /* by colours, by channels, by colours of the squeezed; all 0: 4, 2, 3 */
+    int64_t features;      /* of the networks of couplings; 0: 96 */
+    int blocks;            /* 0: 10 */
+    int heads;             /* of their attention; 0: 4 */
+    double dropout;        /* in them */
+    int64_t components;    /* logistics in a mixture; 0: 32 */
+    int bits;              /* of a number, 1 to 8; 0: 8 */
+    int64_t context;       /* features of the context, 0 for none */
+    struct {
+        int couplings, blocks; /* of the flow that dequantizes; 0: 4, of 2 blocks */
+        int64_t features;      /* of the image, that it is given; 0: 32 */
+    } noise;
+    bool uniform;    /* dequantisation by uniform numbers instead */
+    bool continuous; /* rows of real numbers, which need no dequantisation and no logit */
+} leat_flowpp_opts;
+
+LEAT_API leat_flow *leat_flowpp_new(leat_model *m, const leat_flowpp_opts *o);
+
+/* Flow++ for rows of numbers: couplings by leat_flowpp_mixture, which alternate halves, each behind an actnorm and a
+ * learned linear map, with leat_residual_mlp as their nets. */
+typedef struct leat_flowpp_table_opts {
+    int64_t dim;
+    int couplings;      /* 0: 6 */
+    int64_t hidden;     /* 0: 128 */
+    int blocks;         /* of every net; 0: 2 */
+    int64_t components; /* 0: 8; 1 to 64 */
+    int64_t context;    /* features of the context, 0 for none */
+    double dropout;     /* in every block */
+    leat_base *base;    /* NULL: leat_normal */
+} leat_flowpp_table_opts;
+
+LEAT_API leat_flow *leat_flowpp_table_new(leat_model *m, const leat_flowpp_table_opts *o);
 
 #ifdef __cplusplus
 }

@@ -50,6 +50,31 @@ typedef struct leat_residual_conv_opts {
 } leat_residual_conv_opts;
 LEAT_API leat_module *leat_residual_conv(leat_model *m, const leat_residual_conv_opts *o);
 
+/* Flow++'s network (Ho et al. 2019, section 3.3); every convolution and linear layer has weight norm:
+ *
+ *     x = in_conv(x), 3x3
+ *     for each block:  h = conv(concat_elu(x)), 3x3, + context(concat_elu(the context)), 1x1
+ *                      x = norm(x + glu(gate(dropout(concat_elu(h))))), 1x1
+ *                      q, k, v = attention(x + position), 1x1;  h = softmax(q k^T / sqrt(features / heads)) v
+ *                      x = attention_norm(x + glu(attention_gate(h))), 1x1
+ *     out_conv(concat_elu(x)), 3x3
+ *
+ * with layer norms, glu(a, b) = a sigmoid(b), and attention among all positions of an image. `position` [height, width,
+ * features] starts as N(0, 0.01^2); layers so that their results have, of inputs of variance 1, the standard deviation 1,
+ * those of gates and out_conv 0.1; biases as zeros. A context, [batch, n] or a map [batch, height, width, n], must come
+ * if, and only if, `context` is not 0. Names: in_conv, blocks.N.conv, .context, .gate, .norm, .attention,
+ * .attention_gate, .attention_norm, out_conv, each with weight_g, weight_v, bias, or weight, bias. */
+typedef struct leat_gated_conv_opts {
+    int64_t in, out, context; /* context: features of it, 0 for none */
+    int64_t height, width;    /* of the images; without attention any */
+    int64_t features;         /* 0: 96 */
+    int blocks;               /* 0: 10 */
+    int heads;                /* divides features; 0: 4 */
+    double dropout;
+    bool no_attention; /* and without the norm behind it */
+} leat_gated_conv_opts;
+LEAT_API leat_module *leat_gated_conv(leat_model *m, const leat_gated_conv_opts *o);
+
 #ifdef __cplusplus
 }
 #endif

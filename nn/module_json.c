@@ -204,6 +204,7 @@ static const leat_module_type *const layers[] = {
     &leat_batch_norm_type,
     &leat_conv_type,
     &leat_embedding_type,
+    &leat_gated_conv_type,
     &leat_attention_type,
     &leat_residual_type,
     &leat_residual_conv_type,

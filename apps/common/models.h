@@ -8,15 +8,17 @@
 typedef struct app_model_settings {
     int kind; /* APP_NICE or another */
     int preset, scale_map, between;
-    int64_t couplings, transforms, bins;
+    int64_t couplings, transforms, bins, components;
     double tail_bound;
     app_sizes hidden;
     bool one_net;
     const char *base; /* NULL: the model's own */
 } app_model_settings;
 
-enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING };
-#define APP_MODEL_WORDS "auto|nice|realnvp|maf|nsf|nsf-coupling"
+/* Of tables, and behind them of images alone. */
+enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING, APP_FLOWPP, APP_GLOW };
+#define APP_MODEL_WORDS       "auto|nice|realnvp|maf|nsf|nsf-coupling|flowpp"
+#define APP_IMAGE_MODEL_WORDS "|glow"
 
 /* clang-format off */
 #define APP_COUPLING_OPTIONS(type, field)                                                                              \
@@ -36,6 +38,8 @@ enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING };
       .help = "of maf and nsf (default 5)" },                                                                          \
     { "between", APP_CHOICE(type, field.between), "auto", .words = "auto|reverse|permute|lu",                          \
       .help = "what stands between them: order turned round, a random one, a learned linear map (auto: from three columns on)" }, \
+    { "components", APP_INTEGER(type, field.components), "8", .min = 1, .max = 64,                                     \
+      .help = "logistics in the mixtures of flowpp" },                                                                 \
     { "bins", APP_INTEGER(type, field.bins), "8", .min = 2, .max = 64, .help = "of nsf's splines" },                   \
     { "tail-bound", APP_POSITIVE(type, field.tail_bound), "5",                                                         \
       .help = "of nsf: what is farther from 0, standardized, stays as it is" }
@@ -45,6 +49,10 @@ enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING };
  * given; and whether that is a flow of couplings, which need another column, be it a context's. */
 int app_model_kind(const app_model_settings *o, int64_t dim);
 bool app_model_is_coupling(int kind);
+bool app_model_is_of_images(int kind); /* of nothing else */
+
+/* NICE's, but for what the data say: context, base, image. */
+leat_nice_opts app_nice_opts(leat_model *m, int64_t dim, const app_model_settings *o);
 
 /* A flow for data of `dim` features and a context of so many. */
 leat_flow *app_model_build(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o);

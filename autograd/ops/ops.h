@@ -26,9 +26,9 @@
     OP(sum) OP(mean) OP(logsumexp) OP(amax) OP(amin) OP(prod) OP(variance) OP(standardize_rows) OP(softmax) \
     OP(log_softmax) OP(cumsum) OP(flip) OP(searchsorted) OP(reshape) OP(broadcast_to) OP(permute) OP(slice) \
     OP(concat) OP(split_sizes) OP(pad) OP(repeat) OP(detach) OP(index_select) OP(index_copy) OP(index_add) OP(gather) \
-    OP(scatter) OP(scatter_add) OP(dropout) OP(affine_forward) OP(affine_inverse) OP(normal_log_density) \
+    OP(scatter) OP(scatter_add) OP(dropout) OP(concat_elu) OP(glu) OP(scaled_dot_product_attention) OP(affine_forward) OP(affine_inverse) OP(normal_log_density) \
     OP(logistic_log_density) OP(rational_quadratic_forward) OP(rational_quadratic_inverse) \
-    OP(lgamma) OP(lgamma_half)
+    OP(logistic_mixture_forward) OP(logistic_mixture_inverse) OP(lgamma) OP(lgamma_half)
 /* clang-format on */
 
 #define LEAT_DECLARE_OP(name) extern const leat_op leat_op_##name;

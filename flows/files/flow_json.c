@@ -43,6 +43,7 @@ static const leat_elementwise *const elementwises[] = {
     &leat_default_rational_quadratic,
     &leat_default_clipped_rational_quadratic,
     &leat_default_logistic_mixture,
+    &leat_default_flowpp_mixture,
     &leat_default_normal_mixture,
     NULL,
 };

@@ -1,4 +1,5 @@
-/* From bytes to the whole line: uniform dequantisation, which fills the gaps between levels by chance, and the logit. */
+/* From bytes to the whole line: dequantisation, which fills the gaps between levels by chance, uniform or by a flow of its
+ * own (Ho et al., "Flow++", 2019, section 3.1), and the logit. */
 #include "../flow_impl.h"
 #include "../../tensor/kernels/elementary.h"
 
@@ -16,30 +17,51 @@
 
 /* ---- dequantisation ---------------------------------------------------------------------------------------------- */
 
+/* u is uniform, or sigmoid(inner(eps)) given net(image), in the shape that view gives to rows. */
 typedef struct dequantize {
     leat_transform transform;
     int64_t dim, bits;
+    leat_transform *view, *inner; /* NULL: uniform */
+    leat_module *net;
 } dequantize;
 
-/* v in the place of u, always below its level's end: rounding must not make the next level of it. */
-static bool fill_levels(leat_tape *t, int64_t bits, leat_tensor x, leat_real *u)
+/* The levels of bytes, and the largest number below the end of each: rounding must not make the next level of it. */
+static bool find_levels(const dequantize *d, leat_var x, leat_var *level, leat_var *last)
 {
-    double levels = ldexp(1, (int)bits);
-    for (int64_t i = 0; i < leat_shape_count(&x.shape); i++) {
-        double byte = (double)x.data[i], k = floor(byte * levels / 256);
-        if (byte < 0 || byte > 255 || byte != floor(byte)) { /* a NaN is nobody's level, and stays one */
-            if (isnan(byte)) {
-                u[i] = x.data[i];
-                continue;
-            }
-            leat_tape_fail(t, LEAT_EARG, "row %lld, number %lld is %g, not a byte of 0 .. 255",
-                           (long long)(i / x.shape.size[1]) + 1, (long long)(i % x.shape.size[1]) + 1, byte);
+    leat_tensor from = leat_value(x), k = { .shape = from.shape }, below = k;
+    int64_t count = leat_shape_count(&from.shape);
+    double levels = ldexp(1, (int)d->bits);
+    k.data = leat_tape_alloc(x.tape, 2 * (size_t)count * sizeof *k.data);
+    below.data = k.data + (k.data ? count : 0);
+    for (int64_t i = 0; k.data && i < count; i++) {
+        double byte = (double)from.data[i];
+        if (byte < 0 || byte > 255 || byte > floor(byte)) { /* a NaN is nobody's level, and stays one */
+            leat_tape_fail(x.tape, LEAT_EARG, "row %lld, number %lld is %g, not a byte of 0 .. 255",
+                           (long long)(i / d->dim) + 1, (long long)(i % d->dim) + 1, byte);
             return false;
         }
-        double v = (k + (double)u[i]) / levels, end = (k + 1) / levels;
-        u[i] = (leat_real)v < (leat_real)end ? (leat_real)v : (leat_real)(end * (1 - (double)EPSILON));
+        k.data[i] = (leat_real)floor(byte * levels / 256);
+        below.data[i] = (leat_real)(((double)k.data[i] + 1) / levels * (1 - (double)EPSILON));
     }
-    return true;
+    *level = leat_borrow(x.tape, k);
+    *last = leat_borrow(x.tape, below);
+    return k.data != NULL;
+}
+
+/* u by the inner flow, with log q(u | x) = log N(eps) - log|det ds/deps| - log sigmoid'(s): that, minus, in *bound. */
+static leat_var draw(const dequantize *d, leat_var x, const leat_flow_call *call, leat_var *bound)
+{
+    leat_flow_call none = { 0 };
+    leat_var centre = leat_add_scalar(leat_mul_scalar(x, 1. / 256), -0.5);
+    leat_var image = leat_transform_run(d->view, centre, &none, false).y;
+    leat_shape shape = leat_var_shape(image);
+    leat_flow_call inner = { .context = leat_forward_with(d->net, image, call->context) };
+    leat_var eps = call->centred ? leat_zeros(x.tape, shape) : leat_randn(x.tape, shape);
+    leat_pair s = leat_transform_run(d->inner, eps, &inner, false);
+    leat_var flat = leat_transform_run(d->view, s.y, &none, true).y;
+    leat_var slopes = leat_neg(leat_add(leat_softplus(flat), leat_softplus(leat_neg(flat))));
+    *bound = leat_add(leat_sub(s.logdet, leat_normal_log_density(eps)), leat_sum_features(slopes));
+    return leat_sigmoid(flat);
 }
 
 static leat_var to_bytes(int64_t bits, leat_var v)
@@ -62,21 +84,23 @@ static leat_pair dequantize_run(leat_transform *t, leat_var x, const leat_flow_c
     leat_shape shape = leat_var_shape(x);
     if (!leat_check_row(x, LEAT_SHAPE(d->dim), "dequantisation"))
         return leat_failed_pair(x);
-    double logdet = (double)(d->bits * d->dim) * LOG_2;
-    leat_var out, all = leat_full(x.tape, LEAT_SHAPE(shape.size[0]), inverse ? logdet : -logdet);
-    if (inverse) {
-        out = to_bytes(d->bits, x);
-    } else {
-        out = call->centred ? leat_full(x.tape, shape, 0.5) : leat_rand(x.tape, shape);
-        if (!leat_ok(out) || !fill_levels(x.tape, d->bits, leat_value(x), leat_value(out).data))
-            return leat_failed_pair(x);
-    }
-    return (leat_pair){ out, all };
+    double bits = (double)(d->bits * d->dim) * LOG_2;
+    leat_var all = leat_full(x.tape, LEAT_SHAPE(shape.size[0]), inverse ? bits : -bits), level, last, bound = { 0 };
+    if (inverse)
+        return (leat_pair){ to_bytes(d->bits, x), all };
+    if (!find_levels(d, x, &level, &last))
+        return leat_failed_pair(x);
+    leat_var u = d->inner        ? draw(d, x, call, &bound)
+                 : call->centred ? leat_full(x.tape, shape, 0.5)
+                                 : leat_rand(x.tape, shape);
+    leat_var v = leat_minimum(leat_mul_scalar(leat_add(level, u), ldexp(1, -(int)d->bits)), last);
+    return (leat_pair){ v, d->inner ? leat_add(all, bound) : all };
 }
 
 static int64_t dequantize_numbers(const leat_transform *t, bool inverse)
 {
-    return inverse ? 0 : ((const dequantize *)t)->dim;
+    const dequantize *d = (const dequantize *)t;
+    return inverse ? 0 : d->dim + (d->inner ? leat_transform_numbers(d->inner, false) : 0);
 }
 
 static bool dequantize_is_bound(const leat_transform *t)
@@ -87,19 +111,33 @@ static bool dequantize_is_bound(const leat_transform *t)
 
 static void dequantize_describe(const leat_module *m, char *text, size_t size)
 {
-    snprintf(text, size, "%lld bits", (long long)((const dequantize *)m)->bits);
+    const dequantize *d = (const dequantize *)m;
+    snprintf(text, size, "%lld bits, %s", (long long)d->bits, d->inner ? "variational" : "uniform");
 }
 
 static void dequantize_write(const leat_module *m, leat_part_writer *w)
 {
-    leat_part_put_int(w, "dim", ((const dequantize *)m)->dim);
-    leat_part_put_int(w, "bits", ((const dequantize *)m)->bits);
+    const dequantize *d = (const dequantize *)m;
+    leat_part_put_int(w, "dim", d->dim);
+    leat_part_put_int(w, "bits", d->bits);
+    if (!d->inner)
+        return;
+    leat_part_put_module(w, "view", &d->view->module);
+    leat_part_put_module(w, "net", d->net);
+    leat_part_put_module(w, "inner", &d->inner->module);
 }
 
 static leat_module *dequantize_read(leat_part_reader *r, const leat_json *v)
 {
     int64_t dim = leat_read_dim(r, v), bits = leat_part_size(r, v, "bits", 1);
-    return dim > 0 && bits > 0 ? (leat_module *)leat_dequantize(r->model, dim, bits > 8 ? 9 : (int)bits) : NULL;
+    bits = bits > 8 ? 9 : bits;
+    if (dim < 1 || bits < 1)
+        return NULL;
+    if (!leat_json_get(v, "inner"))
+        return (leat_module *)leat_dequantize(r->model, dim, (int)bits);
+    leat_transform *view = leat_part_inner(r, v, "view"), *inner = view ? leat_part_inner(r, v, "inner") : NULL;
+    leat_module *net = inner ? leat_part_module(r, v, "net") : NULL;
+    return net ? (leat_module *)leat_dequantize_by(r->model, dim, (int)bits, view, net, inner) : NULL;
 }
 
 const leat_transform_type leat_dequantize_type = {
@@ -113,7 +151,7 @@ const leat_transform_type leat_dequantize_type = {
     .is_bound = dequantize_is_bound,
 };
 
-leat_transform *leat_dequantize(leat_model *m, int64_t dim, int bits)
+static dequantize *dequantize_new(leat_model *m, int64_t dim, int bits)
 {
     dequantize *d = leat_module_new(m, &leat_dequantize_type.module, sizeof *d);
     if (!leat_check_dim(d, m, dim, "dequantisation"))
@@ -121,9 +159,29 @@ leat_transform *leat_dequantize(leat_model *m, int64_t dim, int bits)
     d->dim = dim;
     d->bits = bits;
     if (bits >= 1 && bits <= 8)
-        return &d->transform;
+        return d;
     leat_model_fail(m, LEAT_EARG, "dequantisation of bytes to %d bits, which are 1 to 8", bits);
     return NULL;
+}
+
+leat_transform *leat_dequantize(leat_model *m, int64_t dim, int bits)
+{
+    return (leat_transform *)dequantize_new(m, dim, bits);
+}
+
+leat_transform *leat_dequantize_by(leat_model *m, int64_t dim, int bits, leat_transform *view, leat_module *net,
+                                   leat_transform *inner)
+{
+    dequantize *d = dequantize_new(m, dim, bits);
+    if (!d)
+        return NULL;
+    leat_attach(&d->transform.module, view ? &view->module : NULL, "view");
+    leat_attach(&d->transform.module, net, "net");
+    leat_attach(&d->transform.module, inner ? &inner->module : NULL, "inner");
+    d->view = view;
+    d->net = net;
+    d->inner = inner;
+    return leat_model_code(m) ? NULL : &d->transform;
 }
 
 /* ---- logit ------------------------------------------------------------------------------------------------------- */

@@ -1,7 +1,6 @@
 /* Distribution functions of mixtures, of logistics and of normals, as elementwise bijectors: with F in logarithms,
- * neither tail is lost. What both have is x -> logit F(x) = log F - log(1 - F). Of logistics that is the map (Ho et
- * al., "Flow++", 2019, section 3.2, without the affine map behind); of normals y is the number whose own logit Phi(y)
- * it is. */
+ * neither tail is lost. What both have is x -> logit F(x) = log F - log(1 - F). Of logistics that is the map, an op; Flow++
+ * (Ho et al. 2019, section 3.2) has an affine map behind it. Of normals y is the number whose own logit Phi(y) it is. */
 #include "../flow_impl.h"
 
 /* A group of one number comes without an axis of its own. */
@@ -9,6 +8,46 @@ static leat_var group(const leat_elementwise *e, const leat_var *theta, int g)
 {
     return e->theta[g].width == 1 ? leat_unsqueeze(theta[g], -1) : theta[g];
 }
+
+/* ---- logistics --------------------------------------------------------------------------------------------------- */
+
+/* Weights, means and log-scales are the groups from `first` on. */
+static leat_pair run_logistic(const leat_elementwise *e, int first, leat_var x, const leat_var *theta, bool inverse)
+{
+    leat_var logdet, t[3];
+    for (int g = 0; g < 3; g++)
+        t[g] = group(e, theta, first + g);
+    leat_var y =
+        (inverse ? leat_logistic_mixture_inverse : leat_logistic_mixture_forward)(x, t[0], t[1], t[2], &logdet);
+    return (leat_pair){ y, logdet };
+}
+
+static leat_pair logistic_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
+{
+    return run_logistic(self, 0, x, theta, false);
+}
+
+static leat_pair logistic_inverse(const leat_elementwise *self, leat_var y, const leat_var *theta)
+{
+    return run_logistic(self, 0, y, theta, true);
+}
+
+/* y = logit F(x) exp(a) + t, a = tanh(s);  log|dy/dx| = log|d logit F/dx| + a */
+static leat_pair flowpp_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
+{
+    leat_pair logit = run_logistic(self, 2, x, theta, false);
+    leat_var logdet, y = leat_affine_forward(logit.y, leat_tanh(theta[0]), theta[1], &logdet);
+    return (leat_pair){ y, leat_add(logit.logdet, logdet) };
+}
+
+static leat_pair flowpp_inverse(const leat_elementwise *self, leat_var y, const leat_var *theta)
+{
+    leat_var logdet, logit = leat_affine_inverse(y, leat_tanh(theta[0]), theta[1], &logdet);
+    leat_pair x = run_logistic(self, 2, logit, theta, true);
+    return (leat_pair){ x.y, leat_add(x.logdet, logdet) };
+}
+
+/* ---- normals: two maps, one of them turned round ----------------------------------------------------------------- */
 
 static leat_var over_components(leat_var logs)
 {
@@ -20,12 +59,6 @@ typedef struct component {
     leat_var below, above, rise, fall;
 } component;
 
-static component logistic(leat_var z)
-{
-    leat_var below = leat_log_sigmoid(z), above = leat_log_sigmoid(leat_neg(z));
-    return (component){ below, above, above, below };
-}
-
 static component normal(leat_var z)
 {
     leat_var minus = leat_neg(z);
@@ -35,28 +68,16 @@ static component normal(leat_var z)
 
 /* y = logit F(x), dy/dx = f / F + f / (1 - F), in which each component counts as much as it has part in F: f / F = sum of
  * (weight P / F) (p / P) / scale. */
-static leat_pair logit(component (*of)(leat_var z), const leat_elementwise *self, leat_var x, const leat_var *theta)
+static leat_pair mixture_logit(const leat_elementwise *self, leat_var x, const leat_var *theta)
 {
     leat_var weight = leat_log_softmax(group(self, theta, 0), -1), log_scale = group(self, theta, 2);
     leat_var z = leat_mul(leat_sub(leat_unsqueeze(x, -1), group(self, theta, 1)), leat_exp(leat_neg(log_scale)));
-    component c = of(z);
+    component c = normal(z);
     leat_var left = leat_add(weight, c.below), right = leat_add(weight, c.above);
     leat_var rise = leat_add(leat_log_softmax(left, -1), leat_sub(c.rise, log_scale));
     leat_var fall = leat_add(leat_log_softmax(right, -1), leat_sub(c.fall, log_scale));
     return (leat_pair){ leat_sub(over_components(left), over_components(right)),
                         leat_logaddexp(over_components(rise), over_components(fall)) };
-}
-
-static leat_pair logistic_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
-{
-    return logit(logistic, self, x, theta);
-}
-
-/* ---- normals: two of those maps, one of them turned round --------------------------------------------------------- */
-
-static leat_pair mixture_logit(const leat_elementwise *self, leat_var x, const leat_var *theta)
-{
-    return logit(normal, self, x, theta);
 }
 
 static leat_pair standard_logit(const leat_elementwise *self, leat_var x, const leat_var *theta)
@@ -93,6 +114,14 @@ const leat_elementwise leat_default_logistic_mixture = {
     .name = "logistic_mixture",
     .theta = { { "weights", 8 }, { "means", 8 }, { "log_scales", 8 } },
     .forward = logistic_forward,
+    .inverse = logistic_inverse,
+};
+
+const leat_elementwise leat_default_flowpp_mixture = {
+    .name = "flowpp_mixture",
+    .theta = { { "s", 1 }, { "t", 1 }, { "weights", 32 }, { "means", 32 }, { "log_scales", 32 } },
+    .forward = flowpp_forward,
+    .inverse = flowpp_inverse,
 };
 
 const leat_elementwise leat_default_normal_mixture = {
@@ -110,7 +139,7 @@ static const leat_elementwise *mixture_of(leat_model *m, const leat_elementwise 
         return NULL;
     }
     *e = *of;
-    for (int g = 0; g < 3 && components; g++)
+    for (int g = of == &leat_default_flowpp_mixture ? 2 : 0; e->theta[g].name && components; g++)
         e->theta[g].width = components;
     return e;
 }
@@ -118,6 +147,11 @@ static const leat_elementwise *mixture_of(leat_model *m, const leat_elementwise 
 const leat_elementwise *leat_logistic_mixture(leat_model *m, int64_t components)
 {
     return mixture_of(m, &leat_default_logistic_mixture, components);
+}
+
+const leat_elementwise *leat_flowpp_mixture(leat_model *m, int64_t components)
+{
+    return mixture_of(m, &leat_default_flowpp_mixture, components);
 }
 
 const leat_elementwise *leat_normal_mixture(leat_model *m, int64_t components)

@@ -5,15 +5,8 @@
 #include "layers.h"
 #include "../module_json.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
-
-#ifdef LEAT_DOUBLE
-static const double lowest = -DBL_MAX;
-#else
-static const double lowest = (double)-FLT_MAX;
-#endif
 
 typedef struct attention {
     leat_module module;
@@ -21,24 +14,6 @@ typedef struct attention {
     leat_module *out;
     leat_attention_opts o;
 } attention;
-
-/* [batch, length, features] -> [batch, heads, length, width] */
-static leat_var heads_of(const attention *a, leat_var x)
-{
-    int64_t heads = a->o.heads;
-    leat_shape cut = LEAT_SHAPE(leat_var_size(x, 0), leat_var_size(x, 1), heads, a->o.features / heads);
-    return leat_transpose(leat_reshape(x, cut), 1, 2);
-}
-
-/* Places later than i get no weight in row i: their scores become so low that their exponentials are 0. Not -inf, which
- * a search for the first number that is not finite would find. */
-static leat_var hide_later(leat_var scores)
-{
-    leat_tape *t = scores.tape;
-    int64_t length = leat_var_size(scores, -1);
-    leat_var seen = leat_tril(leat_full(t, LEAT_SHAPE(length, length), 1), 0);
-    return leat_where(seen, scores, leat_scalar(t, lowest));
-}
 
 static leat_var attention_forward(leat_module *m, leat_var x, leat_var context)
 {
@@ -54,13 +29,8 @@ static leat_var attention_forward(leat_module *m, leat_var x, leat_var context)
                               leat_shape_print(&shape, text));
     leat_var part[3], joint = leat_linear(x, leat_use(t, a->weight), leat_use(t, a->bias), LEAT_IDENTITY);
     leat_split(joint, -1, features, 3, part);
-    leat_var q = leat_mul_scalar(heads_of(a, part[0]), 1 / sqrt((double)(features / a->o.heads)));
-    leat_var scores = leat_bmm_t(q, heads_of(a, part[1]), false, true);
-    leat_var weights = leat_softmax(a->o.causal ? hide_later(scores) : scores, -1);
-    if (a->o.dropout > 0)
-        weights = leat_dropout(weights, a->o.dropout);
-    leat_var y = leat_transpose(leat_bmm(weights, heads_of(a, part[2])), 1, 2);
-    return leat_forward(a->out, leat_reshape(y, shape));
+    leat_var y = leat_scaled_dot_product_attention(part[0], part[1], part[2], a->o.heads, a->o.causal, a->o.dropout);
+    return leat_forward(a->out, y);
 }
 
 static void attention_describe(const leat_module *m, char *text, size_t size)

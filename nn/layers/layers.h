@@ -8,7 +8,8 @@
 /* The types that a file can hold, beside the activations; leat_part_read looks through them (module_json.c). */
 extern const leat_module_type leat_linear_type, leat_masked_linear_type, leat_weight_norm_linear_type,
     leat_dropout_type, leat_layer_norm_type, leat_batch_norm_type, leat_conv_type, leat_embedding_type,
-    leat_attention_type, leat_residual_type, leat_residual_conv_type, leat_made_type, leat_sequential_type;
+    leat_gated_conv_type, leat_attention_type, leat_residual_type, leat_residual_conv_type, leat_made_type,
+    leat_sequential_type;
 
 /* Of any kind: plain, masked, with weight norm. */
 bool leat_is_linear(const leat_module *m);
@@ -53,8 +54,9 @@ bool leat_actnorm_waits(const leat_actnorm_parts *a, leat_tape *t);
 bool leat_actnorm_start(const leat_actnorm_parts *a, leat_var x);
 leat_code leat_actnorm_loaded(const leat_actnorm_parts *a, leat_status *s);
 
-/* Mean and variance (with n in the denominator) of feature j over all axes but the last, in two passes, in double. */
-void leat_measure_feature(leat_tensor x, int64_t j, double *mean, double *variance);
+/* Mean and variance (with n in the denominator) of every feature over all axes but the last, in two passes, in double,
+ * in the tape's memory; false if there is none. */
+bool leat_measure_features(leat_tape *t, leat_tensor x, double **mean, double **variance);
 
 /* Whether n can be a number of features: least <= n <= 2^31, so that sums and products of two are no trouble. */
 static inline bool leat_is_size(int64_t n, int64_t least)

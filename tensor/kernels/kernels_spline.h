@@ -22,44 +22,6 @@ typedef struct spline_bin {
     vec unit[2];              /* and one over the sum of all */
 } spline_bin;
 
-/* Number j of element i, at [i n + j], to [j VL + i], */
-SIMD_INLINE void spread(const leat_real *from, int64_t count, int64_t n, leat_real *to)
-{
-    vec t[TURN];
-    for (int64_t j = 0; count == VL && n >= TURN && j < n; j += TURN) {
-        int64_t at = j < n - TURN ? j : n - TURN;
-        turn((turn_rows){ from, n, NULL }, at, t);
-        for (int p = 0; p < TURN; p++)
-            v_store(to + (at + p) * VL, t[p]);
-    }
-    for (int64_t j = 0; (count < VL || n < TURN) && j < n; j++)
-        for (int64_t i = 0; i < VL; i++)
-            to[j * VL + i] = i < count ? from[i * n + j] : 0;
-}
-
-/* and back. */
-SIMD_INLINE void gather(const leat_real *from, int64_t count, int64_t n, leat_real *to)
-{
-    vec t[TURN];
-    for (int64_t j = 0; count == VL && n >= TURN && j < n; j += TURN) {
-        int64_t at = j < n - TURN ? j : n - TURN;
-        for (int p = 0; p < TURN; p++)
-            t[p] = v_load(from + (at + p) * VL);
-        turn_back(t, to + at, n);
-    }
-    for (int64_t j = 0; (count < VL || n < TURN) && j < n; j++)
-        for (int64_t i = 0; i < count; i++)
-            to[i * n + j] = from[j * VL + i];
-}
-
-/* exp(x) for x <= 0, but no less than the least normal number. */
-SIMD_INLINE vec spline_exp(vec x)
-{
-    vec n, r, w;
-    v_exp_reduced(v_max(v_set((vreal)(1 - VM_BIAS) * (vreal)0.69), x), &n, &r, &w);
-    return v_mul(v_add(v_set(1), v_add(r, w)), v_pow2(n));
-}
-
 /* 1 / (1 + clip |raw|), and from raw to the clipped number, for `count` numbers and their gradients, in place. */
 SIMD_INLINE vec spline_damping(vec raw, leat_real clip)
 {
@@ -90,7 +52,7 @@ SIMD_INLINE vec spline_softmax(leat_real *e, int64_t bins, leat_real clip)
     for (int64_t j = 1; j < bins; j++)
         top = v_max(v_load(e + j * VL), top);
     for (int64_t j = 0; j < bins; j++) {
-        vec part = spline_exp(v_sub(v_load(e + j * VL), top));
+        vec part = map_exp(v_sub(v_load(e + j * VL), top), 1 - VM_BIAS);
         v_store(e + j * VL, part);
         total = v_add(total, part);
     }
@@ -222,15 +184,16 @@ SIMD_INLINE vmask spline_outside(const leat_spline_constants *k, vec x)
 }
 
 /* y and the log-derivatives of `count` elements from number `from` on. */
-static void spline_values(const leat_spline_constants *k, const leat_spline_rows *r, int64_t from, int64_t count,
+static void spline_values(const void *constants, const leat_map_rows *r, int64_t from, int64_t count,
                           leat_real *log_slope)
 {
+    const leat_spline_constants *k = constants;
     leat_real e[3][LEAT_SPLINE_BINS * VL];
     for (int64_t i = 0, left = count; left > 0; i += VL, left -= VL) {
         int64_t at = from + i, lanes = left < VL ? left : VL;
-        spread(r->widths + at * k->bins, lanes, k->bins, e[0]);
-        spread(r->heights + at * k->bins, lanes, k->bins, e[1]);
-        spread(r->slopes + at * k->slopes, lanes, k->slopes, e[2]);
+        spread(r->theta[0] + at * k->bins, lanes, k->bins, e[0]);
+        spread(r->theta[1] + at * k->bins, lanes, k->bins, e[1]);
+        spread(r->theta[2] + at * k->slopes, lanes, k->slopes, e[2]);
         vec given = load_up_to(r->x + at, left), x = spline_wrap(k, given);
         spline_bin b = spline_find(k, e, k->inverse, x);
         vec t = k->inverse ? spline_solve(&b, x) : spline_unit(v_div(v_sub(x, b.x0), b.w));
@@ -243,23 +206,9 @@ static void spline_values(const leat_spline_constants *k, const leat_spline_rows
     }
 }
 
-static void rational_quadratic(const leat_spline_constants *k, const leat_spline_rows *r, int64_t rows, int64_t n)
+static void rational_quadratic(const void *k, const leat_map_rows *r, int64_t rows, int64_t n)
 {
-    leat_real each[ROW_CHUNK];
-    for (int64_t done = 0, count; done < rows; done += count) {
-        count = rows_at_once(rows - done, n);
-        if (n <= ROW_CHUNK)
-            spline_values(k, r, done * n, count * n, each);
-        for (int64_t row = done; row < done + count; row++) {
-            double total = n <= ROW_CHUNK ? row_sum(each + (row - done) * n, n) : 0;
-            for (int64_t i = 0, part; n > ROW_CHUNK && i < n; i += part) {
-                part = n - i < ROW_CHUNK ? n - i : ROW_CHUNK;
-                spline_values(k, r, row * n + i, part, each);
-                total += row_sum(each, part);
-            }
-            r->logdet[row] = (leat_real)total;
-        }
-    }
+    map_rows(spline_values, k, r, rows, n);
 }
 
 /* ---- gradients --------------------------------------------------------------------------------------------------- */
@@ -349,15 +298,16 @@ static void spline_sizes_backward(const leat_spline_constants *k, const leat_rea
 }
 
 /* `h` has the gradient towards the log-derivative of every element. */
-static void spline_gradients(const leat_spline_constants *k, const leat_spline_rows *r, int64_t from, int64_t count,
+static void spline_gradients(const void *constants, const leat_map_rows *r, int64_t from, int64_t count,
                              const leat_real *h)
 {
+    const leat_spline_constants *k = constants;
     leat_real e[3][LEAT_SPLINE_BINS * VL];
     for (int64_t i = 0, left = count; left > 0; i += VL, left -= VL) {
         int64_t at = from + i, lanes = left < VL ? left : VL;
-        spread(r->widths + at * k->bins, lanes, k->bins, e[0]);
-        spread(r->heights + at * k->bins, lanes, k->bins, e[1]);
-        spread(r->slopes + at * k->slopes, lanes, k->slopes, e[2]);
+        spread(r->theta[0] + at * k->bins, lanes, k->bins, e[0]);
+        spread(r->theta[1] + at * k->bins, lanes, k->bins, e[1]);
+        spread(r->theta[2] + at * k->slopes, lanes, k->slopes, e[2]);
         vec given = load_up_to(r->x + at, left), x = spline_wrap(k, given), g = load_up_to(r->g + at, left);
         spline_bin b = spline_find(k, e, 0, x);
         spline_point p = spline_at(&b, spline_unit(v_div(v_sub(x, b.x0), b.w)));
@@ -368,26 +318,16 @@ static void spline_gradients(const leat_spline_constants *k, const leat_spline_r
         spline_slopes_backward(k, e[2], &b, &d);
         if (r->dx)
             store_up_to(r->dx + at, d.x, left);
-        if (r->dwidths)
-            spline_sizes_backward(k, e[0], lanes, r->widths + at * k->bins, r->dwidths + at * k->bins);
-        if (r->dheights)
-            spline_sizes_backward(k, e[1], lanes, r->heights + at * k->bins, r->dheights + at * k->bins);
-        if (r->dslopes)
-            gather(e[2], lanes, k->slopes, r->dslopes + at * k->slopes);
+        if (r->dtheta[0])
+            spline_sizes_backward(k, e[0], lanes, r->theta[0] + at * k->bins, r->dtheta[0] + at * k->bins);
+        if (r->dtheta[1])
+            spline_sizes_backward(k, e[1], lanes, r->theta[1] + at * k->bins, r->dtheta[1] + at * k->bins);
+        if (r->dtheta[2])
+            gather(e[2], lanes, k->slopes, r->dtheta[2] + at * k->slopes);
     }
 }
 
-static void rational_quadratic_backward(const leat_spline_constants *k, const leat_spline_rows *r, int64_t rows,
-                                        int64_t n)
+static void rational_quadratic_backward(const void *k, const leat_map_rows *r, int64_t rows, int64_t n)
 {
-    leat_real each[ROW_CHUNK];
-    for (int64_t done = 0, count; done < rows; done += count) {
-        count = rows_at_once(rows - done, n);
-        for (int64_t from = 0, part; from < count * n; from += part) {
-            part = count * n - from < ROW_CHUNK ? count * n - from : ROW_CHUNK;
-            for (int64_t i = 0; i < part; i++)
-                each[i] = r->h[done + (from + i) / n];
-            spline_gradients(k, r, done * n + from, part, each);
-        }
-    }
+    map_rows_backward(spline_gradients, k, r, rows, n);
 }

@@ -3,7 +3,7 @@
  *
  * x, y, g, dx and their kin are `rows` rows of n contiguous numbers, one behind the other; rows and n may be 0. What is
  * one number for each row is an array of `rows`. Sums over a row are in double, in the order of leat_sum_contiguous.
- * Results overlap nothing. kernels_rows.h makes the kernels.
+ * Results overlap nothing, unless said. kernels_rows.h makes the kernels.
  */
 #ifndef LEAT_ROWS_H
 #define LEAT_ROWS_H
@@ -23,16 +23,30 @@ typedef struct leat_spline_constants {
     bool inverse;
 } leat_spline_constants;
 
-/* Its rows: x, y, g and dx are [rows, n], widths, heights, slopes and their gradients [rows, n, bins or slopes], logdet
- * and h, its gradient, [rows]. Backward reads x, which of the inverse is what it gave, and leaves out what is NULL. */
-typedef struct leat_spline_rows {
-    const leat_real *x, *widths, *heights, *slopes;
+enum { LEAT_MIXTURE_COMPONENTS = 64 }; /* the most */
+
+/* Log-scales beyond these count as these: a product of theirs is never out of range. */
+#define LEAT_MIXTURE_NARROWEST (-7)
+#define LEAT_MIXTURE_WIDEST    40
+
+/* y = logit of a mixture of logistics, or, inverse, the x that gives y. */
+typedef struct leat_mixture_constants {
+    int64_t components;
+    bool inverse;
+} leat_mixture_constants;
+
+/* Rows of a scalar map: x, y, g and dx are [rows, n], the groups of parameters and their gradients [rows, n, width],
+ * logdet and h, its gradient, [rows]. Backward reads x, which of the inverse is what it gave, and leaves out what is
+ * NULL. */
+typedef struct leat_map_rows {
+    const leat_real *x, *theta[3];
     leat_real *y, *logdet;
     const leat_real *g, *h;
-    leat_real *dx, *dwidths, *dheights, *dslopes;
-} leat_spline_rows;
+    leat_real *dx, *dtheta[3];
+} leat_map_rows;
 
-typedef void leat_spline_kernel(const leat_spline_constants *k, const leat_spline_rows *r, int64_t rows, int64_t n);
+/* With its own constants: a spline's theta is widths, heights and slopes, a mixture's weights, means and log-scales. */
+typedef void leat_map_kernel(const void *constants, const leat_map_rows *r, int64_t rows, int64_t n);
 
 typedef struct leat_row_kernels {
     /* The least of n > 0 values; NaN if there is one. A zero comes out as +0. */
@@ -44,6 +58,21 @@ typedef struct leat_row_kernels {
     /* y = (x - max) - log sum exp(x - max); dx = g - exp(y) sum(g) */
     void (*log_softmax)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
     void (*log_softmax_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
+
+    /* Softmaxes down the n columns of `rows` scores, that go on from what came before: top grows to the greatest of a
+     * column, shrink = exp(top before - top), x = exp(x - top), total = shrink total + sum x, one after the other. */
+    void (*attention)(leat_real *x, int64_t rows, int64_t n, leat_real *top, leat_real *total, leat_real *shrink);
+    /* x = exp(x - log_total), g = x (g - middle); the two are one number for each column */
+    void (*attention_backward)(leat_real *x, leat_real *g, int64_t rows, int64_t n, const leat_real *log_total,
+                               const leat_real *middle);
+
+    /* y [rows, 2 n] = elu(x), elu(-x); dx = g1 elu'(x) - g2 elu'(-x) */
+    void (*concat_elu)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
+    void (*concat_elu_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);
+    /* y [rows, n] = x + a sigmoid(b), of a row's halves a and b; x may be NULL. da = g sigmoid(b),
+     * db = da a (1 - sigmoid(b)) */
+    void (*glu)(const leat_real *ab, const leat_real *x, leat_real *y, int64_t rows, int64_t n);
+    void (*glu_backward)(const leat_real *ab, const leat_real *g, leat_real *dab, int64_t rows, int64_t n);
 
     /* The mean and out = sum (x - mean)^2 / divisor, in double, out rounded once; one of them may be NULL. Of each row,
      * */
@@ -72,7 +101,8 @@ typedef struct leat_row_kernels {
     void (*logistic_log_density_backward)(const leat_real *x, const leat_real *g, leat_real *dx, int64_t rows,
                                           int64_t n);
 
-    leat_spline_kernel *rational_quadratic, *rational_quadratic_backward;
+    leat_map_kernel *rational_quadratic, *rational_quadratic_backward;
+    leat_map_kernel *logistic_mixture, *logistic_mixture_backward;
 } leat_row_kernels;
 
 #endif

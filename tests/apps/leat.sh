@@ -163,6 +163,17 @@ run 0 check nsf.leat people.csv
 run 2 fit people.csv -o no.leat --model nsf --bins 1
 run 2 fit people.csv -o no.leat --model nsf --tail-bound 0
 
+run 0 fit people.csv -o flowpp.leat --model flowpp --context age --couplings 2 --hidden 16,16,16 --components 3 --epochs 3 --quiet
+run 0 inspect flowpp.leat
+grep -q 'flowpp_mixture, keeps 1, moves 1' out && grep -q 'components 3' out || fail "inspect flowpp"
+run 0 inspect flowpp.leat --json
+grep -q '"name":"layers.2.net.blocks.2.linear_layers.1.weight","trained":true,"shape":\[16,16\]' out || fail "flowpp's blocks"
+run 0 fit people.csv -o flowpp.leat --model flowpp --couplings 4 --epochs 2 --quiet
+run 0 check flowpp.leat people.csv
+run 0 sample flowpp.leat -n 50 --seed 7
+run 2 fit people.csv -o no.leat --model flowpp --components 65
+refuses 'one width' fit people.csv -o no.leat --model flowpp --hidden 16,8 --quiet
+
 # ---- one column ----
 cut -d, -f1 people.csv >one.csv
 for options in '' '--model maf' '--context age'; do
@@ -190,7 +201,7 @@ for options in '' '--model maf' '--context age'; do
         [ -s $f ] || fail "no $f"
     done
 done
-for model in nice realnvp nsf-coupling; do refuses 'two columns' fit one.csv -o no.leat --model $model; done
+for model in nice realnvp nsf-coupling flowpp; do refuses 'two columns' fit one.csv -o no.leat --model $model; done
 run 2 fit one.csv -o no.leat --model masked
 
 # ---- inspect ----

@@ -1,5 +1,5 @@
 /* Short training runs whose results must be the same bits everywhere: NICE, RealNVP, and a chain of what these two lack, on
- * the points of formulas.h; RealNVP and Glow over images, on bytes by chance. */
+ * the points of formulas.h; RealNVP, Glow and Flow++ over images, on bytes by chance. */
 #ifndef LEAT_FLOWS_GOLDEN_H
 #define LEAT_FLOWS_GOLDEN_H
 
@@ -58,6 +58,14 @@ static inline leat_flow *golden_glow(leat_model *m)
     return leat_glow_new(m, &o);
 }
 
+static inline leat_flow *golden_flowpp(leat_model *m)
+{
+    leat_flowpp_opts o = { .height = GOLDEN_SIDE, .width = 4, .couplings = { 2, 1, 1 }, .features = 6, .blocks = 1 };
+    o.heads = 2, o.components = 5, o.dropout = 0.2;
+    o.noise.couplings = o.noise.blocks = 1, o.noise.features = 3;
+    return leat_flowpp_new(m, &o);
+}
+
 /* As many rows as there are of that kind. */
 static inline leat_tensor golden_batch(const leat_flow *flow, int step, leat_real *numbers)
 {
@@ -66,7 +74,7 @@ static inline leat_tensor golden_batch(const leat_flow *flow, int step, leat_rea
         formula_batch((uint64_t)step, GOLDEN_ROWS, numbers);
         return (leat_tensor){ numbers, LEAT_SHAPE(GOLDEN_ROWS, 2) };
     }
-    leat_tensor bytes = { numbers, LEAT_SHAPE(GOLDEN_IMAGES, GOLDEN_SIDE * GOLDEN_SIDE) };
+    leat_tensor bytes = { numbers, LEAT_SHAPE(GOLDEN_IMAGES, leat_flow_dim(flow)) };
     for (int64_t i = 0; i < leat_shape_count(&bytes.shape); i++)
         numbers[i] = (leat_real)(leat_rng_next(&rng) >> 56);
     return bytes;
@@ -111,8 +119,8 @@ static inline uint64_t golden_run(int threads, leat_status *s)
 static inline uint64_t golden_images(int threads, leat_status *s)
 {
     uint64_t realnvp = golden_train(golden_realnvp_image, 3, threads, s),
-             glow = golden_train(golden_glow, 3, threads, s);
-    return realnvp && glow ? realnvp * 3 + glow : 0;
+             glow = golden_train(golden_glow, 3, threads, s), flowpp = golden_train(golden_flowpp, 3, threads, s);
+    return realnvp && glow && flowpp ? (realnvp * 3 + glow) * 3 + flowpp : 0;
 }
 
 #endif

@@ -61,6 +61,17 @@ RUN(softmax, k->softmax(in(&a), out[0], rows, n))
 RUN(softmax_backward, k->softmax_backward(in(&a), in(&b), out[0], rows, n))
 RUN(log_softmax, k->log_softmax(in(&a), out[0], rows, n))
 RUN(log_softmax_backward, k->log_softmax_backward(in(&a), in(&b), out[0], rows, n))
+/* Down the columns, in place: what comes before is h. */
+RUN(attention, memcpy(out[0], in(&a), (size_t)(rows *n) * sizeof **out);
+    memcpy(out[1], in(&h), (size_t)n * sizeof **out); memcpy(out[2], in(&h), (size_t)n * sizeof **out);
+    k->attention(out[0], rows, n, out[1], out[2], in(&c)))
+RUN(attention_backward, memcpy(out[0], in(&a), (size_t)(rows *n) * sizeof **out);
+    memcpy(out[1], in(&b), (size_t)(rows *n) * sizeof **out);
+    k->attention_backward(out[0], out[1], rows, n, in(&h), in(&c)))
+RUN(concat_elu, k->concat_elu(in(&a), out[0], rows, n / 2))
+RUN(concat_elu_backward, k->concat_elu_backward(in(&a), in(&b), out[0], rows, n / 2))
+RUN(glu, k->glu(in(&a), in(&b), out[0], rows, n / 2); k->glu(in(&b), NULL, out[1], rows, n / 2))
+RUN(glu_backward, k->glu_backward(in(&a), in(&b), out[0], rows, n / 2))
 static double means[LARGEST];
 RUN(variance, k->variance(in(&a), rows, n, 7, means, out[0]))
 RUN(mean_of_row, k->variance(in(&a), rows, n, 7, means, NULL);
@@ -95,31 +106,34 @@ static const leat_spline_constants linear = { 2, { 0.25, 0.125 }, { 3, 3.5 }, ST
                                    };
 
 /* Of whole rows as many as have their parameters in b; the rest of the result is 0. */
-static void spline(const leat_row_kernels *k, const leat_spline_constants *s, bool backward, int64_t rows, int64_t n,
-                   leat_real *const *out)
+static void map(leat_map_kernel *kernel, const void *constants, int64_t last, bool backward, int64_t rows, int64_t n,
+                leat_real *const *out)
 {
-    static leat_real dw[LARGEST], dh[LARGEST], ds[LARGEST];
+    static leat_real d[3][LARGEST];
     int64_t most = n > 0 && rows > LARGEST / 4 / n ? LARGEST / 4 / n : rows;
     memset(out[0], 0, (size_t)(rows * n) * sizeof **out);
     memset(out[1], 0, (size_t)(backward ? rows * n : rows) * sizeof **out);
-    leat_spline_rows r = {
-        .x = in(&a), .widths = in(&b), .heights = in(&c), .slopes = in(&b) + 7, .g = in(&c), .h = in(&h)
-    };
+    leat_map_rows r = { .x = in(&a), .theta = { in(&b), in(&c), in(&b) + 7 }, .g = in(&c), .h = in(&h) };
     if (!backward) {
         r.y = out[0], r.logdet = out[1];
-        k->rational_quadratic(s, &r, most, n);
+        kernel(constants, &r, most, n);
         return;
     }
-    r.dx = out[0], r.dwidths = dw, r.dheights = dh, r.dslopes = ds;
-    k->rational_quadratic_backward(s, &r, most, n);
+    r.dx = out[0], r.dtheta[0] = d[0], r.dtheta[1] = d[1], r.dtheta[2] = d[2];
+    kernel(constants, &r, most, n);
     for (int64_t i = 0; i < most * n; i++) /* all of them, as one number for each element */
         for (int64_t j = 0; j < 4; j++)
-            out[1][i] += dw[4 * i + j] + 3 * dh[4 * i + j] + 5 * (j < s->slopes ? ds[s->slopes * i + j] : 0);
+            out[1][i] += d[0][4 * i + j] + 3 * d[1][4 * i + j] + 5 * (j < last ? d[2][last * i + j] : 0);
 }
-RUN(spline_forward, spline(k, &linear, false, rows, n, out))
-RUN(spline_inverse, spline(k, &circular, false, rows, n, out))
-RUN(spline_forward_backward, spline(k, &linear, true, rows, n, out))
-RUN(spline_inverse_backward, spline(k, &circular, true, rows, n, out))
+RUN(spline_forward, map(k->rational_quadratic, &linear, 3, false, rows, n, out))
+RUN(spline_inverse, map(k->rational_quadratic, &circular, 4, false, rows, n, out))
+RUN(spline_forward_backward, map(k->rational_quadratic_backward, &linear, 3, true, rows, n, out))
+RUN(spline_inverse_backward, map(k->rational_quadratic_backward, &circular, 4, true, rows, n, out))
+static const leat_mixture_constants mixtures[] = { { 4, false }, { 4, true } };
+RUN(mixture_forward, map(k->logistic_mixture, &mixtures[0], 4, false, rows, n, out))
+RUN(mixture_inverse, map(k->logistic_mixture, &mixtures[1], 4, false, rows, n, out))
+RUN(mixture_forward_backward, map(k->logistic_mixture_backward, &mixtures[0], 4, true, rows, n, out))
+RUN(mixture_inverse_backward, map(k->logistic_mixture_backward, &mixtures[1], 4, true, rows, n, out))
 
 static const struct {
     const char *name;
@@ -131,6 +145,12 @@ static const struct {
     { "softmax_backward", softmax_backward, { LIKE_X } },
     { "log_softmax", log_softmax, { LIKE_X } },
     { "log_softmax_backward", log_softmax_backward, { LIKE_X } },
+    { "attention", attention, { LIKE_X, PER_COLUMN, PER_COLUMN } },
+    { "attention_backward", attention_backward, { LIKE_X, LIKE_X } },
+    { "concat_elu", concat_elu, { LIKE_X } },
+    { "concat_elu_backward", concat_elu_backward, { LIKE_X } },
+    { "glu", glu, { LIKE_X, LIKE_X } },
+    { "glu_backward", glu_backward, { LIKE_X } },
     { "variance", variance, { PER_ROW } },
     { "variance, the mean", mean_of_row, { PER_ROW } },
     { "variance_columns", variance_columns, { PER_COLUMN, PER_COLUMN } },
@@ -149,6 +169,10 @@ static const struct {
     { "rational_quadratic, circular, inverse", spline_inverse, { LIKE_X, PER_ROW } },
     { "rational_quadratic_backward, linear", spline_forward_backward, { LIKE_X, LIKE_X } },
     { "rational_quadratic_backward, circular, inverse", spline_inverse_backward, { LIKE_X, LIKE_X } },
+    { "logistic_mixture", mixture_forward, { LIKE_X, PER_ROW } },
+    { "logistic_mixture, inverse", mixture_inverse, { LIKE_X, PER_ROW } },
+    { "logistic_mixture_backward", mixture_forward_backward, { LIKE_X, LIKE_X } },
+    { "logistic_mixture_backward, inverse", mixture_inverse_backward, { LIKE_X, LIKE_X } },
 };
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
