@@ -240,6 +240,7 @@ Test(image_flows, forged_files_are_refused)
             double score;
             leat_flow_score(read, t, test_bytes(1, 1, 16), &score);
             leat_fail(&s, leat_tape_code(t), "%s", leat_tape_errmsg(t));
+            leat_model_free(leat_flow_model(read));
         }
         cr_assert_neq(s.code, LEAT_OK, "%zu was accepted", i);
         assert_contains(s.message, forged[i].says);
