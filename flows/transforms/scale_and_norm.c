@@ -82,15 +82,16 @@ typedef struct batch_norm {
 static void move_running(batch_norm *b, leat_var x)
 {
     leat_tensor batch = leat_value(x);
-    double n = (double)(leat_shape_count(&batch.shape) / b->dim);
+    double n = (double)(leat_shape_count(&batch.shape) / b->dim), *mean, *variance;
+    if (!leat_measure_features(x.tape, batch, &mean, &variance))
+        return;
     for (int64_t j = 0; j < b->dim; j++) {
-        double mean, variance;
-        leat_measure_feature(batch, j, &mean, &variance);
         double was_mean = (double)b->mean->value.data[j], was_variance = (double)b->variance->value.data[j];
-        if (!isfinite(mean) || !isfinite(variance))
+        if (!isfinite(mean[j]) || !isfinite(variance[j]))
             continue; /* the loss will tell */
-        b->mean->value.data[j] = (leat_real)fma(b->momentum, mean - was_mean, was_mean);
-        b->variance->value.data[j] = (leat_real)fma(b->momentum, variance * n / (n - 1) - was_variance, was_variance);
+        b->mean->value.data[j] = (leat_real)fma(b->momentum, mean[j] - was_mean, was_mean);
+        b->variance->value.data[j] =
+            (leat_real)fma(b->momentum, variance[j] * n / (n - 1) - was_variance, was_variance);
     }
 }
 

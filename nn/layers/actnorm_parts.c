@@ -3,19 +3,32 @@
 #include "../../tensor/kernels/elementary.h"
 
 #include <math.h>
+#include <string.h>
 
-void leat_measure_feature(leat_tensor x, int64_t j, double *mean, double *variance)
+bool leat_measure_features(leat_tape *t, leat_tensor x, double **mean, double **variance)
 {
     int64_t count = leat_shape_count(&x.shape), features = x.shape.size[x.shape.rank - 1], n = count / features;
-    double sum = 0, squares = 0;
-    for (int64_t i = j; i < count; i += features)
-        sum += (double)x.data[i];
-    *mean = sum / (double)n;
-    for (int64_t i = j; i < count; i += features) {
-        double from_mean = (double)x.data[i] - *mean;
-        squares = fma(from_mean, from_mean, squares);
+    double *sum = leat_tape_alloc(t, 2 * (size_t)features * sizeof *sum);
+    if (!sum)
+        return false;
+    double *squares = memset(sum + features, 0, (size_t)features * sizeof *sum);
+    memset(sum, 0, (size_t)features * sizeof *sum);
+    for (const leat_real *row = x.data; row < x.data + count; row += features)
+        for (int64_t j = 0; j < features; j++)
+            sum[j] += (double)row[j];
+    for (int64_t j = 0; j < features; j++)
+        sum[j] /= (double)n;
+    for (const leat_real *row = x.data; row < x.data + count; row += features) {
+        for (int64_t j = 0; j < features; j++) {
+            double from_mean = (double)row[j] - sum[j];
+            squares[j] = fma(from_mean, from_mean, squares[j]);
+        }
     }
-    *variance = squares / (double)n;
+    for (int64_t j = 0; j < features; j++)
+        squares[j] /= (double)n;
+    *mean = sum;
+    *variance = squares;
+    return true;
 }
 
 leat_actnorm_parts leat_actnorm_parts_new(leat_module *owner, int64_t features)
@@ -48,12 +61,13 @@ bool leat_actnorm_start(const leat_actnorm_parts *a, leat_var x)
             return false;
         }
     }
+    double *mean, *variance;
+    if (!leat_measure_features(x.tape, batch, &mean, &variance))
+        return false;
     for (int64_t j = 0; j < features; j++) {
-        double mean, variance;
-        leat_measure_feature(batch, j, &mean, &variance);
-        double scale = 1 / (sqrt(variance) + 1e-6);
+        double scale = 1 / (sqrt(variance[j]) + 1e-6);
         a->log_scale->leaf.value[j] = (leat_real)leat_log64(scale);
-        a->bias->leaf.value[j] = (leat_real)(-mean * scale);
+        a->bias->leaf.value[j] = (leat_real)(-mean[j] * scale);
     }
     a->initialized->value.data[0] = 1;
     return true;

@@ -54,8 +54,9 @@ bool leat_actnorm_waits(const leat_actnorm_parts *a, leat_tape *t);
 bool leat_actnorm_start(const leat_actnorm_parts *a, leat_var x);
 leat_code leat_actnorm_loaded(const leat_actnorm_parts *a, leat_status *s);
 
-/* Mean and variance (with n in the denominator) of feature j over all axes but the last, in two passes, in double. */
-void leat_measure_feature(leat_tensor x, int64_t j, double *mean, double *variance);
+/* Mean and variance (with n in the denominator) of every feature over all axes but the last, in two passes, in double,
+ * in the tape's memory; false if there is none. */
+bool leat_measure_features(leat_tape *t, leat_tensor x, double **mean, double **variance);
 
 /* Whether n can be a number of features: least <= n <= 2^31, so that sums and products of two are no trouble. */
 static inline bool leat_is_size(int64_t n, int64_t least)

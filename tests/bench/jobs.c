@@ -40,6 +40,11 @@ static leat_flow *nsf(leat_model *m)
     return leat_nsf_new(m, &(leat_nsf_opts){ .dim = 10 });
 }
 
+static leat_flow *glow(leat_model *m)
+{
+    return leat_glow_new(m, &(leat_glow_opts){ .height = 28, .width = 28, .levels = 2, .steps = 8, .hidden = 128 });
+}
+
 static leat_model *new_model(int threads)
 {
     leat_model *m = leat_model_new(&(leat_model_opts){ .threads = threads });
@@ -77,6 +82,16 @@ static leat_tensor random_rows(int64_t rows, int64_t columns)
     return x;
 }
 
+/* Images, which a flow dequantizes. */
+static leat_tensor random_bytes(int64_t rows, int64_t columns)
+{
+    leat_tensor x = { take(rows * columns, sizeof(leat_real)), LEAT_SHAPE(rows, columns) };
+    leat_rng rng = leat_rng_new(0, 1);
+    for (int64_t i = 0; i < rows * columns; i++)
+        x.data[i] = (leat_real)leat_rng_below(&rng, 256);
+    return x;
+}
+
 /* Two parabolas that look into each other: what the points are does not matter to the clock. */
 static leat_tensor moons(void)
 {
@@ -111,7 +126,7 @@ jobs_result jobs_steps(leat_model *m, leat_flow *f, int64_t rows, int steps)
 {
     leat_optim *adam = new_adam(m);
     leat_tape *t = sealed(m);
-    leat_tensor batch = random_rows(rows, leat_flow_dim(f));
+    leat_tensor batch = (leat_flow_is_bound(f) ? random_bytes : random_rows)(rows, leat_flow_dim(f));
     double *seconds = take(steps, sizeof *seconds);
     double gflop = 0;
     for (int i = -WARM; i < steps; i++) {
@@ -170,7 +185,7 @@ static jobs_result score(leat_model *m, leat_flow *f, int64_t n)
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
-typedef enum work { TRAIN, STEP, DRAW_ONE, DRAW_SOME, DRAW, SCORE, START } work;
+typedef enum work { TRAIN, STEP, IMAGES, DRAW_ONE, DRAW_SOME, DRAW, SCORE, START } work;
 
 static const struct job {
     const char *name;
@@ -181,7 +196,7 @@ static const struct job {
     { "nice_moons", nice, TRAIN, 0 },       { "realnvp_moons", realnvp, TRAIN, 0 }, { "nice_784", nice_784, STEP, 20 },
     { "realnvp_43", realnvp_43, STEP, 60 }, { "sample_one", nice, DRAW_ONE, 0 },    { "sample_million", nice, DRAW, 0 },
     { "score_million", nice, SCORE, 0 },    { "start_up", nice, START, 0 },         { "nsf_10", nsf, STEP, 60 },
-    { "nsf_sample", nsf, DRAW_SOME, 0 },
+    { "nsf_sample", nsf, DRAW_SOME, 0 },    { "glow_28", glow, IMAGES, 10 },
 };
 
 int jobs_count(void)
@@ -196,7 +211,7 @@ const char *jobs_name(int job)
 
 bool jobs_is_step(int job)
 {
-    return jobs[job].work == STEP;
+    return jobs[job].work == STEP || jobs[job].work == IMAGES;
 }
 
 static jobs_result work_of(const struct job *j, leat_model *m, leat_flow *f, bool smoke)
@@ -205,7 +220,8 @@ static jobs_result work_of(const struct job *j, leat_model *m, leat_flow *f, boo
     case TRAIN:
         return train(m, f, smoke ? 1 : 10);
     case STEP:
-        return jobs_steps(m, f, BATCH, smoke ? 1 : j->steps);
+    case IMAGES:
+        return jobs_steps(m, f, j->work == IMAGES ? BATCH / 4 : BATCH, smoke ? 1 : j->steps);
     case DRAW_ONE:
         return draw(m, f, 1, smoke ? 30 : 1020, 20);
     case DRAW_SOME:
