@@ -5,6 +5,11 @@
 static const app_option table[] = {
     APP_COUPLING_OPTIONS(app_training, model),
     APP_REALNVP_OPTIONS(app_training, model),
+    APP_LEVEL_OPTIONS(app_training, image, "2", "32"),
+    { "blocks", APP_INTEGER(app_training, image.blocks), "4", .min = 1, .max = 1000,
+      .help = "of images: in the residual network of each coupling" },
+    { "actnorm", APP_FLAG(app_training, image.actnorm),
+      .help = "of images: actnorm, not batch norm, behind couplings" },
     { "out", APP_STRING(app_training, train.out), "realnvp-out", .value = "DIR", .help = "folder for the results" },
     APP_TRAIN_OPTIONS(app_training, train),
 };

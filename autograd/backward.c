@@ -4,7 +4,7 @@
  * An op writes its whole contribution to an input. The first contribution to a gradient goes straight to its place;
  * a later one goes to spare memory and is added. The gradient of an activation dies when its op has passed it on.
  */
-#include "checkpoint.h"
+#include "block.h"
 #include "ops/broadcast.h"
 #include "../tensor/kernels/kernels.h"
 

@@ -18,8 +18,9 @@ extern "C" {
  *
  * The validation rows are drawn once, from a stream of their own, and are never trained on. The weights (parameters and
  * buffers) of the epoch with the least validation loss are kept, and stand in the model when the run is over; without
- * validation rows the last weights do, once they have given a finite loss. A fit lives as long as its model. It never
- * prints: callbacks do.
+ * validation rows the last weights do, once they have given a finite loss. With `ema` it is the average of the weights
+ * that is validated, kept and stands in the model at the end. A fit lives as long as its model. It never prints:
+ * callbacks do.
  *
  * Streams of the seed, beside the model's: epoch e (from 0) shuffles with 2^35 + e; 2^36 draws the validation rows; the
  * tape's random numbers (dropout and the like) are 2^36 + 1; whole numbers are dequantized with 2^37 + e, those held out
@@ -52,16 +53,24 @@ typedef struct leat_epoch_report {
     bool best;         /* the least validation loss so far */
 } leat_epoch_report;
 
+/* Rows of bytes, such as images; they take a quarter of the memory of floats. */
+typedef struct leat_byte_rows {
+    const uint8_t *data; /* NULL: none */
+    int64_t rows, columns;
+} leat_byte_rows;
+
 typedef struct leat_fit_opts {
     leat_tensor data;    /* [rows, dim], finite; borrowed */
     leat_tensor context; /* [rows, features] for a conditional flow, likewise; data NULL: none */
     /* Both in double instead: they go through the flow's standardizer in double, once. `loss` is given them as
      * leat_real, in the data's own units. */
     leat_doubles doubles, context_doubles;
-    double validation; /* the part of the rows that is held out, from 0 to below 1, rounded to whole rows */
-    int64_t epochs;    /* at most; 0 trains nothing */
-    int64_t batch;     /* rows, 0: 256 */
-    int64_t patience;  /* stop after so many epochs without a lower validation loss; 0: never */
+    leat_byte_rows bytes; /* or these instead, 0 .. 255 in the flow's units; borrowed */
+    double validation;    /* the part of the rows that is held out, from 0 to below 1, rounded to whole rows */
+    int64_t held_last;    /* or so many rows, the last ones, instead */
+    int64_t epochs;       /* at most; 0 trains nothing */
+    int64_t batch;        /* rows, 0: 256 */
+    int64_t patience;     /* stop after so many epochs without a lower validation loss; 0: never */
     leat_fit_optimiser optimiser;
     double lr;           /* 0: the optimiser's default */
     double weight_decay; /* in the optimiser's own way */
@@ -74,6 +83,9 @@ typedef struct leat_fit_opts {
     int64_t steps;
     const leat_schedule *schedule; /* of steps, counted from 0; borrowed; NULL: constant */
     double clip;                   /* the most that the norm of all gradients may be; 0: any */
+    /* The decay of an exponential moving average of the parameters, below 1; 0: none. Update n (from 0) has at most the
+     * decay (1 + n) / (10 + n), so that the average soon forgets the start. */
+    double ema;
     uint64_t seed;
     /* Each may be NULL. False stops the run after this step or epoch; the fit may be saved, and run again to go on. */
     bool (*on_step)(void *user, leat_fit *f, const leat_step_report *r);
@@ -107,9 +119,9 @@ typedef struct leat_fit_state {
     int64_t rows, validation_rows; /* rows: of the training data */
     int64_t epoch;                 /* epochs that are complete */
     int64_t step, steps;           /* steps taken in the next one, and how many it has */
-    int64_t best_epoch;            /* with the least validation loss; 0: none yet, or no validation */
-    bool stopped;                  /* a callback ended the last run */
-    bool sound;                    /* after an error: the weights in the model are some that gave a finite loss */
+    int64_t best_epoch; /* with the least validation loss, or of `ema` without validation the last; 0: none yet */
+    bool stopped;       /* a callback ended the last run */
+    bool sound;         /* after an error: the weights in the model are some that gave a finite loss */
     bool out_of_patience;
     bool done;                        /* nothing is left for leat_fit_run */
     const leat_epoch_report *history; /* of the complete epochs */
@@ -117,7 +129,7 @@ typedef struct leat_fit_state {
 LEAT_API leat_fit_state leat_fit_get_state(const leat_fit *f);
 
 /* Puts the best weights into the model, or the last ones, from which training goes on (a run does so itself). Without
- * validation there is nothing to do. LEAT_ENOMEM, and the model is as it was. */
+ * validation and `ema` there is nothing to do. LEAT_ENOMEM, and the model is as it was. */
 LEAT_API leat_code leat_fit_use_best(leat_fit *f, bool best);
 
 /*

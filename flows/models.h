@@ -23,6 +23,9 @@ typedef struct leat_nice_opts {
     bool reverse;    /* reverse the features after every coupling, which swaps the masks' roles */
     bool scale;      /* ends with a learned diagonal scale */
     bool small_init; /* weights U(-0.01, 0.01), biases 0, instead of PyTorch's defaults */
+    /* Rows are images of bytes, [height, width, channels]: they are dequantized in front. Rank 0: they are not. */
+    leat_shape image;
+    int bits; /* of a byte; 0: 8 */
 } leat_nice_opts;
 
 LEAT_API leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o);

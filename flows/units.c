@@ -280,3 +280,25 @@ leat_code leat_flow_standardize_doubles(leat_flow *f, leat_doubles rows, const l
     leat_arena_free(&scratch);
     return code;
 }
+
+/* [rows, columns] in double; no data if it is something else or memory is short. */
+static leat_doubles to_doubles(leat_arena *a, leat_tensor t)
+{
+    if (t.shape.rank != 2)
+        return (leat_doubles){ .rows = t.shape.rank ? t.shape.size[0] : 0 };
+    leat_doubles out = { .rows = t.shape.size[0], .columns = t.shape.size[1] };
+    out.data = leat_arena_alloc(a, (size_t)(out.rows * out.columns) * sizeof *out.data);
+    for (int64_t i = 0; out.data && t.data && i < out.rows * out.columns; i++)
+        out.data[i] = (double)t.data[i];
+    return out;
+}
+
+leat_code leat_flow_standardize(leat_flow *f, leat_tensor rows, leat_tensor context_rows)
+{
+    leat_arena scratch;
+    leat_arena_init(&scratch, NULL);
+    leat_standardize_opts o = { .context = to_doubles(&scratch, context_rows) };
+    leat_code code = leat_flow_standardize_doubles(f, to_doubles(&scratch, rows), &o);
+    leat_arena_free(&scratch);
+    return code;
+}

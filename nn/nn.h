@@ -435,6 +435,7 @@ LEAT_API double leat_schedule_at(const leat_schedule *s, int64_t step); /* NULL:
  * go on; an update between the two is LEAT_ESTATE on the model. */
 typedef struct leat_ema leat_ema;
 LEAT_API leat_ema *leat_ema_new(leat_model *m, double decay);
+LEAT_API void leat_ema_set_decay(leat_ema *e, double decay); /* for the updates to come */
 LEAT_API void leat_ema_update(leat_ema *e);
 LEAT_API void leat_ema_swap(leat_ema *e);
 /* The average, flat as an optimiser's slots are, to be saved and restored; the parameters while they are swapped. */

@@ -1,23 +1,36 @@
 /*
  * What "auto" stands for. Measured on tables from 178 to 10,000 rows: splines fit best; small tables want small nets and
- * small batches; the weights that are best on held-out rows are found within some thousand steps; and a step size that
- * falls to 0 as a cosine gains more than it costs.
+ * small batches; the weights that are best on held-out rows are found within some thousand steps; a step size that
+ * falls to 0 as a cosine gains more than it costs; and where there are few rows for a column, weights that decay do (1.2
+ * to 4 nats on digits and breast cancer), while with many they cost.
  */
 #include "streams.h"
 #include "train_run.h"
 
 #include <math.h>
 
-enum { SMALL_TABLE = 2000, STEPS = 4000, MOST_EPOCHS = 100, LEAST_EPOCHS = 5, ROWS_FOR_TENTH = 100, ROWS_TO_HOLD = 20 };
+enum {
+    SMALL_TABLE = 2000,
+    STEPS = 4000,
+    MOST_EPOCHS = 100,
+    LEAST_EPOCHS = 5,
+    ROWS_FOR_TENTH = 100,
+    ROWS_TO_HOLD = 20,
+    FEW_ROWS = 100
+};
 
 static int64_t between(int64_t low, int64_t x, int64_t high)
 {
     return x < low ? low : x > high ? high : x;
 }
 
-static void choose_run(app_train_settings *o, int64_t rows)
+static void choose_run(app_train_settings *o, int64_t rows, int64_t columns)
 {
-    bool all = o->epochs < 0;
+    bool all = o->epochs < 0, few = rows <= FEW_ROWS * columns;
+    if (o->weight_decay < 0 && all && few && o->optimiser == LEAT_FIT_ADAM)
+        o->optimiser = LEAT_FIT_ADAMW;
+    if (o->weight_decay < 0)
+        o->weight_decay = all && few && o->optimiser == LEAT_FIT_ADAMW ? 3 : 0;
     if (o->validation < 0)
         o->validation = !all && o->patience <= 0 ? 0 : rows >= ROWS_FOR_TENTH ? 0.1 : rows >= ROWS_TO_HOLD ? 0.2 : 0;
     if (o->batch < 0)
@@ -36,18 +49,19 @@ void app_train_choose(app_run *r, app_training *s)
     int64_t rows = r->data.x.rows, columns = r->data.x.columns;
     bool all = s->train.epochs < 0;
     int kind = app_model_kind(&s->model, columns);
-    choose_run(&s->train, rows);
+    choose_run(&s->train, rows, columns);
     if (all && rows < SMALL_TABLE && s->model.hidden.count == 0 && s->model.preset == 0)
         s->model.hidden = (app_sizes){ 2, { 64, 64 } };
     if (!all || s->train.quiet)
         return;
-    app_say(r->job->program->name, "%lld rows of %lld column%s: %s, at most %lld epochs in batches of %lld%s",
+    app_say(r->job->program->name, "%lld rows of %lld column%s: %s, at most %lld epochs in batches of %lld%s%s",
             (long long)rows, (long long)columns, columns == 1 ? "" : "s",
             kind == APP_NSF       ? "autoregressive splines (nsf)"
             : kind == APP_REALNVP ? "affine couplings (realnvp)"
                                   : "the model that was asked for",
             (long long)s->train.epochs, (long long)s->train.batch,
-            s->train.schedule == APP_SCHEDULE_COSINE ? ", cosine" : "");
+            s->train.schedule == APP_SCHEDULE_COSINE ? ", cosine" : "",
+            s->train.weight_decay > 0 ? ", weights decay (adamw)" : "");
     if (s->train.patience > 0)
         app_say(
             r->job->program->name,

@@ -11,17 +11,23 @@ static void set_hidden(int64_t hidden[LEAT_MAX_HIDDEN], const app_sizes *sizes)
     memcpy(hidden, sizes->size, (size_t)sizes->count * sizeof *hidden);
 }
 
-static leat_flow *build_nice(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
+leat_nice_opts app_nice_opts(leat_model *m, int64_t dim, const app_model_settings *o)
 {
     enum { NOTEBOOK, PAPER };
     leat_nice_opts nice = o->preset == PAPER ? leat_nice_paper(m, dim)
                                              : (leat_nice_opts){ .dim = dim, .couplings = 6, .hidden = { 128, 128 } };
-    nice.context = context;
-    if (o->base)
-        nice.base = app_base_build(m, dim, context, o->base);
     if (o->couplings)
         nice.couplings = (int)o->couplings;
     set_hidden(nice.hidden, &o->hidden);
+    return nice;
+}
+
+static leat_flow *build_nice(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
+{
+    leat_nice_opts nice = app_nice_opts(m, dim, o);
+    nice.context = context;
+    if (o->base)
+        nice.base = app_base_build(m, dim, context, o->base);
     return leat_nice_new(m, &nice);
 }
 
@@ -98,6 +104,11 @@ int app_model_kind(const app_model_settings *o, int64_t dim)
 bool app_model_is_coupling(int kind)
 {
     return kind == APP_NICE || kind == APP_REALNVP || kind == APP_NSF_COUPLING || kind == APP_FLOWPP;
+}
+
+bool app_model_is_of_images(int kind)
+{
+    return kind >= APP_GLOW;
 }
 
 leat_flow *app_model_build(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)

@@ -9,12 +9,24 @@
 #include <time.h>
 #include <unistd.h>
 
-static double now(void)
+double app_progress_now(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+const char *app_time_text(double seconds, char out[APP_TIME_TEXT])
+{
+    long long s = seconds < 360000 ? (long long)(seconds + 0.5) : 359999;
+
+    if (s >= 3600) {
+        snprintf(out, APP_TIME_TEXT, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    } else {
+        snprintf(out, APP_TIME_TEXT, "%lld:%02lld", s / 60, s % 60);
+    }
+    return out;
 }
 
 const char *app_progress_text(int64_t done, int64_t skipped, int64_t total, double seconds, double loss,
@@ -23,16 +35,10 @@ const char *app_progress_text(int64_t done, int64_t skipped, int64_t total, doub
     double part = total > 0 ? (double)done / (double)total : 0,
            rate = seconds > 0 ? (double)(done - skipped) / seconds : 0;
     double left = rate > 0 && total > done ? (double)(total - done) / rate : 0;
-    long long s = left < 360000 ? (long long)(left + 0.5) : 359999;
-    char time[32];
+    char time[APP_TIME_TEXT];
 
-    if (s >= 3600) {
-        snprintf(time, sizeof time, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
-    } else {
-        snprintf(time, sizeof time, "%lld:%02lld", s / 60, s % 60);
-    }
     snprintf(out, APP_PROGRESS_TEXT, "%3d%%  step %lld/%lld  %.*f steps/s  %s left  loss %.4f", (int)(100 * part),
-             (long long)done, (long long)total, rate < 10 ? 1 : 0, rate, time, loss);
+             (long long)done, (long long)total, rate < 10 ? 1 : 0, rate, app_time_text(left, time), loss);
     return out;
 }
 
@@ -40,7 +46,7 @@ void app_progress_start(app_progress *p, int64_t total, bool quiet)
 {
     const char *term = getenv("TERM");
 
-    *p = (app_progress){ .total = total, .start = now() };
+    *p = (app_progress){ .total = total, .start = app_progress_now() };
     p->shown = p->start; /* the first rate is one over a tenth of a second at least */
     p->enabled = !quiet && isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
@@ -67,7 +73,7 @@ void app_progress_step(app_progress *p, double loss)
     if (!p->enabled) {
         return;
     }
-    time = now();
+    time = app_progress_now();
     if (time - p->shown < 0.1) {
         return;
     }

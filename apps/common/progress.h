@@ -19,6 +19,13 @@ void app_progress_skip(app_progress *p, int64_t steps);
 /* One step more. The line is redrawn at most ten times a second. */
 void app_progress_step(app_progress *p, double loss);
 
+/* Seconds of a clock that only goes forward. */
+double app_progress_now(void);
+
+/* Seconds as 0:07 or 1:02:03. */
+#define APP_TIME_TEXT 32
+const char *app_time_text(double seconds, char out[APP_TIME_TEXT]);
+
 /* Takes the line away, before other output and at the end; the next step brings it back. */
 void app_progress_clear(app_progress *p);
 

@@ -7,6 +7,8 @@
 typedef struct app_table_settings {
     const char *columns, *delimiter, *decimal;
     int header;
+    const char *labels; /* of images, which stand in the place of a table; NULL: those beside them, if any */
+    int64_t pad;
 } app_table_settings;
 
 /* clang-format off */
@@ -18,6 +20,11 @@ typedef struct app_table_settings {
     { "delimiter", APP_STRING(type, field.delimiter), .value = "C",                                                    \
       .help = "what stands between fields, or tab, or space; default: ; or , or tab or spaces, as the first line has" }, \
     { "decimal", APP_STRING(type, field.decimal), .value = "C", .help = "the decimal mark, a point or a comma" }
+#define APP_TABLE_OR_IMAGE_OPTIONS(type, field)                                                                        \
+    APP_TABLE_OPTIONS(type, field),                                                                                    \
+    { "labels", APP_STRING(type, field.labels), .value = "FILE",                                                       \
+      .help = "of images, for a model by class: which class each has" },                                               \
+    { "pad", APP_INTEGER(type, field.pad), "0", .max = 1024, .help = "of images: a border of N black pixels" }
 /* clang-format on */
 
 /* Opens a table with these settings on top of `opts`, and says on standard error, in the program's name, what was guessed

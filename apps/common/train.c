@@ -18,9 +18,12 @@ static int wrong_usage(const app_program *p, const char *what)
     return 2;
 }
 
-static int check_usage(const app_program *p, const app_training *all, double *noise)
+static int check_usage(const app_train_job *job, double *noise)
 {
+    const app_program *p = job->program;
+    const app_training *all = job->settings;
     const app_train_settings *o = &all->train;
+    bool images = job->model_path == NULL && o->data && app_train_on_images(job);
     const char *base = app_base_refuse(all->model.base, o->context != NULL);
     *noise = (double)NAN;
     if (o->noise && (!app_number_read(o->noise, strlen(o->noise), noise) || !(*noise >= 0) || isinf(*noise)))
@@ -29,12 +32,16 @@ static int check_usage(const app_program *p, const app_training *all, double *no
         return wrong_usage(p, base);
     if (!(o->validation < 1))
         return wrong_usage(p, "--validation must be below 1");
-    if (o->patience > 0 && o->validation == 0)
+    if (!o->data)
+        return wrong_usage(p, "--data says which images to train on");
+    if (o->patience > 0 && o->validation == 0 && !images)
         return wrong_usage(p, "--patience needs --validation");
     if (o->standardize && o->no_standardize)
         return wrong_usage(p, "--standardize and --no-standardize exclude each other");
     if (o->no_standardize && (o->bounds || o->integer))
         return wrong_usage(p, "--bounds and --integer need standardizing");
+    if (!(o->ema < 1))
+        return wrong_usage(p, "--ema must be below 1");
     if (o->schedule == APP_SCHEDULE_WARMUP_COSINE && o->epochs >= 0 && o->warmup >= o->epochs)
         return wrong_usage(p, "--warmup must be less than --epochs");
     return -1;
@@ -53,6 +60,9 @@ static const leat_schedule *make_schedule(app_run *r, int64_t steps)
     case APP_SCHEDULE_COSINE:
         s[0] = (leat_schedule){ LEAT_COSINE, .steps = all, .value = factor };
         return s;
+    case APP_SCHEDULE_WARMUP:
+        s[0] = (leat_schedule){ LEAT_WARMUP, .steps = warmup };
+        return s;
     case APP_SCHEDULE_WARMUP_COSINE:
         s[0] = (leat_schedule){ LEAT_WARMUP, .steps = warmup };
         s[1] = (leat_schedule){ LEAT_COSINE, .steps = all - warmup, .value = factor };
@@ -69,12 +79,45 @@ static const leat_schedule *make_schedule(app_run *r, int64_t steps)
     }
 }
 
+/* Whether --minutes are over when so many seconds more have passed. */
+static bool time_is_up(app_run *r, double more)
+{
+    double limit = 60 * r->o->minutes;
+    r->out_of_time = r->out_of_time || (limit > 0 && app_progress_now() - r->started + more > limit);
+    return r->out_of_time;
+}
+
+/* After the first steps of a long run: how long it will take, by those but the first. A row that is scored takes about
+ * a third of the time of one that is trained on. */
+static void forecast(app_run *r, const leat_step_report *report)
+{
+    enum { STEPS = 20, WORTH_IT = 60 };
+    const app_progress *p = &r->progress;
+    int64_t done = p->done - p->skipped;
+    char text[APP_TIME_TEXT];
+    if (done == 1)
+        r->first_step = app_progress_now();
+    if (done != STEPS || r->o->quiet)
+        return;
+    leat_fit_state s = leat_fit_get_state(r->fit);
+    double took = app_progress_now() - r->first_step, step = took / (STEPS - 1);
+    double scored = (double)((r->o->epochs - s.epoch) * s.validation_rows) / (3 * (double)r->o->batch);
+    double left = step * ((double)(p->total - p->done) + scored);
+    if (left < WORTH_IT)
+        return;
+    app_progress_clear(&r->progress);
+    app_say(r->job->program->name, "%d steps took %.1f seconds: the rest of %lld epochs of %lld steps takes about %s%s",
+            STEPS - 1, took, (long long)r->o->epochs, (long long)report->steps, app_time_text(left, text),
+            r->o->minutes > 0 && left > 60 * r->o->minutes ? ", and --minutes ends it before" : "");
+}
+
 static bool after_step(void *user, leat_fit *f, const leat_step_report *report)
 {
     (void)f;
     app_run *r = user;
-    app_progress_step(&r->progress, report->loss);
-    return !app_stop_requested();
+    app_progress_step(&r->progress, r->images ? app_train_bits(r, report->loss) : report->loss);
+    forecast(r, report);
+    return !app_stop_requested() && !time_is_up(r, 0);
 }
 
 /* A checkpoint that cannot be written ends no run that took hours. */
@@ -86,26 +129,43 @@ static void save_sometimes(app_run *r, int64_t epoch)
         app_say(r->job->program->name, "the checkpoint was not saved: %s", s.message);
 }
 
+static void print_epoch(const app_run *r, const leat_epoch_report *report)
+{
+    double loss = r->images ? app_train_bits(r, report->loss) : report->loss;
+    double validation = r->images ? app_train_bits(r, report->validation) : report->validation;
+    printf("Epoch %lld, Loss: %.4f", (long long)report->epoch, loss);
+    if (!isnan(report->validation))
+        printf(", Validation: %.4f", validation);
+    if (r->images)
+        printf(" bits per dimension, %.0f s", r->seconds[report->epoch - 1]);
+    printf("\n");
+    fflush(stdout);
+}
+
 static bool after_epoch(void *user, leat_fit *f, const leat_epoch_report *report)
 {
-    (void)f;
     app_run *r = user;
+    double now = app_progress_now(), length = now - r->epoch_began;
     app_progress_clear(&r->progress);
-    if (!r->o->quiet) {
-        printf("Epoch %lld, Loss: %.4f", (long long)report->epoch, report->loss);
-        if (!isnan(report->validation))
-            printf(", Validation: %.4f", report->validation);
-        printf("\n");
-        fflush(stdout);
-    }
+    app_train_mark_time(r, report->epoch - 1);
+    if (!r->o->quiet)
+        print_epoch(r, report);
+    if (r->images)
+        app_train_image_epoch(r);
+    r->mark = app_progress_now();
     save_sometimes(r, report->epoch);
-    return !app_stop_requested();
+    r->epoch_began = app_progress_now();
+    return !app_stop_requested() && !(!leat_fit_get_state(f).done && time_is_up(r, length));
 }
 
 static leat_fit_opts fit_options(app_run *r)
 {
     const app_train_settings *o = r->o;
+    const app_image_data *m = r->images;
     return (leat_fit_opts){ .doubles = r->data.x,
+                            .bytes = { m ? m->all.pixels : NULL, r->data.x.rows, r->data.x.columns },
+                            .held_last = m ? m->held : 0,
+                            .context = r->classes,
                             .context_doubles = r->data.context,
                             .validation = o->validation,
                             .epochs = o->epochs,
@@ -115,6 +175,7 @@ static leat_fit_opts fit_options(app_run *r)
                             .lr = o->lr,
                             .weight_decay = o->weight_decay,
                             .clip = o->clip,
+                            .ema = o->ema,
                             .seed = (uint64_t)o->seed,
                             .on_step = after_step,
                             .on_epoch = after_epoch,
@@ -190,8 +251,11 @@ static leat_code make_model(app_run *r)
     r->model = leat_model_new(&(leat_model_opts){ .seed = (uint64_t)o->seed, .threads = (int)o->threads });
     if (!r->model)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory for a model");
-    r->flow = app_model_build(r->model, r->data.x.columns, context, &r->job->settings->model);
-    bool *held = find_held(r);
+    r->flow = r->images ? app_image_model_build(r->model, r->job, &r->images->all, r->images->classes, &r->status)
+                        : app_model_build(r->model, r->data.x.columns, context, &r->job->settings->model);
+    if (r->status.code)
+        return r->status.code;
+    bool *held = r->images ? NULL : find_held(r);
     if (held && (o->standardize || (r->data.table && !o->no_standardize)))
         standardize(r, held);
     leat_flow_set_recompute(r->flow, (leat_recompute)o->recompute);
@@ -200,7 +264,9 @@ static leat_code make_model(app_run *r)
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));
     if (make_fit(r))
         return r->status.code;
-    return o->resume ? leat_fit_resume(r->fit, o->resume, &r->status) : LEAT_OK;
+    if (o->resume && !leat_fit_resume(r->fit, o->resume, &r->status) && r->images)
+        app_train_read_seconds(r, o->resume);
+    return r->status.code;
 }
 
 /* ---- the run ----------------------------------------------------------------------------------------------------- */
@@ -218,6 +284,7 @@ static leat_code train(app_run *r)
     struct timespec start, end;
     leat_fit_state s = leat_fit_get_state(r->fit);
     clock_gettime(CLOCK_MONOTONIC, &start);
+    r->started = r->epoch_began = r->mark = app_progress_now();
     app_progress_start(&r->progress, r->o->epochs * s.steps, r->o->quiet);
     app_progress_skip(&r->progress, s.epoch * s.steps + s.step);
     app_stop_begin();
@@ -232,20 +299,20 @@ static leat_code train(app_run *r)
     return leat_fail(&r->status, why->code, "%s", why->message);
 }
 
-/* Stopped by a signal: the exit code. */
-static int save_and_tell(app_run *r)
+/* Stopped by a signal, or in time: false if there is no checkpoint now. */
+static bool save_and_tell(app_run *r)
 {
     leat_fit_state s = leat_fit_get_state(r->fit);
     const char *name = r->job->program->name;
     if (app_train_write_checkpoint(r, &r->status)) {
         app_say(name, "stopped, and the checkpoint was not saved: %s", r->status.message);
-        return 1;
+        return false;
     }
     const char *command =
         app_resume_command(&r->arena, r->job->command, r->job->argc, r->job->argv, r->paths.checkpoint);
     fprintf(stderr, "%s: stopped at step %lld of epoch %lld; to go on: %s\n", name, (long long)s.step,
             (long long)s.epoch + 1, command ? command : r->paths.checkpoint);
-    return APP_STOPPED;
+    return true;
 }
 
 /* The run failed: what weights there are go beside the model, which stays what it was. */
@@ -264,7 +331,9 @@ static void save_failed(app_run *r)
 /* The exit code. */
 static int run(app_run *r, app_training *settings)
 {
-    if (!app_train_load(r))
+    if (app_train_on_images(r->job) && !r->job->model_path)
+        app_train_load_images(r);
+    else if (!app_train_load(r))
         app_train_choose(r, settings);
     if (!r->status.code && !make_model(r) && !app_train_prepare(r)) {
         for (const app_note *note = r->notes; note; note = note->next)
@@ -273,11 +342,15 @@ static int run(app_run *r, app_training *settings)
             save_failed(r);
             return 1;
         }
-        if (leat_fit_get_state(r->fit).stopped && !leat_fit_get_state(r->fit).done)
-            return save_and_tell(r);
+        leat_fit_state s = leat_fit_get_state(r->fit);
+        if (s.stopped && !s.done) {
+            if (!save_and_tell(r) || !r->out_of_time || app_stop_requested())
+                return r->status.code ? 1 : APP_STOPPED;
+            leat_fit_use_best(r->fit, true);
+        }
         tell_early_stop(r);
-        if (!app_train_write_model(r, r->paths.model, &r->status) && !app_train_write_losses(r))
-            app_train_write_samples(r);
+        if (!app_train_write_model(r, r->paths.model, &r->status))
+            app_train_write_results(r);
     }
     if (r->status.code)
         app_say(r->job->program->name, "%s", r->status.message);
@@ -290,7 +363,7 @@ int app_train(const app_train_job *job)
     app_train_job own = *job;
     own.settings = &settings;
     app_run r = { .job = &own, .o = &settings.train };
-    int exit_code = check_usage(job->program, job->settings, &r.noise);
+    int exit_code = check_usage(job, &r.noise);
     if (exit_code >= 0)
         return exit_code;
     leat_arena_init(&r.arena, NULL);

@@ -9,7 +9,8 @@
  *     };
  *
  * Written into a folder: model.safetensors (of a run that failed: model.failed.safetensors alone), loss.csv,
- * checkpoint.safetensors if asked for or stopped, and what was drawn: samples.npy, samples.png, samples.svg. Or, for a
+ * checkpoint.safetensors if asked for or stopped, and what was drawn: samples.npy, samples.png, samples.svg; of images
+ * samples.png, reconstruction.png, interpolation.png, temperatures.png (train_images.c). Or, for a
  * program that is given the path of a model, the model alone, with its checkpoint beside it. The model file tells in
  * its metadata how it came about: `training` (JSON), and for a table with a header `columns` and `context_columns`
  * (JSON lists of names).
@@ -17,6 +18,7 @@
 #ifndef APPS_COMMON_TRAIN_H
 #define APPS_COMMON_TRAIN_H
 
+#include "image_input.h"
 #include "models.h"
 #include "table_input.h"
 
@@ -25,22 +27,23 @@ typedef struct app_train_settings {
     const char *data, *noise, *context, *bounds, *integer, *resume, *out;
     int optimiser, schedule, recompute;
     int64_t points, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
-    double validation, lr, weight_decay, clip, lr_factor;
+    double validation, lr, weight_decay, clip, lr_factor, ema, minutes;
     bool standardize, no_standardize, quiet;
 } app_train_settings;
 
 enum {
     APP_SCHEDULE_CONSTANT,
     APP_SCHEDULE_COSINE,
+    APP_SCHEDULE_WARMUP,
     APP_SCHEDULE_WARMUP_COSINE,
     APP_SCHEDULE_STEP,
     APP_SCHEDULE_EXPONENTIAL
 };
 
 /* clang-format off */
-/* Of every program that fits a flow; data and places of results are its own, and four defaults. What is "auto" is chosen
+/* Of every program that fits a flow; data and places of results are its own, and five defaults. What is "auto" is chosen
  * from rows and columns (choose.c). */
-#define APP_FIT_OPTIONS(type, field, EPOCHS, BATCH, HELD, PATIENCE)                                                                                   \
+#define APP_FIT_OPTIONS(type, field, EPOCHS, BATCH, HELD, PATIENCE, DECAY)                                                                                   \
     APP_TABLE_OPTIONS(type, field.table),                                                                               \
     { "context", APP_STRING(type, field.context), .value = "LIST",                                                     \
       .help = "columns to condition on, taken out of the data: p(x | context)" },                                      \
@@ -51,24 +54,32 @@ enum {
     { "standardize", APP_FLAG(type, field.standardize),                                                                \
       .help = "learn on (x - mean) / sd; the default for tables" },                                                    \
     { "no-standardize", APP_FLAG(type, field.no_standardize), .help = "learn on the numbers as they are" },            \
+    { "validation", APP_NONNEGATIVE(type, field.validation), HELD, .value = "FRACTION", .words = "auto",                                 \
+      .help = "part of the rows to hold out; the weights with the best loss on them are kept" },                       \
+    APP_RUN_OPTIONS(type, field, EPOCHS, BATCH, PATIENCE, DECAY)
+
+/* Of every run, whatever its data are. */
+#define APP_RUN_OPTIONS(type, field, EPOCHS, BATCH, PATIENCE, DECAY)                                                    \
     { "epochs", APP_INTEGER(type, field.epochs), EPOCHS, .max = 1000000, .words = "auto",\
       .help = "passes over the data, at most" },      \
     { "batch", APP_INTEGER(type, field.batch), BATCH, .min = 1, .words = "auto", .help = "rows in a batch" },                           \
-    { "validation", APP_NONNEGATIVE(type, field.validation), HELD, .value = "FRACTION", .words = "auto",                                 \
-      .help = "part of the rows to hold out; the weights with the best loss on them are kept" },                       \
     { "patience", APP_INTEGER(type, field.patience), PATIENCE, .words = "auto",                                                             \
       .help = "stop after so many epochs without a better validation loss; 0: never" },                                \
     { "optimiser", APP_CHOICE(type, field.optimiser), "adam", .words = "adam|adamw|adamax|rmsprop|sgd",                \
       .help = "how weights are changed" },                                                                             \
     { "lr", APP_POSITIVE(type, field.lr), "0.001", .help = "the optimiser's step size" },                              \
     { "schedule", APP_CHOICE(type, field.schedule), "constant",                                                        \
-      .words = "constant|cosine|warmup-cosine|step|exponential", .help = "how --lr changes over the epochs" },         \
+      .words = "constant|cosine|warmup|warmup-cosine|step|exponential", .help = "how --lr changes over the epochs" },         \
     { "lr-factor", APP_NONNEGATIVE(type, field.lr_factor), "0",                                                        \
       .help = "cosine: the end, as part of --lr; step: each step (0: 0.1); exponential: each epoch (0: 0.95)" },       \
-    { "warmup", APP_INTEGER(type, field.warmup), "1", .help = "of warmup-cosine: epochs from 0 to --lr" },             \
+    { "warmup", APP_INTEGER(type, field.warmup), "1", .help = "of warmup and warmup-cosine: epochs from 0 to --lr" },  \
     { "step-epochs", APP_INTEGER(type, field.step_epochs), "10", .min = 1, .help = "of step: epochs between steps" },  \
-    { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), "0", .help = "the optimiser's" },                     \
+    { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), DECAY, .words = "auto", .help = "the optimiser's" },    \
     { "clip", APP_NONNEGATIVE(type, field.clip), "0", .help = "the most that the gradient's norm may be; 0: any" },    \
+    { "ema", APP_NONNEGATIVE(type, field.ema), "0",                                                                    \
+      .help = "decay of the weights' moving average, like 0.999, which then is the model; 0: none" },                  \
+    { "minutes", APP_NONNEGATIVE(type, field.minutes), "0",                                                            \
+      .help = "end the run in good time, with a checkpoint beside the model; 0: after --epochs" },                     \
     { "recompute", APP_CHOICE(type, field.recompute), "none", .words = "none|forward|invert",                          \
       .help = "spare memory for time, to the same bits, or to near ones by inverses" },                                \
     { "checkpoint-every", APP_INTEGER(type, field.checkpoint_every), "0", .value = "EPOCHS",                           \
@@ -83,18 +94,29 @@ enum {
 /* The data sets by name, and drawing at the end. */
 #define APP_TRAIN_OPTIONS(type, field)                                                                                 \
     { "data", APP_STRING(type, field.data), "moons", .value = "NAME|FILE",                                             \
-      .help = "moons, circles, blobs, pinwheel, checkerboard, spirals, swiss-roll, s-curve, or a .csv or .npy file" }, \
+      .help = "moons, circles, blobs, pinwheel, checkerboard, spirals, swiss-roll, s-curve, a .csv or .npy file, or images" }, \
     { "points", APP_INTEGER(type, field.points), "10000", .min = 1, .help = "how many points of a named set to make" }, \
     { "noise", APP_STRING(type, field.noise), .value = "X",                                                            \
       .help = "of a named set: standard deviation (moons: 0.05; other sets have their own)" },                         \
-    APP_FIT_OPTIONS(type, field, "10", "256", "0", "0"),                                                                                      \
-    { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000, .help = "samples to draw at the end" }
+    APP_FIT_OPTIONS(type, field, "10", "256", "0", "0", "0"),                                                                                      \
+    { "draw", APP_INTEGER(type, field.draw), "1000", .max = 100000000,                                                 \
+      .help = "samples to draw at the end; of images 100 at most, after each epoch" },                                 \
+    APP_IMAGE_OPTIONS(app_training, image)
+
+/* Of programs that train on images alone. */
+#define APP_IMAGE_TRAIN_OPTIONS(type, field)                                                                           \
+    { "data", APP_STRING(type, field.data), .value = "DIR|FILE",                                                       \
+      .help = "images: a folder of them or of IDX files, plain or .gz, or one IDX or .npy of bytes" },                 \
+    APP_RUN_OPTIONS(type, field, "10", "64", "0", "0"),                                                                     \
+    { "draw", APP_INTEGER(type, field.draw), "100", .max = 100, .help = "samples to draw after each epoch" },          \
+    APP_IMAGE_OPTIONS(app_training, image)
 /* clang-format on */
 
 /* Where the options of such a program are put. */
 typedef struct app_training {
     app_train_settings train;
     app_model_settings model;
+    app_image_settings image;
 } app_training;
 
 typedef struct app_train_job {

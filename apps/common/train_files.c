@@ -24,8 +24,9 @@ enum { REAL_POINTS_SHOWN = 1000 };
 static leat_code rehearse(app_run *r)
 {
     const app_train_paths *p = &r->paths;
-    const char *const outs[] = { p->model, p->failed, p->losses, p->samples, p->png, p->svg, p->checkpoint };
-    const char *const inputs[] = { r->data.table ? r->o->data : NULL, r->o->resume };
+    const char *const outs[] = { p->model, p->failed,         p->losses,        p->samples,      p->png,
+                                 p->svg,   p->reconstruction, p->interpolation, p->temperatures, p->checkpoint };
+    const char *const inputs[] = { r->data.table || r->images ? r->o->data : NULL, r->o->resume };
     int count = (int)(sizeof outs / sizeof *outs);
     for (int i = 0; i < count; i++) { /* a checkpoint may take the place of that which it goes on from */
         if (outs[i] && app_refuse_input(outs[i], inputs, i + 1 < count ? 2 : 1, &r->status))
@@ -74,10 +75,19 @@ leat_code app_train_prepare(app_run *r)
                             .failed = in_folder(r, "model.failed.safetensors"),
                             .checkpoint = in_folder(r, "checkpoint.safetensors"),
                             .losses = in_folder(r, "loss.csv"),
-                            .samples = in_folder(r, "samples.npy"),
-                            .png = in_folder(r, "samples.png"),
-                            .svg = in_folder(r, "samples.svg") };
-    if (!p->model || !p->failed || !p->checkpoint || !p->losses || !p->samples || !p->png || !p->svg)
+                            .png = in_folder(r, "samples.png") };
+    bool whole = p->model && p->failed && p->checkpoint && p->losses && p->png;
+    if (r->images) {
+        p->reconstruction = in_folder(r, "reconstruction.png");
+        p->interpolation = in_folder(r, "interpolation.png");
+        p->temperatures = in_folder(r, "temperatures.png");
+        whole = whole && p->reconstruction && p->interpolation && p->temperatures;
+    } else {
+        p->samples = in_folder(r, "samples.npy");
+        p->svg = in_folder(r, "samples.svg");
+        whole = whole && p->samples && p->svg;
+    }
+    if (!whole)
         return leat_fail(&r->status, LEAT_ENOMEM, "out of memory");
     return rehearse(r);
 }
@@ -87,8 +97,9 @@ leat_code app_train_prepare(app_run *r)
 /* What has no part in the result is left out, so that equal models are equal files. */
 static bool is_recorded(const char *name)
 {
-    static const char *const left_out[] = { "quiet", "threads", "out", "resume", "checkpoint-every",
-                                            "draw",  "noise" /* told apart */ };
+    static const char *const left_out[] = {
+        "quiet", "threads", "out", "resume", "checkpoint-every", "draw", "noise" /* told apart */, "minutes"
+    };
     for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++)
         if (strcmp(name, left_out[i]) == 0)
             return false;
@@ -204,8 +215,10 @@ static const char *training_text(app_run *r, leat_status *s)
     put_text(r, &w, r->o->data);
     put_number(&w, "noise", r->noise);
     leat_json_key(&w, "model");
-    put_words(&w, APP_MODEL_WORDS, app_model_kind(&r->job->settings->model, r->data.x.columns));
+    put_words(&w, APP_MODEL_WORDS APP_IMAGE_MODEL_WORDS, app_model_kind(&r->job->settings->model, r->data.x.columns));
     put_losses(&w, &state);
+    if (r->test > 0)
+        put_number(&w, "test_bits_per_dimension", r->test);
     leat_json_key(&w, "failed");
     if (r->status.code)
         put_text(r, &w, r->status.message);
@@ -234,7 +247,7 @@ static const char *names_text(app_run *r, const char *const *names, int64_t coun
     return finish_text(&w, s);
 }
 
-enum { MOST_METADATA = 4 };
+enum { MOST_METADATA = 5 };
 typedef const char *text_pair[2];
 
 static int64_t add_pair(text_pair *pairs, int64_t count, const char *key, const char *text)
@@ -259,11 +272,9 @@ static int64_t list_metadata(app_run *r, text_pair pairs[MOST_METADATA], leat_st
 
 /* ---- model, losses, checkpoint ----------------------------------------------------------------------------------- */
 
-leat_code app_train_write_losses(app_run *r)
+static leat_code write_losses(app_run *r)
 {
     static const char *const columns[] = { "epoch", "loss", "validation" };
-    if (!r->paths.losses)
-        return LEAT_OK;
     leat_fit_state state = leat_fit_get_state(r->fit);
     int64_t width = state.validation_rows ? 3 : 2;
     leat_tensor losses = leat_tensor_new(&r->arena, LEAT_SHAPE(state.epoch, width), &r->status);
@@ -292,6 +303,8 @@ leat_code app_train_write_checkpoint(app_run *r, leat_status *s)
     text_pair pairs[MOST_METADATA];
     leat_arena_mark mark = leat_arena_save(&r->arena);
     int64_t count = list_metadata(r, pairs, s);
+    if (r->images && !s->code)
+        count = add_pair(pairs, count, "seconds", app_train_seconds_text(r, s));
     if (!s->code)
         leat_fit_save(r->fit, r->paths.checkpoint, count, pairs, s);
     leat_arena_restore(&r->arena, mark);
@@ -369,10 +382,14 @@ static leat_code write_picture(app_run *r, leat_doubles samples)
     return r->status.code;
 }
 
-leat_code app_train_write_samples(app_run *r)
+leat_code app_train_write_results(app_run *r)
 {
-    if (!r->paths.samples)
+    if (!r->paths.losses)
         return LEAT_OK;
+    if (r->images)
+        return app_train_finish_images(r);
+    if (write_losses(r))
+        return r->status.code;
     leat_doubles samples = draw_samples(r);
     int64_t bad = r->status.code ? 0 : app_count_not_finite(samples);
     if (bad)

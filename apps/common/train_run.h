@@ -2,6 +2,7 @@
 #ifndef APPS_COMMON_TRAIN_RUN_H
 #define APPS_COMMON_TRAIN_RUN_H
 
+#include "image_input.h"
 #include "progress.h"
 #include "train.h"
 
@@ -19,6 +20,7 @@ typedef struct app_train_data {
 /* Where results go; NULL: nowhere. */
 typedef struct app_train_paths {
     const char *model, *failed, *checkpoint, *losses, *samples, *png, *svg;
+    const char *reconstruction, *interpolation, *temperatures; /* of images */
 } app_train_paths;
 
 /* What there is to say of the data. */
@@ -32,7 +34,13 @@ typedef struct app_run {
     const app_train_settings *o;
     leat_arena arena;
     leat_status status;
-    app_train_data data;
+    app_train_data data;                     /* of images x.data is NULL, and the rest of it empty */
+    app_image_data *images;                  /* NULL: of a table */
+    leat_tensor classes;                     /* of images by class: one-hot rows */
+    double test;                             /* bits per dimension of the test images; 0: not known */
+    double *seconds, mark;                   /* of each epoch, with images; when they were last added to */
+    double started, epoch_began, first_step; /* when: the training, the epoch; the first step's end */
+    bool out_of_time;
     app_note *notes;
     bool latin1;  /* a name was not UTF-8 */
     double noise; /* that was asked for, NaN: none was; then that of the data, NaN for a table */
@@ -57,11 +65,28 @@ leat_code app_train_prepare(app_run *r);
 /* The model, with the weights as they are. `s` need not be the run's own status. */
 leat_code app_train_write_model(app_run *r, const char *path, leat_status *s);
 
-leat_code app_train_write_losses(app_run *r);
-
-/* Samples and pictures. */
-leat_code app_train_write_samples(app_run *r);
+/* Losses, samples and pictures. */
+leat_code app_train_write_results(app_run *r);
 
 leat_code app_train_write_checkpoint(app_run *r, leat_status *s);
+
+/* ---- images (train_images.c) ---- */
+
+bool app_train_on_images(const app_train_job *job);
+leat_code app_train_load_images(app_run *r);
+double app_train_bits(const app_run *r, double nats); /* per dimension */
+
+/* A flow for such images, given one of so many classes (0: not); NULL, and a status or a failed model. */
+leat_flow *app_image_model_build(leat_model *m, const app_train_job *job, const leat_images *images, int classes,
+                                 leat_status *s);
+
+/* Adds the time that has passed to an epoch's, counted from 0; all of them as JSON, for checkpoints, and back. */
+void app_train_mark_time(app_run *r, int64_t epoch);
+const char *app_train_seconds_text(app_run *r, leat_status *s);
+leat_code app_train_read_seconds(app_run *r, const char *checkpoint);
+
+/* What is written of images after an epoch, and at the end. */
+void app_train_image_epoch(app_run *r);
+leat_code app_train_finish_images(app_run *r);
 
 #endif

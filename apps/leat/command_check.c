@@ -18,7 +18,7 @@ static const app_option table[] = {
       .help = "how many rows to check on: the first of DATA, or samples" },
     { "tolerance", APP_NONNEGATIVE(settings, tolerance), "0", .help = "0: 1e-4, relative to max(1, magnitude)" },
     { "seed", APP_INTEGER(settings, seed), "0", .help = "of the samples" },
-    APP_TABLE_OPTIONS(settings, table),
+    APP_TABLE_OR_IMAGE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 

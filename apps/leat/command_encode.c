@@ -17,7 +17,7 @@ static const app_option table[] = {
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
       .help = ".csv or .npy; without it CSV to standard output" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "only rows A .. B-1, counted from 0" },
-    APP_TABLE_OPTIONS(settings, table),
+    APP_TABLE_OR_IMAGE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
 
@@ -99,7 +99,7 @@ static leat_code run(app_trained *m, const settings *o, const char *path, bool i
 
 static int map(const app_program *program, int argc, char **argv, bool inverse)
 {
-    settings o;
+    settings o = { 0 };
     app_arguments rest;
     int exit_code = app_options_parse(program, argc, argv, &o, &rest);
     app_trained m;

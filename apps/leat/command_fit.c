@@ -15,7 +15,7 @@ static const app_option table[] = {
     APP_REALNVP_OPTIONS(app_training, model),
     APP_SPLINE_OPTIONS(app_training, model),
     APP_BASE_OPTIONS(app_training, model),
-    APP_FIT_OPTIONS(app_training, train, "auto", "auto", "auto", "auto"),
+    APP_FIT_OPTIONS(app_training, train, "auto", "auto", "auto", "auto", "auto"),
 };
 
 static const app_program program = {

@@ -1,6 +1,6 @@
 /*
- * leat import: a PyTorch state_dict of a NICE or RealNVP becomes a model that describes itself. leat export: the other
- * way, with the PyTorch module that loads it; what cannot go there is refused by name.
+ * leat import: a PyTorch state_dict of a NICE or RealNVP, or of one of zuko's flows, becomes a model that describes
+ * itself. leat export: the other way, with the PyTorch module that loads it; what cannot go there is refused by name.
  */
 #include "../common/options.h"
 #include "../common/streams.h"
@@ -24,8 +24,10 @@ static const app_option import_table[] = {
 
 static const app_program import_program = {
     .name = "leat import",
-    .summary = "Makes a model of a PyTorch state_dict of a NICE or RealNVP, saved with safetensors. Widths, depths,\n"
-               "dimension and masks are told by names and shapes (layers.0.mask, layers.0.snet.0.weight, ...).",
+    .summary =
+        "Makes a model of a PyTorch state_dict of a NICE or RealNVP, or of zuko's MAF, NSF or RealNVP, saved with\n"
+        "safetensors. Widths, depths, dimension and masks are told by names and shapes (layers.0.mask,\n"
+        "layers.0.snet.0.weight, ..., or zuko's own names).",
     APP_TABLE(import_table),
     .arguments = "FILE.safetensors",
     .min_arguments = 1,

@@ -34,22 +34,27 @@ static const app_program program = {
 typedef struct counting {
     leat_visitor visitor;
     int64_t multiplications;
+    bool convolutions; /* which use theirs at every position */
 } counting;
 
 static void count_matrix(leat_visitor *v, leat_module *owner, leat_param *p)
 {
+    counting *c = (counting *)v;
+
     (void)owner;
+    c->convolutions = c->convolutions || p->leaf.shape.rank == 4;
     if (p->leaf.shape.rank == 2) {
-        ((counting *)v)->multiplications += leat_shape_count(&p->leaf.shape);
+        c->multiplications += leat_shape_count(&p->leaf.shape);
     }
 }
 
+/* -1: not known. */
 static int64_t cost(app_trained *m)
 {
     counting c = { .visitor = { .param = count_matrix } };
 
     leat_visit_model(&c.visitor, m->model);
-    return c.multiplications;
+    return c.convolutions ? -1 : c.multiplications;
 }
 
 static void count_coupling(leat_visitor *v, leat_module *m)
@@ -57,10 +62,15 @@ static void count_coupling(leat_visitor *v, leat_module *m)
     *(int64_t *)v->user += strcmp(m->type->name, "coupling") == 0 ? 1 : 0;
 }
 
-static int64_t count_couplings(app_trained *m)
+static void count_split(leat_visitor *v, leat_module *m)
+{
+    *(int64_t *)v->user += strcmp(m->type->name, "split") == 0 ? 1 : 0;
+}
+
+static int64_t count_parts(app_trained *m, void (*count_one)(leat_visitor *, leat_module *))
 {
     int64_t count = 0;
-    leat_visitor visitor = { .user = &count, .enter = count_coupling };
+    leat_visitor visitor = { .user = &count, .enter = count_one };
 
     leat_visit_model(&visitor, m->model);
     return count;
@@ -129,10 +139,18 @@ static leat_code print_tree(app_trained *m)
     printf(context > 0 ? ", given a context of %lld\n" : "\n", (long long)context);
     print_names("features    ", m->columns, dim);
     print_names("context     ", m->conditions, context);
-    printf("couplings   %lld\n", (long long)count_couplings(m));
+    if (m->image.rank) {
+        printf("images      %lld x %lld x %lld, bytes\n", (long long)m->image.size[0], (long long)m->image.size[1],
+               (long long)m->image.size[2]);
+        printf("latents     %lld, of %lld level%s\n", (long long)dim, (long long)count_parts(m, count_split) + 1,
+               count_parts(m, count_split) ? "s" : "");
+    }
+    printf("couplings   %lld\n", (long long)count_parts(m, count_coupling));
     printf("parameters  %lld\n", (long long)leat_param_count(m->model));
-    printf("a density   %lld multiply-adds a row\n", (long long)cost(m));
-    printf("a sample    %lld multiply-adds\n", (long long)cost(m));
+    if (cost(m) >= 0) {
+        printf("a density   %lld multiply-adds a row\n", (long long)cost(m));
+        printf("a sample    %lld multiply-adds\n", (long long)cost(m));
+    }
     print_record(m);
     if (!summary) {
         return leat_fail(&m->status, LEAT_ENOMEM, "%s: out of memory for the summary", m->path);
@@ -239,12 +257,23 @@ static leat_code print_json(app_trained *m)
     put_int(&w, "dim", leat_flow_dim(m->flow));
     put_int(&w, "context", leat_flow_context(m->flow));
     put_int(&w, "layers", leat_flow_length(m->flow));
+    if (m->image.rank) {
+        leat_json_key(&w, "image");
+        leat_json_open(&w, '[');
+        for (int i = 0; i < 3; i++) {
+            leat_json_put_int(&w, m->image.size[i]);
+        }
+        leat_json_close(&w, ']');
+        put_int(&w, "levels", count_parts(m, count_split) + 1);
+    }
     put_names(&w, "columns", m->columns, leat_flow_dim(m->flow));
     put_names(&w, "context_columns", m->conditions, leat_flow_context(m->flow));
-    put_int(&w, "couplings", count_couplings(m));
+    put_int(&w, "couplings", count_parts(m, count_coupling));
     put_int(&w, "parameters", leat_param_count(m->model));
-    put_int(&w, "multiply_adds_of_density", cost(m));
-    put_int(&w, "multiply_adds_of_sample", cost(m));
+    if (cost(m) >= 0) {
+        put_int(&w, "multiply_adds_of_density", cost(m));
+        put_int(&w, "multiply_adds_of_sample", cost(m));
+    }
     leat_json_key(&w, "training");
     put_value(&w, m->record);
     leat_json_key(&w, "tensors");

@@ -4,21 +4,25 @@
  */
 #include "../common/flow_rows.h"
 #include "../common/options.h"
+#include "../pictures/image_grid.h"
 #include "commands.h"
 #include "output.h"
 #include "table_rows.h"
 
+#include "../../tensor/files/table.h"
+
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK = 8192 };
+enum { BLOCK = 8192, IMAGES = 256 };
 
 typedef struct settings {
     app_trained_opts open;
     app_table_settings table;
     const char *out, *rows, *context;
-    int64_t count, per_row, seed;
+    int64_t count, per_row, seed, class_of;
     double temperature;
+    bool each;
 } settings;
 
 static const app_option table[] = {
@@ -32,8 +36,11 @@ static const app_option table[] = {
     { "context", APP_STRING(settings, context), NULL, .value = "FILE",
       .help = "of a conditional flow: the table whose rows are drawn for, in their order" },
     { "rows", APP_STRING(settings, rows), NULL, .value = "A:B", .help = "of these rows only A .. B-1, counted from 0" },
+    { "class", APP_INTEGER(settings, class_of), "any", .words = "any", .max = LEAT_CLASSES_MOST,
+      .help = "of a model by class: draw this one, from 0; any: each in turn" },
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
-      .help = ".csv or .npy; without it CSV to standard output" },
+      .help = ".csv or .npy; of images .png, a grid; without it CSV to standard output" },
+    { "each", APP_FLAG(settings, each), .help = "of images: a .png for each, name-01.png and so on" },
     APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
 };
@@ -52,8 +59,10 @@ typedef struct drawing {
     const settings *o;
     app_output w;
     int64_t dim, width, given; /* width: of what is written; given: of a context */
+    int64_t block;             /* rows at a time */
     double *drawn, *written;   /* the same unless there is a column `row` */
     double *context;
+    leat_images images; /* so far, for a .png; pixels NULL: rows are written */
 } drawing;
 
 /* Draws first .. first + n - 1, with the context in d->context. */
@@ -71,6 +80,13 @@ static leat_code draw(drawing *d, int64_t first, int64_t n)
         memcpy(d->written + i * d->width, d->drawn + i * d->dim, (size_t)d->dim * sizeof *d->drawn);
         d->written[i * d->width + d->dim] = (double)((first + i) / d->o->per_row);
     }
+    if (d->images.pixels) {
+        for (int64_t i = 0; i < n * d->dim; i++) {
+            d->images.pixels[d->images.count * d->dim + i] = (uint8_t)d->drawn[i];
+        }
+        d->images.count += n;
+        return LEAT_OK;
+    }
     return app_output_append_doubles(&d->w, (leat_doubles){ d->written, n, d->width });
 }
 
@@ -80,7 +96,7 @@ static leat_code draw_for_block(drawing *d, const app_rows *r)
     int64_t each = d->o->per_row, end = (r->first + r->count) * each;
 
     for (int64_t i = r->first * each, n; i < end && !d->m->status.code; i += n) {
-        n = end - i < BLOCK ? end - i : BLOCK;
+        n = end - i < d->block ? end - i : d->block;
         for (int64_t k = 0; k < n; k++) {
             memcpy(d->context + k * d->given, r->context.data + ((i + k) / each - r->first) * d->given,
                    (size_t)d->given * sizeof *d->context);
@@ -120,6 +136,16 @@ static leat_code draw_for_context(drawing *d)
     return check_count(d, rows, true);
 }
 
+/* One-hot rows, for which the next n are drawn. */
+static void set_classes(drawing *d, int64_t first, int64_t n)
+{
+    int64_t wanted = d->o->class_of;
+
+    for (int64_t i = 0; i < n * d->given; i++) {
+        d->context[i] = i % d->given == (wanted >= 0 ? wanted : (first + i / d->given) % d->given);
+    }
+}
+
 static leat_code draw_all(drawing *d)
 {
     const settings *o = d->o;
@@ -133,8 +159,10 @@ static leat_code draw_all(drawing *d)
                          "--rows %.60s: rows are given as A:B, counted from 0, B not included", o->rows);
     }
     last = last > 0 && last < o->count ? last : o->count;
-    for (int64_t i = first; i < last; i += BLOCK) {
-        if (draw(d, i, last - i < BLOCK ? last - i : BLOCK)) {
+    for (int64_t i = first, n; i < last; i += n) {
+        n = last - i < d->block ? last - i : d->block;
+        set_classes(d, i, n);
+        if (draw(d, i, n)) {
             break;
         }
     }
@@ -153,13 +181,49 @@ static const char *const *name_columns(const drawing *d, const char **names)
     return names;
 }
 
+/* All at once, as pictures. */
+static leat_code draw_images(drawing *d)
+{
+    app_trained *m = d->m;
+    const settings *o = d->o;
+    leat_images *images = &d->images;
+
+    if (!m->image.rank || !o->out || !leat_path_ends(o->out, ".png") || o->context) {
+        return leat_fail(&m->status, LEAT_EARG, "--each is for a model of images, and -o NAME.png says where they go");
+    }
+    *images = (leat_images){ .height = (int)m->image.size[0],
+                             .width = (int)m->image.size[1],
+                             .channels = (int)m->image.size[2],
+                             .pixels = leat_arena_alloc(&m->arena, (size_t)(o->count * d->dim)) };
+    if (!images->pixels) {
+        return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld images", (long long)o->count);
+    }
+    if (app_output_allow(m, o->out, NULL) || draw_all(d)) {
+        return m->status.code;
+    }
+    return o->each ? app_image_files_write(o->out, images, &m->status)
+                   : app_image_grid_write(o->out, images, d->given > 1 && o->class_of < 0 ? d->given : 0, &m->status);
+}
+
 static leat_code run(app_trained *m, const settings *o)
 {
-    drawing d = { .m = m, .o = o, .dim = leat_flow_dim(m->flow), .given = leat_flow_context(m->flow) };
+    drawing d = { .m = m,
+                  .o = o,
+                  .dim = leat_flow_dim(m->flow),
+                  .given = leat_flow_context(m->flow),
+                  .block = m->image.rank ? IMAGES : BLOCK };
     leat_table_writer_opts opts = { .doubles = app_rows_are_doubles(m->flow) };
     const char **names;
 
-    if ((d.given > 0) != (o->context != NULL)) {
+    bool by_class = m->image.rank > 0 && d.given > 0 && !o->context;
+
+    if (o->class_of >= 0 && (!by_class || o->class_of >= d.given)) {
+        return leat_fail(&m->status, LEAT_EARG,
+                         by_class ? "%s: there is no class %lld of %lld, counted from 0"
+                                  : "%s: no model of images by class, it takes no --class",
+                         m->path, (long long)o->class_of, (long long)d.given);
+    }
+    if (!by_class && (d.given > 0) != (o->context != NULL)) {
         return leat_fail(&m->status, LEAT_EARG,
                          d.given > 0 ? "%s: a conditional flow: --context says given what"
                                      : "%s: no conditional flow, it takes no --context",
@@ -167,11 +231,15 @@ static leat_code run(app_trained *m, const settings *o)
     }
     d.width = d.dim + (o->per_row > 1 ? 1 : 0);
     names = leat_arena_alloc(&m->arena, (size_t)d.width * sizeof *names);
-    d.drawn = leat_arena_alloc(&m->arena, (size_t)(BLOCK * d.dim) * sizeof *d.drawn);
-    d.written = d.width > d.dim ? leat_arena_alloc(&m->arena, (size_t)(BLOCK * d.width) * sizeof *d.written) : d.drawn;
-    d.context = leat_arena_alloc(&m->arena, (size_t)(BLOCK * d.given) * sizeof *d.context);
+    d.drawn = leat_arena_alloc(&m->arena, (size_t)(d.block * d.dim) * sizeof *d.drawn);
+    d.written =
+        d.width > d.dim ? leat_arena_alloc(&m->arena, (size_t)(d.block * d.width) * sizeof *d.written) : d.drawn;
+    d.context = leat_arena_alloc(&m->arena, (size_t)(d.block * d.given) * sizeof *d.context);
     if (!names || !d.drawn || !d.written || !d.context) {
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of %lld columns", (long long)d.width);
+    }
+    if (o->each || (m->image.rank && o->out && leat_path_ends(o->out, ".png"))) {
+        return draw_images(&d);
     }
     opts.columns = d.width;
     opts.names = name_columns(&d, names);

@@ -3,6 +3,7 @@
 
 #include "../common/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,94 @@ static leat_code choose(app_rows *r, const char *const *names)
     return leat_table_select(r->table, text.bytes, &m->status);
 }
 
+/* ---- images ------------------------------------------------------------------------------------------------------ */
+
+static leat_code check_labels(app_rows *r, const char *path)
+{
+    app_trained *m = r->m;
+
+    if (r->conditions == 0) {
+        return LEAT_OK;
+    }
+    if (!r->images.labels) {
+        return leat_fail(&m->status, LEAT_EARG, "%.300s: a model by class: --labels says which class each image has",
+                         m->path);
+    }
+    return r->images.classes <= r->conditions
+               ? LEAT_OK
+               : leat_fail(&m->status, LEAT_EARG, "%.200s: a label is %d, where the classes of %.200s are 0 to %lld",
+                           path, r->images.classes - 1, m->path, (long long)r->conditions - 1);
+}
+
+static leat_code check_size(app_rows *r, const char *path)
+{
+    const leat_images *i = &r->images;
+    const int64_t *want = r->m->image.size;
+    int64_t pad = (want[0] - i->height) / 2;
+    char hint[40] = "";
+
+    if (i->height == want[0] && i->width == want[1] && i->channels == want[2]) {
+        return LEAT_OK;
+    }
+    if (pad > 0 && i->height + 2 * pad == want[0] && i->width + 2 * pad == want[1] && i->channels == want[2]) {
+        snprintf(hint, sizeof hint, " (--pad %lld)", (long long)pad);
+    }
+    return leat_fail(
+        &r->m->status, LEAT_ESHAPE, "%.200s: images of %d x %d x %d, where %.200s needs %lld x %lld x %lld%s", path,
+        i->height, i->width, i->channels, r->m->path, (long long)want[0], (long long)want[1], (long long)want[2], hint);
+}
+
+static leat_code open_images(app_rows *r, const char *path, int64_t first, int64_t last, const app_table_settings *o)
+{
+    app_trained *m = r->m;
+    leat_images *i = &r->images;
+
+    if (leat_images_read(path, &m->arena, i, &m->status) ||
+        (o->labels && leat_labels_read(o->labels, &m->arena, i, &m->status)) ||
+        app_images_pad(i, o->pad, &m->arena, &m->status) || check_size(r, path)) {
+        return m->status.code;
+    }
+    last = last > 0 && last < i->count ? last : i->count;
+    if (first >= last) {
+        return leat_fail(&m->status, LEAT_EARG, "%.200s: there is no image %lld of %lld, counted from 0", path,
+                         (long long)first, (long long)i->count);
+    }
+    i->count = last;
+    return check_labels(r, path);
+}
+
+/* The next block of them, as rows of a table. */
+static bool next_images(app_rows *r)
+{
+    enum { IMAGES = 512 };
+    leat_arena *a = &r->m->arena;
+    int64_t left = r->images.count - r->first, size = r->features, classes = r->conditions;
+
+    r->count = left < IMAGES ? left : IMAGES;
+    if (left <= 0) {
+        return false;
+    }
+    if (!r->x.data) {
+        r->x.data = leat_arena_alloc(a, (size_t)(IMAGES * size) * sizeof *r->x.data);
+        r->context.data = leat_arena_alloc(a, (size_t)(IMAGES * classes) * sizeof *r->context.data);
+    }
+    if (!r->x.data || !r->context.data) {
+        leat_fail(&r->m->status, LEAT_ENOMEM, "out of memory for images");
+        return false;
+    }
+    for (int64_t i = 0; i < r->count * size; i++) {
+        r->x.data[i] = r->images.pixels[r->first * size + i];
+    }
+    for (int64_t i = 0; i < r->count * classes; i++) {
+        r->context.data[i] = r->images.labels[r->first + i / classes] == i % classes;
+    }
+    r->x = (leat_doubles){ r->x.data, r->count, size };
+    r->context = (leat_doubles){ classes ? r->context.data : NULL, r->count, classes };
+    return true;
+}
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
 leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_kind kind, const char *range,
                         const app_table_settings *o)
 {
@@ -120,6 +209,9 @@ leat_code app_rows_open(app_rows *r, app_trained *m, const char *path, app_row_k
         return leat_fail(&m->status, LEAT_EARG, "standard input cannot be both the model and the table");
     }
     r->first = opts.first_row;
+    if (m->image.rank && kind == APP_ROWS_DATA && app_path_is_images(path)) {
+        return open_images(r, path, opts.first_row, opts.last_row, o);
+    }
     needs = r->features + r->conditions;
     opts.known_names = find_names(r, kind);
     opts.known_count = opts.known_names ? needs : 0;
@@ -168,6 +260,9 @@ bool app_rows_next(app_rows *r)
 
     r->first += r->count;
     r->count = 0;
+    if (r->images.count) {
+        return next_images(r);
+    }
     n = leat_table_next_doubles(r->table, BLOCK, &block, &r->m->status);
     if (n <= 0) {
         return false;

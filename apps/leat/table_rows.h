@@ -6,10 +6,13 @@
  * names stand twice, by name and order, so that the table that a flow was fitted to is always matched. Otherwise the
  * table must have just the columns of the flow, in its order. A first line with all of the flow's names is a header,
  * numbers or not.
+ *
+ * For a flow of images, a folder or file of images is such a table too; the context is the class, one-hot.
  */
 #ifndef APPS_LEAT_ROWS_H
 #define APPS_LEAT_ROWS_H
 
+#include "../common/image_input.h"
 #include "../common/table_input.h"
 #include "trained.h"
 
@@ -22,6 +25,7 @@ typedef enum app_row_kind {
 typedef struct app_rows {
     app_trained *m;
     leat_table *table;
+    leat_images images;           /* instead of a table, for a flow of images; their number 0: a table */
     int64_t features, conditions; /* columns of either kind */
     int64_t count;                /* rows of the block; */
     int64_t first;                /* the number of its first row, from 0 */

@@ -1,6 +1,7 @@
 /* Opening a trained flow. */
 #include "trained.h"
 
+#include "../common/image_input.h"
 #include "../common/streams.h"
 
 #include "../../tensor/files/json.h"
@@ -118,6 +119,7 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
                              : "");
     }
     m->model = leat_flow_model(m->flow);
+    app_flow_is_of_images(m->flow, &m->image);
     m->tape = leat_model_tape(m->model, &tape);
     if (!m->tape) {
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for a tape");

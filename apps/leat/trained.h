@@ -16,6 +16,7 @@ typedef struct app_trained {
     leat_model *model;
     leat_flow *flow;
     leat_tape *tape;               /* does not record, evaluates */
+    leat_shape image;              /* height, width, channels of a flow of images; rank 0: it is none */
     const char *const *columns;    /* names of the features, leat_flow_dim of them; NULL: not known */
     const char *const *conditions; /* names of the context's columns, leat_flow_context of them; NULL: not known */
     leat_json *record;             /* of the training; NULL: none */

@@ -1,11 +1,14 @@
 /*
- * The form of a NICE or RealNVP from the names and shapes of its tensors, as PyTorch saves them:
+ * The form of a NICE or RealNVP from the names and shapes of its tensors, as PyTorch saves them, and those of zuko's MAF
+ * and NSF as well (pytorch_zuko.c says what becomes of its names):
  *
  *     input.mean, input.sd [dim]                   a standardizer in front; context.mean, context.sd: of the context
  *     layers.N.mask [dim]                          ones where features are kept; [1, dim] will do
  *     layers.N.net.K.weight [out, in], .bias       one net: additive coupling (NICE), or affine if it gives two numbers
  *                                                  for each moved feature
  *     layers.N.snet.K.., layers.N.tnet.K..         two nets: affine coupling (RealNVP)
+ *     layers.N.made.net.K.weight, .bias, .mask     zuko's: autoregressive, affine (MAF) or, where it gives three numbers
+ *                                                  for each bin and feature less one for each feature, splines (NSF)
  *
  * K counts linear layers and the activations between them: 0, 2, 4, ... What stands before the names of all (module.,
  * _orig_mod.) is left out. Which activation, which base and what closes the scales is nowhere in the tensors; of the
@@ -24,6 +27,8 @@ typedef struct inference {
     int64_t dim, context;       /* -1: not known yet */
     leat_scale_map scale, used; /* where no tensor tells; of the layers so far, for the note */
     bool affine, learned;       /* any layer is; the net seen last has a learned scale */
+    bool masked, splines;       /* any layer is autoregressive; has splines */
+    leat_safetensors orders;    /* of zuko's autoregressive layers; without entries the file is not zuko's */
     const leat_base *base;
     char prefix[100]; /* of all names in the file */
 } inference;
@@ -33,6 +38,15 @@ static const leat_tensor *find(const inference *f, int layer, const char *rest)
     char name[100];
     snprintf(name, sizeof name, "layers.%d.%s", layer, rest);
     return leat_safetensors_find(f->r->file, name);
+}
+
+/* What says how a layer takes its features apart: a mask, or an order. */
+static const leat_tensor *find_values(const inference *f, int layer)
+{
+    char name[100];
+    const leat_tensor *mask = find(f, layer, "mask");
+    snprintf(name, sizeof name, "layers.%d.order", layer);
+    return mask ? mask : leat_safetensors_find(&f->orders, name);
 }
 
 static const leat_tensor *find_linear(const inference *f, int layer, const char *net, int k)
@@ -79,6 +93,17 @@ static leat_module *infer_net(inference *f, int layer, const char *net, const le
     return sequential;
 }
 
+/* What the last layer of zuko's net gives, group by group. */
+static bool regroup(inference *f, int layer, const char *net, int64_t features, const leat_elementwise *e)
+{
+    char linear[100];
+    int k = 0;
+    while (find_linear(f, layer, net, k + 2))
+        k += 2;
+    snprintf(linear, sizeof linear, "layers.%d.%s.%d", layer, net, k);
+    return leat_zuko_regroup(f->r, linear, features, e);
+}
+
 /* s is the whole of what SNET gives, or the first half of what the one net of both does. */
 static void close_scales(inference *f, leat_module *net, const leat_mask *mask, bool one_net)
 {
@@ -102,15 +127,71 @@ static leat_transform *infer_layer(inference *f, int layer, const leat_tensor *v
         return NULL;
     if (!find_linear(f, layer, "snet", 0)) {
         leat_module *net = infer_net(f, layer, "net", &mask, 2, &width);
-        if (net && width != mask.moved)
+        if (!net || width == mask.moved)
+            return net ? leat_coupling(m, mask, &leat_additive, net) : NULL;
+        if (!f->orders.entries)
             close_scales(f, net, &mask, true);
-        return net ? leat_coupling(m, mask, width == mask.moved ? &leat_additive : &leat_affine, net) : NULL;
+        else if (!regroup(f, layer, "net", mask.moved, &leat_bounded_affine))
+            return NULL;
+        f->affine = true;
+        return leat_coupling(m, mask, f->orders.entries ? &leat_bounded_affine : &leat_affine, net);
     }
     leat_module *snet = infer_net(f, layer, "snet", &mask, 1, &width);
     if (snet)
         close_scales(f, snet, &mask, false);
     leat_module *tnet = snet ? infer_net(f, layer, "tnet", &mask, 1, &width) : NULL;
     return tnet ? leat_coupling_nets(m, mask, &leat_affine, (leat_module *[]){ snet, tnet }) : NULL;
+}
+
+/* The widths of a MADE's layers, which follow each other; and the numbers that it gives for each feature, 0 if not as many
+ * for each. */
+static bool infer_made(inference *f, int layer, leat_made_opts *o, int64_t *given)
+{
+    int64_t width = -1;
+    int k = 0;
+    for (const leat_tensor *w; (w = find_linear(f, layer, "made.net", k)); k += 2) {
+        if (w->shape.rank != 2 || k / 2 > LEAT_MAX_HIDDEN)
+            return leat_part_fail(f->r, LEAT_ESHAPE, "net.%d.weight is not a matrix of one of %d layers", k,
+                                  LEAT_MAX_HIDDEN + 1) != NULL;
+        if (f->context < 0 && w->shape.size[1] >= f->dim)
+            f->context = w->shape.size[1] - f->dim;
+        int64_t in = k ? width : f->dim + (f->context > 0 ? f->context : 0);
+        if (w->shape.size[1] != in)
+            return leat_part_fail(f->r, LEAT_ESHAPE, "net.%d takes %lld numbers, and %lld come in", k,
+                                  (long long)w->shape.size[1], (long long)in) != NULL;
+        if (k)
+            o->hidden[k / 2 - 1] = width;
+        width = w->shape.size[0];
+    }
+    *given = width > 0 && width % f->dim == 0 ? width / f->dim : 0;
+    return true;
+}
+
+static leat_transform *infer_autoregressive(inference *f, int layer, const leat_tensor *order)
+{
+    leat_model *m = f->r->model;
+    leat_made_opts o = { .features = f->dim, .activation = f->opts->activation };
+    if (order->shape.rank != 1 || order->shape.size[0] != f->dim || f->dim < 1)
+        return leat_part_fail(f->r, LEAT_ESHAPE, "the order is not one of %lld features", (long long)f->dim);
+    int64_t given = 0;
+    if (!infer_made(f, layer, &o, &given))
+        return NULL;
+    int64_t bins = given > 2 && given % 3 == 2 ? (given + 1) / 3 : 0;
+    if (given != 2 && !bins)
+        return leat_part_fail(f->r, LEAT_ESHAPE, "the net gives neither two numbers for each feature nor 3 K - 1");
+    const leat_elementwise *e = &leat_bounded_affine;
+    if (bins)
+        e = leat_rational_quadratic(m, &(leat_rational_quadratic_opts){ .bins = bins, .clipped = true });
+    o.context = f->context;
+    o.order = leat_zuko_order(f->r, order, f->dim);
+    if (!e || !o.order || !regroup(f, layer, "made.net", f->dim, e))
+        return NULL;
+    for (int g = 0; e->theta[g].name; g++)
+        o.widths[g] = e->theta[g].width;
+    f->masked = true;
+    f->splines = f->splines || bins;
+    f->affine = f->affine || !bins;
+    return leat_autoregressive(m, leat_made(m, &o), e);
 }
 
 /* ---- names and numbers of the file ------------------------------------------------------------------------------- */
@@ -145,10 +226,11 @@ static bool cut_prefix(inference *f, const leat_safetensors *file)
 }
 
 /* The file as the rest of this reads it: names without a prefix, masks of rank 1; false if a number is not finite. */
-static bool tidy(inference *f, const leat_safetensors *file)
+static bool tidy(inference *f)
 {
-    if (!cut_prefix(f, file))
+    if (!leat_zuko_rename(f->r, &f->orders) || !cut_prefix(f, f->r->file))
         return false;
+    const leat_safetensors *file = f->r->file;
     for (int64_t i = 0; i < file->count; i++) {
         const char *name = file->entries[i].name;
         leat_tensor *t = &file->entries[i].tensor;
@@ -197,13 +279,21 @@ static void write_note(const inference *f, int layers, char *note, size_t size)
 {
     static const char *const scales[] = { "s = tanh(snet)", "s = scale * tanh(snet)", "s = snet" };
     leat_activation a = f->opts->activation ? f->opts->activation : LEAT_RELU;
+    bool zuko = f->orders.entries != NULL;
+    const char *more = f->splines   ? "bins within -5 and 5"
+                       : !f->affine ? NULL
+                       : zuko       ? "slopes between 1e-3 and 1e3"
+                                    : scales[f->used];
     snprintf(
         note, size,
-        "%s%s%s%s of %d couplings by its tensors alone; taken for granted: %s between linear layers, a standard %s "
-        "base%s%s",
-        f->prefix[0] ? "without '" : "", f->prefix, f->prefix[0] ? "' before its names a " : "",
-        f->affine ? "RealNVP" : "NICE", layers, a == LEAT_RELU ? "ReLU" : leat_activation_name(a),
-        f->base->module.type->name, f->affine ? ", " : "", f->affine ? scales[f->used] : "");
+        "%s%s%s%s%s of %d %s by its tensors alone; taken for granted: %s between linear layers, a standard %s base%s%s",
+        f->prefix[0] ? "without '" : "", f->prefix, f->prefix[0] ? "' before its names a " : "", zuko ? "zuko " : "",
+        f->splines  ? "NSF"
+        : f->masked ? "MAF"
+        : f->affine ? "RealNVP"
+                    : "NICE",
+        layers, f->masked ? "transforms" : "couplings", a == LEAT_RELU ? "ReLU" : leat_activation_name(a),
+        f->base->module.type->name, more ? ", " : "", more ? more : "");
 }
 
 /* The flow without layers, as soon as the first has told the context's size. */
@@ -224,23 +314,25 @@ leat_flow *leat_flow_infer(leat_part_reader *r, const leat_flow_load_opts *o, ch
     if (!leat_activation_name(o->activation) || (int)o->scale < 0 || o->scale > LEAT_SCALE_FREE)
         return leat_part_fail(r, LEAT_EARG, "there is no activation %d with scale map %d", (int)o->activation,
                               (int)o->scale);
-    if (!tidy(&f, r->file))
+    if (!tidy(&f))
         return NULL;
-    const leat_tensor *values = find(&f, 0, "mask");
+    const leat_tensor *values = find_values(&f, 0);
     if (!values && !layers_follow(&f, 0))
         return NULL;
-    if (!values || !(find_linear(&f, 0, "snet", 0) || find_linear(&f, 0, "net", 0)))
+    if (!values ||
+        !(find_linear(&f, 0, "snet", 0) || find_linear(&f, 0, "net", 0) || find_linear(&f, 0, "made.net", 0)))
         return leat_part_fail(
             r, LEAT_EFORMAT,
             "the file does not describe its model, and its tensors are not those of a NICE or RealNVP "
-            "(layers.0.mask and layers.0.net.0.weight, or snet and tnet)");
+            "(layers.0.mask and layers.0.net.0.weight, or snet and tnet), or of zuko's MAF or NSF");
     f.scale = scale_of(&f);
     f.dim = values->shape.rank == 1 ? values->shape.size[0] : 0;
     leat_flow *flow = NULL;
     int layer = 0;
-    for (; values; values = find(&f, ++layer, "mask")) {
+    for (; values; values = find_values(&f, ++layer)) {
         snprintf(r->place, sizeof r->place, "layers.%d", layer);
-        leat_transform *t = infer_layer(&f, layer, values);
+        leat_transform *t =
+            find(&f, layer, "mask") ? infer_layer(&f, layer, values) : infer_autoregressive(&f, layer, values);
         if (t && !layer)
             flow = begin(&f);
         if (!t || !flow)

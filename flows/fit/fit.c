@@ -35,13 +35,18 @@ static leat_code check_options(leat_fit *f)
     if (!(o->validation >= 0 && o->validation < 1))
         return leat_fail(&f->status, LEAT_EARG, "fit: a validation part of %g: it must be from 0 to below 1",
                          o->validation);
-    if (o->patience > 0 && o->validation == 0)
+    if (o->held_last < 0 || (o->held_last > 0 && o->validation > 0))
+        return leat_fail(&f->status, LEAT_EARG, "fit: %lld rows are held out, and a validation part of %g",
+                         (long long)o->held_last, o->validation);
+    if (o->patience > 0 && o->validation == 0 && o->held_last == 0)
         return leat_fail(&f->status, LEAT_EARG, "fit: a patience of %lld needs validation rows",
                          (long long)o->patience);
     if ((int)o->optimiser < LEAT_FIT_ADAM || (int)o->optimiser > LEAT_FIT_SGD)
         return leat_fail(&f->status, LEAT_EARG, "fit: there is no optimiser %d", (int)o->optimiser);
     if (check_number(f, "lr", o->lr) || check_number(f, "weight_decay", o->weight_decay))
         return f->status.code;
+    if (!(o->ema >= 0 && o->ema < 1))
+        return leat_fail(&f->status, LEAT_EARG, "fit: ema is %g, and must be from 0 to below 1", o->ema);
     return check_number(f, "clip", o->clip);
 }
 
@@ -65,6 +70,12 @@ static leat_optim *make_optimiser(leat_model *m, const leat_fit_opts *o)
     return leat_adam_new(m, &adam);
 }
 
+/* Whether the weights at the end are others than those that are trained. */
+static bool has_best(const leat_fit *f)
+{
+    return f->held.index || f->o.ema > 0;
+}
+
 /* The list of weights, and room for copies of them. */
 static leat_code list_weights(leat_fit *f)
 {
@@ -73,9 +84,9 @@ static leat_code list_weights(leat_fit *f)
     for (int64_t i = 0; i < f->live.count && !code; i++)
         f->numbers += leat_shape_count(&f->live.entries[i].tensor.shape);
     if (!code) {
-        f->best = f->held.index ? leat_arena_alloc(a, (size_t)f->numbers * sizeof(leat_real)) : NULL;
+        f->best = has_best(f) ? leat_arena_alloc(a, (size_t)f->numbers * sizeof(leat_real)) : NULL;
         f->last = leat_arena_alloc(a, (size_t)f->numbers * sizeof(leat_real));
-        code = f->last && (f->best || !f->held.index) ? LEAT_OK : LEAT_ENOMEM;
+        code = f->last && (f->best || !has_best(f)) ? LEAT_OK : LEAT_ENOMEM;
     }
     return code ? leat_fail(&f->status, code, "fit: out of memory for copies of the weights") : LEAT_OK;
 }
@@ -84,19 +95,16 @@ static leat_code make_parts(leat_fit *f)
 {
     leat_model *m = f->model;
     const leat_fit_opts *o = &f->o;
-    int64_t width = f->train.context.data ? f->train.context.shape.size[1] : 0;
-    int64_t rows = f->train.x.shape.size[0], most = o->batch < rows ? o->batch : rows;
     f->optim = make_optimiser(m, o);
     f->lr = leat_optim_lr(f->optim);
-    if (o->data.data)
-        f->batches = leat_batches_new(
-            m, f->train.x, &(leat_batches_opts){ .size = o->batch, .seed = o->seed, .stream = STREAM_BATCHES });
-    f->batch_context = leat_arena_alloc(leat_model_arena(m), (size_t)(most * width) * sizeof(leat_real));
+    f->ema = o->ema > 0 ? leat_ema_new(m, o->ema) : NULL;
+    if (f->train.rows) /* of which only the order is asked */
+        f->batches =
+            leat_batches_new(m, (leat_tensor){ .shape = LEAT_SHAPE(f->train.rows, 0) },
+                             &(leat_batches_opts){ .size = o->batch, .seed = o->seed, .stream = STREAM_BATCHES });
     f->tape = leat_model_tape(m, NULL);
     if (leat_model_code(m))
         return leat_fail(&f->status, leat_model_code(m), "%s", leat_model_errmsg(m));
-    if (!f->batch_context)
-        return leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for a batch");
     f->steps = f->batches ? leat_batches_per_epoch(f->batches) : o->steps;
     *leat_tape_rng(f->tape) = leat_rng_new(o->seed, STREAM_TAPE);
     return LEAT_OK;
@@ -125,10 +133,9 @@ leat_fit *leat_fit_new(leat_flow *flow, const leat_fit_opts *o)
 
 int64_t leat_fit_steps(const leat_fit_opts *o)
 {
-    if (!o->data.data && !o->doubles.data)
+    if (!o->data.data && !o->doubles.data && !o->bytes.data)
         return o->steps;
-    int64_t batch = o->batch > 0 ? o->batch : 256, held = leat_fit_held_rows(o);
-    int64_t rows = (o->doubles.data ? o->doubles.rows : o->data.shape.size[0]) - held;
+    int64_t batch = o->batch > 0 ? o->batch : 256, rows = leat_fit_shape(o).size[0] - leat_fit_held_rows(o);
     return rows / batch + (rows % batch != 0);
 }
 
@@ -201,13 +208,12 @@ static leat_var cost_of(leat_fit *f, leat_var x, leat_var context)
                      : leat_neg(leat_mean(leat_flow_run_log_prob(f->flow, x, &call)));
 }
 
-static leat_var first_rows(const leat_fit *f, leat_tensor all)
+static leat_var cost_of_rows(leat_fit *f, const int64_t *which, int64_t rows)
 {
-    if (!all.data)
-        return (leat_var){ 0 };
-    if (all.shape.size[0] > f->o.batch)
-        all.shape.size[0] = f->o.batch;
-    return leat_borrow(f->tape, all);
+    leat_tensor x, context;
+    leat_fit_take(f, &f->train, which, rows, &x, &context);
+    return cost_of(f, x.data ? leat_borrow(f->tape, x) : (leat_var){ 0 },
+                   context.data ? leat_borrow(f->tape, context) : (leat_var){ 0 });
 }
 
 leat_code leat_fit_check_weights(leat_fit *f, leat_status *s)
@@ -216,8 +222,8 @@ leat_code leat_fit_check_weights(leat_fit *f, leat_status *s)
     bool recording = leat_tape_set_recording(t, false), training = leat_tape_set_training(t, false);
     leat_rng was = *leat_tape_rng(t);
     leat_tape_reset(t);
-    leat_var x = first_rows(f, f->train.x);
-    double loss = leat_item(cost_of(f, x, first_rows(f, f->train.context)));
+    int64_t rows = f->train.rows < f->o.batch ? f->train.rows : f->o.batch;
+    double loss = leat_item(cost_of_rows(f, NULL, rows));
     *leat_tape_rng(t) = was;
     leat_tape_set_recording(t, recording);
     leat_tape_set_training(t, training);
@@ -226,12 +232,19 @@ leat_code leat_fit_check_weights(leat_fit *f, leat_status *s)
     return isfinite(loss) ? LEAT_OK : leat_fail(s, LEAT_ENONFINITE, "the loss with the last weights is %g", loss);
 }
 
-static leat_code take_step(leat_fit *f, leat_tensor batch, double *loss, leat_status *s)
+/* The average with less of the past at first. */
+static void update_average(leat_fit *f)
+{
+    double n = (double)(f->epoch * f->steps + f->step), most = (1 + n) / (10 + n);
+    leat_ema_set_decay(f->ema, f->o.ema < most ? f->o.ema : most);
+    leat_ema_update(f->ema);
+}
+
+static leat_code take_step(leat_fit *f, leat_index batch, double *loss, leat_status *s)
 {
     leat_tape *t = f->tape;
     leat_tape_reset(t);
-    leat_var x = batch.data ? leat_borrow(t, batch) : (leat_var){ 0 }, context = leat_fit_batch_context(f);
-    leat_var cost = cost_of(f, x, context);
+    leat_var cost = cost_of_rows(f, batch.at, batch.count);
     *loss = leat_item(cost) - f->train.logdet;
     if (leat_backward(cost))
         return leat_fail(s, leat_tape_code(t), "%s", leat_tape_errmsg(t));
@@ -246,6 +259,8 @@ static leat_code take_step(leat_fit *f, leat_tensor batch, double *loss, leat_st
     if (leat_optim_step(f->optim))
         return leat_fail(s, leat_optim_status(f->optim)->code, "%s", leat_optim_status(f->optim)->message);
     f->step_lr = leat_optim_lr(f->optim) * factor;
+    if (f->ema)
+        update_average(f);
     return LEAT_OK;
 }
 
@@ -268,7 +283,23 @@ leat_code leat_fit_reserve(leat_fit *f, int64_t epochs)
 
 static bool is_better(const leat_fit *f, double validation)
 {
-    return !isnan(validation) && (f->best_epoch == 0 || validation < f->history[f->best_epoch - 1].validation);
+    return !f->held.index
+               ? has_best(f)
+               : !isnan(validation) && (f->best_epoch == 0 || validation < f->history[f->best_epoch - 1].validation);
+}
+
+/* Looks at the weights that may become the best, the averages if there are any, and keeps them if they do. */
+static leat_code judge(leat_fit *f, leat_epoch_report *r, leat_status *s)
+{
+    leat_ema_swap(f->ema);
+    leat_code code = f->held.index ? leat_fit_validate(f, &r->validation, s)
+                     : has_best(f) ? leat_fit_check_weights(f, s)
+                                   : LEAT_OK;
+    r->best = !code && is_better(f, r->validation);
+    if (r->best)
+        leat_fit_pack(f, f->best);
+    leat_ema_swap(f->ema);
+    return code;
 }
 
 /* All rows have been trained on: validates, and begins the next epoch. */
@@ -276,37 +307,36 @@ static leat_code finish_epoch(leat_fit *f, leat_epoch_report *r)
 {
     leat_status why = { 0 };
     *r = (leat_epoch_report){ .epoch = f->epoch + 1,
-                              .loss = f->total / (double)(f->batches ? f->train.x.shape.size[0] : f->steps),
+                              .loss = f->total / (double)(f->batches ? f->train.rows : f->steps),
                               .validation = (double)NAN,
                               .lr = f->step_lr,
                               .grad_norm = f->grad_norm };
     if (leat_fit_reserve(f, f->epoch + 1))
         return leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for %lld epochs", (long long)r->epoch);
-    if (f->held.index && leat_fit_validate(f, &r->validation, &why))
+    if (judge(f, r, &why))
         return leat_fail(&f->status, why.code, "stopped at the validation of epoch %lld: %.400s", (long long)r->epoch,
                          why.message);
-    r->best = is_better(f, r->validation);
     f->history[f->epoch++] = *r;
     f->step = 0;
     f->total = 0;
-    if (r->best) {
+    if (r->best)
         f->best_epoch = f->epoch;
-        leat_fit_pack(f, f->best);
-    }
     f->stopped = f->o.on_epoch && !f->o.on_epoch(f->o.user, f, r);
     return LEAT_OK;
 }
 
 /* Without data a batch is empty, and there are `steps` of them. */
-static bool next_batch(leat_fit *f, leat_tensor *batch)
+static bool next_batch(leat_fit *f, leat_index *batch)
 {
-    *batch = (leat_tensor){ 0 };
-    return f->batches ? leat_batches_next(f->batches, batch) : f->step < f->steps;
+    leat_tensor rows;
+    bool more = f->batches ? leat_batches_next(f->batches, &rows) : f->step < f->steps;
+    *batch = leat_batches_rows(f->batches);
+    return more;
 }
 
 static leat_code run_epoch(leat_fit *f, leat_epoch_report *r)
 {
-    leat_tensor batch;
+    leat_index batch;
     double loss;
     leat_fit_dequantize(f);
     while (!f->stopped && next_batch(f, &batch)) {
@@ -315,7 +345,7 @@ static leat_code run_epoch(leat_fit *f, leat_epoch_report *r)
             return leat_fail(&f->status, why.code, "stopped at step %lld of epoch %lld: %.400s", (long long)f->step + 1,
                              (long long)f->epoch + 1, why.message);
         f->step++;
-        f->total += loss * (double)(batch.data ? batch.shape.size[0] : 1);
+        f->total += loss * (double)(f->batches ? batch.count : 1);
         leat_step_report report = { f->epoch + 1, f->step, f->steps, loss, f->step_lr };
         f->stopped = f->o.on_step && !f->o.on_step(f->o.user, f, &report);
     }
@@ -346,7 +376,7 @@ leat_code leat_fit_run(leat_fit *f)
     leat_status why = { 0 };
     if (f->status.code || !leat_fit_get_state(f).done)
         return f->status.code;
-    if (f->best_epoch > 0) /* their validation loss is finite */
+    if (f->best_epoch > 0) /* their loss is finite */
         return leat_fit_use_best(f, true);
     if (!leat_fit_check_weights(f, &why))
         return LEAT_OK;
@@ -367,8 +397,8 @@ leat_fit_state leat_fit_get_state(const leat_fit *f)
         return (leat_fit_state){ .done = true };
     bool out_of_patience = f->o.patience > 0 && f->epoch - f->best_epoch >= f->o.patience;
     return (leat_fit_state){
-        .rows = f->train.x.shape.size[0],
-        .validation_rows = f->held.x.shape.size[0],
+        .rows = f->train.rows,
+        .validation_rows = f->held.rows,
         .epoch = f->epoch,
         .step = f->step,
         .steps = f->steps,

@@ -56,11 +56,10 @@ leat_code leat_fit_take_doubles(leat_fit *f)
 /* Adds to a part what its rows lose or gain by the standardizer, in the mean. */
 static void measure_units(const leat_fit *f, leat_fit_part *part)
 {
-    int64_t rows = part->x.shape.size[0];
     double sum = 0;
-    for (int64_t i = 0; f->logdet && i < rows; i++)
+    for (int64_t i = 0; f->logdet && i < part->rows; i++)
         sum += f->logdet[part->index ? part->index[i] : i];
-    part->logdet = rows ? sum / (double)rows : 0;
+    part->logdet = part->rows ? sum / (double)part->rows : 0;
 }
 
 void leat_fit_dequantize(leat_fit *f)
@@ -70,10 +69,10 @@ void leat_fit_dequantize(leat_fit *f)
     leat_rng rng = leat_rng_new(f->o.seed, STREAM_NOISE + (uint64_t)f->epoch);
     if (!f->dequantized || f->noisy_epoch == f->epoch)
         return;
-    for (int64_t i = 0; i < part->x.shape.size[0]; i++) {
+    for (int64_t i = 0; i < part->rows; i++) {
         int64_t row = part->index ? part->index[i] : i;
         leat_units_apply(f->flow->input, f->o.doubles.data + row * columns, 1, columns,
-                         &(leat_dequantizer){ .rng = &rng }, part->x.data + i * columns, &f->logdet[row]);
+                         &(leat_dequantizer){ .rng = &rng }, f->o.data.data + row * columns, &f->logdet[row]);
     }
     measure_units(f, part);
     f->noisy_epoch = f->epoch;
@@ -99,7 +98,7 @@ static leat_code check_finite(const char *what, leat_tensor t, leat_status *s)
 static leat_code check_context(const leat_flow *flow, const leat_fit_opts *o, leat_status *s)
 {
     char text[LEAT_SHAPE_TEXT];
-    leat_shape wanted = LEAT_SHAPE(o->data.shape.size[0], flow->context);
+    leat_shape wanted = LEAT_SHAPE(leat_fit_shape(o).size[0], flow->context);
     if (!o->context.data && !flow->context)
         return LEAT_OK;
     if (!o->context.data)
@@ -117,83 +116,71 @@ static leat_code check_context(const leat_flow *flow, const leat_fit_opts *o, le
 
 leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, leat_status *s)
 {
-    const leat_shape *shape = &o->data.shape;
+    leat_shape all = leat_fit_shape(o), *shape = &all;
     char text[LEAT_SHAPE_TEXT];
-    if (!o->data.data && o->loss && shape->rank == 0) {
+    bool missing = !o->data.data && !o->bytes.data;
+    if (missing && o->loss && shape->rank == 0) {
         if (o->steps < 1 || o->validation > 0)
             return leat_fail(s, LEAT_EARG, "fit: without data: %lld steps of an epoch, a validation part of %g",
                              (long long)o->steps, o->validation);
         return o->context.data ? leat_fail(s, LEAT_EARG, "fit: a context without data") : LEAT_OK;
     }
-    if (!o->data.data || shape->rank != 2 || leat_shape_count(shape) < 0 || shape->size[1] != leat_flow_dim(flow))
+    if (missing || shape->rank != 2 || leat_shape_count(shape) < 0 || shape->size[1] != leat_flow_dim(flow))
         return leat_fail(s, LEAT_ESHAPE, "fit: the data are %s, not [rows,%lld]",
-                         o->data.data ? leat_shape_print(shape, text) : "missing", (long long)leat_flow_dim(flow));
+                         missing ? "missing" : leat_shape_print(shape, text), (long long)leat_flow_dim(flow));
     int64_t rows = shape->size[0], held = leat_fit_held_rows(o);
     if (rows < 1)
         return leat_fail(s, LEAT_ESHAPE, "fit: the data have no rows");
     if (held == rows)
-        return leat_fail(s, LEAT_EARG, "fit: a validation part of %g leaves no row of %lld to train on", o->validation,
-                         (long long)rows);
+        return leat_fail(s, LEAT_EARG, "fit: holding out %lld leaves no row of %lld to train on",
+                         (long long)(o->held_last > 0 ? o->held_last : held), (long long)rows);
     if (o->validation > 0 && held == 0)
         return leat_fail(s, LEAT_EARG, "fit: a validation part of %g holds out no row of %lld", o->validation,
                          (long long)rows);
-    return check_finite("data", o->data, s) ? s->code : check_context(flow, o, s);
+    if (o->data.data && check_finite("data", o->data, s))
+        return s->code;
+    return check_context(flow, o, s);
 }
 
 /* ---- the split --------------------------------------------------------------------------------------------------- */
 
-static int64_t rows_of(const leat_fit_opts *o)
+leat_shape leat_fit_shape(const leat_fit_opts *o)
 {
-    return o->doubles.data ? o->doubles.rows : o->data.shape.size[0];
+    return o->bytes.data     ? LEAT_SHAPE(o->bytes.rows, o->bytes.columns)
+           : o->doubles.data ? LEAT_SHAPE(o->doubles.rows, o->doubles.columns)
+                             : o->data.shape;
 }
 
 int64_t leat_fit_held_rows(const leat_fit_opts *o)
 {
-    int64_t rows = rows_of(o);
-    double held = o->validation > 0 && o->validation < 1 ? rint(o->validation * (double)rows) : 0;
+    int64_t rows = leat_fit_shape(o).size[0];
+    double part = o->validation > 0 && o->validation < 1 ? rint(o->validation * (double)rows) : 0;
+    double held = o->held_last > 0 ? (double)o->held_last : part;
     return held < (double)rows ? (int64_t)held : rows;
-}
-
-static bool take_rows(leat_arena *a, leat_tensor *out, leat_tensor all, const int64_t *index, int64_t rows)
-{
-    if (!all.data)
-        return true;
-    int64_t width = all.shape.size[1];
-    *out = leat_tensor_new(a, LEAT_SHAPE(rows, width), NULL);
-    if (!out->data)
-        return false;
-    for (int64_t i = 0; i < rows && width; i++)
-        memcpy(out->data + i * width, all.data + index[i] * width, (size_t)width * sizeof(leat_real));
-    return true;
 }
 
 static bool take_part(leat_fit *f, leat_fit_part *part, const bool *held, bool which, int64_t rows)
 {
-    leat_arena *a = leat_model_arena(f->model);
-    int64_t all = f->o.data.shape.size[0], n = 0;
-    part->index = leat_arena_alloc(a, (size_t)rows * sizeof *part->index);
-    if (!part->index)
-        return false;
-    for (int64_t i = 0; i < all; i++) {
+    int64_t all = leat_fit_shape(&f->o).size[0];
+    part->index = leat_arena_alloc(leat_model_arena(f->model), (size_t)rows * sizeof *part->index);
+    for (int64_t i = 0; part->index && i < all; i++) {
         if (held[i] == which)
-            part->index[n++] = i;
+            part->index[part->rows++] = i;
     }
-    return take_rows(a, &part->x, f->o.data, part->index, rows) &&
-           take_rows(a, &part->context, f->o.context, part->index, rows);
+    return part->index != NULL;
 }
 
 leat_code leat_fit_held(const leat_fit_opts *o, bool *held)
 {
-    int64_t rows = rows_of(o), held_rows = leat_fit_held_rows(o);
+    int64_t rows = leat_fit_shape(o).size[0], held_rows = leat_fit_held_rows(o);
     leat_arena scratch;
     leat_arena_init(&scratch, NULL);
     int64_t *order = leat_arena_alloc(&scratch, (size_t)rows * sizeof *order);
-    if (order) {
-        leat_rng rng = leat_rng_new(o->seed, STREAM_SPLIT);
+    leat_rng rng = leat_rng_new(o->seed, STREAM_SPLIT);
+    if (order && o->held_last == 0)
         leat_rng_permutation(&rng, order, rows);
-        for (int64_t i = 0; i < rows; i++)
-            held[order[i]] = i < held_rows;
-    }
+    for (int64_t i = 0; order && i < rows; i++)
+        held[o->held_last == 0 ? order[i] : rows - 1 - i] = i < held_rows;
     leat_arena_free(&scratch);
     return order ? LEAT_OK : LEAT_ENOMEM;
 }
@@ -207,48 +194,91 @@ static bool split(leat_fit *f, leat_arena *scratch, int64_t rows, int64_t held_r
     return take_part(f, &f->train, held, false, rows - held_rows) && take_part(f, &f->held, held, true, held_rows);
 }
 
-leat_code leat_fit_split(leat_fit *f)
+static int64_t least(int64_t a, int64_t b)
 {
-    int64_t rows = f->o.data.shape.size[0], held_rows = leat_fit_held_rows(&f->o);
-    if (held_rows == 0) {
-        f->train = (leat_fit_part){ .x = f->o.data, .context = f->o.context };
-        measure_units(f, &f->train);
-        return LEAT_OK;
-    }
-    leat_arena scratch;
-    leat_arena_init(&scratch, leat_model_arena(f->model)->allocator);
-    bool done = split(f, &scratch, rows, held_rows);
-    leat_arena_free(&scratch);
-    measure_units(f, &f->train);
-    measure_units(f, &f->held);
-    return done ? LEAT_OK : leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for %lld rows", (long long)rows);
+    return a < b ? a : b;
 }
 
-leat_var leat_fit_batch_context(leat_fit *f)
+/* Room for a batch, and for as many validation rows as are worth a call. */
+static bool make_blocks(leat_fit *f, leat_shape all)
 {
-    const leat_tensor *all = &f->train.context;
-    if (!all->data)
-        return (leat_var){ 0 };
-    leat_index rows = leat_batches_rows(f->batches);
-    int64_t width = all->shape.size[1];
-    for (int64_t i = 0; i < rows.count; i++)
-        memcpy(f->batch_context + i * width, all->data + rows.at[i] * width, (size_t)width * sizeof(leat_real));
-    return leat_borrow(f->tape, (leat_tensor){ f->batch_context, LEAT_SHAPE(rows.count, width) });
+    enum { HELD_ROWS = 1024 };
+    leat_arena *a = leat_model_arena(f->model);
+    int64_t batch = least(f->o.batch, f->train.rows), held = least(HELD_ROWS, f->held.rows);
+    f->block_rows = batch > held ? batch : held;
+    f->block = leat_arena_alloc(a, (size_t)(f->block_rows * all.size[1]) * sizeof(leat_real));
+    f->block_context = leat_arena_alloc(a, (size_t)(f->block_rows * f->flow->context) * sizeof(leat_real));
+    return f->block && f->block_context;
+}
+
+leat_code leat_fit_split(leat_fit *f)
+{
+    leat_shape all = leat_fit_shape(&f->o);
+    int64_t rows = all.rank ? all.size[0] : 0, held_rows = leat_fit_held_rows(&f->o);
+    bool done = true;
+    if (held_rows > 0) {
+        leat_arena scratch;
+        leat_arena_init(&scratch, leat_model_arena(f->model)->allocator);
+        done = split(f, &scratch, rows, held_rows);
+        leat_arena_free(&scratch);
+    } else {
+        f->train.rows = rows;
+    }
+    if (!done || (rows && !make_blocks(f, all)))
+        return leat_fail(&f->status, LEAT_ENOMEM, "fit: out of memory for %lld rows", (long long)rows);
+    measure_units(f, &f->train);
+    measure_units(f, &f->held);
+    return LEAT_OK;
+}
+
+/* One row of the data as numbers. */
+static void copy_row(const leat_fit_opts *o, int64_t row, int64_t columns, leat_real *to)
+{
+    if (!o->bytes.data && columns)
+        memcpy(to, o->data.data + row * columns, (size_t)columns * sizeof *to);
+    for (int64_t j = 0; o->bytes.data && j < columns; j++)
+        to[j] = (leat_real)o->bytes.data[row * columns + j];
+}
+
+void leat_fit_take(leat_fit *f, const leat_fit_part *part, const int64_t *which, int64_t rows, leat_tensor *x,
+                   leat_tensor *context)
+{
+    leat_shape all = leat_fit_shape(&f->o);
+    int64_t columns = all.rank ? all.size[1] : 0, width = f->flow->context;
+    *x = *context = (leat_tensor){ 0 };
+    if (!part->rows)
+        return;
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t at = which ? which[i] : i, row = part->index ? part->index[at] : at;
+        copy_row(&f->o, row, columns, f->block + i * columns);
+        if (width)
+            memcpy(f->block_context + i * width, f->o.context.data + row * width, (size_t)width * sizeof(leat_real));
+    }
+    *x = (leat_tensor){ f->block, LEAT_SHAPE(rows, columns) };
+    if (width)
+        *context = (leat_tensor){ f->block_context, LEAT_SHAPE(rows, width) };
 }
 
 /* ---- the validation loss ----------------------------------------------------------------------------------------- */
 
 leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s)
 {
-    int64_t n = f->held.x.shape.size[0];
+    int64_t n = f->held.rows, *index = f->held.index, rows;
+    leat_fit_part rest = f->held; /* from row i on */
     double total = 0;
-    if ((f->standardized ? leat_flow_score_units : leat_flow_score_given)(f->flow, f->tape, f->held.x, f->held.context,
-                                                                          f->scores))
-        return leat_fail(s, leat_tape_code(f->tape), "%s", leat_tape_errmsg(f->tape));
+    for (int64_t i = 0; i < n; i += rows) {
+        leat_tensor x, context;
+        rows = least(f->block_rows, n - i);
+        rest.index = index + i;
+        leat_fit_take(f, &rest, NULL, rows, &x, &context);
+        if ((f->standardized ? leat_flow_score_units : leat_flow_score_given)(f->flow, f->tape, x, context,
+                                                                              f->scores + i))
+            return leat_fail(s, leat_tape_code(f->tape), "%s", leat_tape_errmsg(f->tape));
+    }
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(f->scores[i]))
             return leat_fail(s, LEAT_ENONFINITE, "row %lld of the data (from 1) has the log-density %g",
-                             (long long)f->held.index[i] + 1, f->scores[i]);
+                             (long long)index[i] + 1, f->scores[i]);
         total -= f->scores[i];
     }
     *loss = total / (double)n - f->held.logdet;
@@ -274,6 +304,12 @@ static uint64_t hash_tensor(uint64_t hash, leat_tensor t)
     return hash_bytes(hash, t.data, (size_t)leat_shape_count(&t.shape) * sizeof(leat_real));
 }
 
+static uint64_t hash_byte_rows(uint64_t hash, leat_byte_rows b)
+{
+    return b.data ? hash_bytes(hash_bytes(hash, &b.columns, sizeof b.columns), b.data, (size_t)(b.rows * b.columns))
+                  : hash;
+}
+
 static uint64_t hash_doubles(uint64_t hash, leat_doubles d)
 {
     return d.data ? hash_bytes(hash_bytes(hash, &d.columns, sizeof d.columns), d.data,
@@ -293,5 +329,5 @@ uint64_t leat_fit_hash(const leat_fit *f)
             hash = units[k] ? hash_bytes(hash, units[k], (size_t)u.columns * sizeof *units[k]) : hash;
         return hash;
     }
-    return hash_tensor(hash_tensor(0xcbf29ce484222325, o->data), o->context);
+    return hash_tensor(hash_tensor(hash_byte_rows(0xcbf29ce484222325, o->bytes), o->data), o->context);
 }

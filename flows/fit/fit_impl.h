@@ -4,10 +4,10 @@
 
 #include "../flow_impl.h"
 
-/* Rows of the data, and of the context if there is one. */
+/* Some rows of the data. */
 typedef struct leat_fit_part {
-    leat_tensor x, context;
-    int64_t *index; /* which rows of all the data these are; NULL: all of them */
+    int64_t rows;
+    int64_t *index; /* which of all the data these are; NULL: the first of them */
     double logdet;  /* of the standardizer, if the data are standardized, in the mean */
 } leat_fit_part;
 
@@ -23,10 +23,13 @@ struct leat_fit {
     double *logdet;            /* of the standardizer, for each row */
     leat_fit_part train, held; /* held: the validation rows */
     double *scores;            /* of the validation rows */
-    leat_real *batch_context;
+    /* Rows that are worked on, those of the current batch or validation rows, and their context. */
+    int64_t block_rows;
+    leat_real *block, *block_context;
     leat_batches *batches;
     leat_optim *optim;
-    double lr; /* the optimiser's at the beginning */
+    double lr;     /* the optimiser's at the beginning */
+    leat_ema *ema; /* NULL: none */
     leat_tape *tape;
 
     /* The weights of the model, and copies of them in the same order: of the best epoch, with validation rows; and of
@@ -46,7 +49,8 @@ struct leat_fit {
     bool stopped;
 };
 
-/* How many of the rows are held out. */
+/* How many rows and columns the data have, and how many of the rows are held out. */
+leat_shape leat_fit_shape(const leat_fit_opts *o);
 int64_t leat_fit_held_rows(const leat_fit_opts *o);
 
 /* Puts data in double in the place of `data` and `context`. */
@@ -58,11 +62,13 @@ void leat_fit_dequantize(leat_fit *f);
 /* Refuses data and context that do not fit the flow or are not finite. */
 leat_code leat_fit_check_data(const leat_flow *flow, const leat_fit_opts *o, leat_status *s);
 
-/* Training and validation rows, the latter drawn; memory is the model's. */
+/* Training and validation rows, the latter drawn, and room for blocks of them; memory is the model's. */
 leat_code leat_fit_split(leat_fit *f);
 
-/* The context of the current batch as a variable, {0} without one. */
-leat_var leat_fit_batch_context(leat_fit *f);
+/* Rows of a part, by their numbers in it or the first ones (NULL), at most block_rows, as [rows, dim] and their context;
+ * tensors without data where there are none. They stand until the next call. */
+void leat_fit_take(leat_fit *f, const leat_fit_part *part, const int64_t *which, int64_t rows, leat_tensor *x,
+                   leat_tensor *context);
 
 /* Mean negative log-likelihood of the validation rows, on the status if it is not finite. */
 leat_code leat_fit_validate(leat_fit *f, double *loss, leat_status *s);
@@ -82,7 +88,8 @@ leat_code leat_fit_reserve(leat_fit *f, int64_t epochs);
 /* What must be the same where a checkpoint is resumed, as texts for its metadata: key and value, the most telling first.
  * Memory from the arena; how many, or 0 when out of memory. */
 #define LEAT_FIT_FORMAT  "1"
-#define LEAT_FIT_OPTIONS 12 /* at most */
+#define LEAT_FIT_OPTIONS 12        /* at most */
+#define LEAT_FIT_AVERAGE "average" /* among the optimiser's tensors */
 typedef const char *leat_fit_text[2];
 int64_t leat_fit_list_options(const leat_fit *f, leat_arena *a, leat_fit_text out[LEAT_FIT_OPTIONS]);
 

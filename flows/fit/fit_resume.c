@@ -17,7 +17,7 @@ typedef struct checkpoint {
     int64_t *steps; /* by parameter, in order of creation */
     leat_epoch_report *history;
     leat_real *best;
-    const leat_real **slots;
+    const leat_real **slots, *average;
     leat_status *status;
 } checkpoint;
 
@@ -97,7 +97,8 @@ static bool read_report(checkpoint *c, const leat_json *v, int64_t i)
     };
     if (isnan(r->validation) != !c->fit->held.index)
         return false;
-    r->best = !isnan(r->validation) && (c->best_epoch == 0 || r->validation < c->history[c->best_epoch - 1].validation);
+    r->best = isnan(r->validation) ? c->fit->o.ema > 0
+                                   : c->best_epoch == 0 || r->validation < c->history[c->best_epoch - 1].validation;
     if (r->best)
         c->best_epoch = i + 1;
     return true;
@@ -224,7 +225,8 @@ static leat_code find_slots(checkpoint *c)
         if (code)
             return code;
     }
-    return LEAT_OK;
+    leat_tensor average = leat_ema_values(c->fit->ema);
+    return c->fit->ema ? find_tensor(c, "optim.", LEAT_FIT_AVERAGE, &average.shape, &c->average) : LEAT_OK;
 }
 
 /* ---- taking it over ---- */
@@ -240,6 +242,9 @@ static void take_over(checkpoint *c)
         if (count)
             memcpy(slot.data, c->slots[i], (size_t)count * sizeof *slot.data);
     }
+    leat_tensor average = leat_ema_values(f->ema);
+    if (c->average && average.shape.size[0])
+        memcpy(average.data, c->average, (size_t)average.shape.size[0] * sizeof *average.data);
     const int64_t *steps = c->steps;
     for (const leat_param *p = f->model->params; p; p = p->next)
         leat_optim_set_steps(f->optim, p, *steps++);

@@ -1,6 +1,6 @@
 /*
  * Checkpoints. One safetensors file holds the weights as model.<name>, those of the best epoch as best.<name>, what the
- * optimiser remembers as optim.<slot>, and in its metadata
+ * optimiser remembers as optim.<slot> (and the average of the weights as optim.average), and in its metadata
  *
  *     fit.format                       of this file: 1
  *     fit.precision, fit.data, ...     what must be the same where it goes on: data and options, as texts
@@ -49,10 +49,12 @@ static const char *schedule_text(leat_arena *a, const leat_schedule *s)
                              second);
 }
 
-static const char *optimiser_text(const leat_fit *f)
+/* And the average beside it, if there is one. */
+static const char *optimiser_text(leat_arena *a, const leat_fit *f)
 {
     static const char *const names[] = { "adam", "adamw", "adamax", "rmsprop", "sgd" };
-    return f->o.optim ? "of its own" : names[f->o.optimiser];
+    const char *name = f->o.optim ? "of its own" : names[f->o.optimiser], *decay = number_text(a, f->o.ema);
+    return f->o.ema > 0 ? decay ? leat_arena_format(a, "%s, ema %s", name, decay) : NULL : name;
 }
 
 /* The flow's description, without which weights of equal shapes may mean something else. */
@@ -67,15 +69,17 @@ int64_t leat_fit_list_options(const leat_fit *f, leat_arena *a, leat_fit_text ou
 {
     const leat_fit_opts *o = &f->o;
     char shape[LEAT_SHAPE_TEXT], context[LEAT_SHAPE_TEXT];
+    leat_shape all = leat_fit_shape(o);
     const leat_fit_text list[] = {
         { "fit.precision", sizeof(leat_real) == 8 ? "double" : "float" },
         { "fit.data",
-          leat_arena_format(a, "%s %s %016" PRIx64, leat_shape_print(&o->data.shape, shape),
+          leat_arena_format(a, "%s %s %016" PRIx64, leat_shape_print(&all, shape),
                             o->context.data ? leat_shape_print(&o->context.shape, context) : "[]", leat_fit_hash(f)) },
         { "fit.flow", flow_text(f->flow, a) },
-        { "fit.validation", number_text(a, o->validation) },
+        { "fit.validation", o->held_last > 0 ? leat_arena_format(a, "last %lld", (long long)o->held_last)
+                                             : number_text(a, o->validation) },
         { "fit.batch", leat_arena_format(a, "%lld", (long long)o->batch) },
-        { "fit.optimiser", optimiser_text(f) },
+        { "fit.optimiser", optimiser_text(a, f) },
         { "fit.lr", number_text(a, f->lr) },
         { "fit.weight_decay", number_text(a, o->weight_decay) },
         { "fit.schedule", schedule_text(a, o->schedule) },
@@ -177,7 +181,7 @@ static void add_weights(file_writer *w, const leat_fit *f, const char *prefix, l
 static bool add_tensors(file_writer *w, const leat_fit *f)
 {
     int slots = leat_optim_slots(f->optim);
-    w->file.entries = leat_arena_alloc(w->arena, (size_t)(2 * f->live.count + slots) * sizeof *w->file.entries);
+    w->file.entries = leat_arena_alloc(w->arena, (size_t)(2 * f->live.count + slots + 1) * sizeof *w->file.entries);
     if (!w->file.entries)
         return false;
     add_weights(w, f, "model.", f->best_in_use ? f->last : NULL);
@@ -188,6 +192,8 @@ static bool add_tensors(file_writer *w, const leat_fit *f)
         leat_tensor slot = leat_optim_slot(f->optim, i, &name);
         add_tensor(w, "optim.", name, slot, NULL);
     }
+    if (f->ema)
+        add_tensor(w, "optim.", LEAT_FIT_AVERAGE, leat_ema_values(f->ema), NULL);
     return !w->failed;
 }
 

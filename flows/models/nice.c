@@ -23,6 +23,11 @@ leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o)
     bool reversal_swaps_roles = o->reverse && (o->masks == LEAT_HALVES || o->dim % 2 == 0);
     leat_flow *flow = leat_flow_new(m, o->base ? o->base : leat_normal(m, o->dim));
     leat_flow_set_context(flow, o->context);
+    if (o->image.rank) { /* the views do nothing but tell of the images */
+        leat_flow_add(flow, leat_dequantize(m, o->dim, o->bits ? o->bits : 8));
+        leat_flow_add(flow, leat_view(m, LEAT_SHAPE(o->dim), o->image));
+        leat_flow_add(flow, leat_view(m, o->image, LEAT_SHAPE(o->dim)));
+    }
     for (int i = 0; i < couplings; i++) {
         int parity = reversal_swaps_roles ? 0 : i % 2;
         leat_mask mask =

@@ -10,14 +10,16 @@ struct leat_ema {
     bool swapped;   /* the average is in the parameters' place, they are in its */
 };
 
+static leat_code check_decay(leat_model *m, double decay)
+{
+    return decay >= 0 && decay <= 1 ? LEAT_OK
+                                    : leat_model_fail(m, LEAT_EARG, "ema: decay is %g, and must be in 0 .. 1", decay);
+}
+
 leat_ema *leat_ema_new(leat_model *m, double decay)
 {
-    if (leat_model_seal(m))
+    if (leat_model_seal(m) || check_decay(m, decay))
         return NULL;
-    if (!(decay >= 0 && decay <= 1)) {
-        leat_model_fail(m, LEAT_EARG, "ema: decay is %g, and must be in 0 .. 1", decay);
-        return NULL;
-    }
     leat_ema *e = leat_arena_alloc(&m->arena, sizeof *e);
     leat_real *average = leat_arena_alloc(&m->arena, (size_t)m->flat * sizeof *average);
     if (!e || !average) {
@@ -28,6 +30,12 @@ leat_ema *leat_ema_new(leat_model *m, double decay)
     for (int64_t i = 0; i < m->flat; i++)
         average[i] = m->values[i];
     return e;
+}
+
+void leat_ema_set_decay(leat_ema *e, double decay)
+{
+    if (e && !check_decay(e->model, decay))
+        e->rest = (leat_real)(1 - decay);
 }
 
 static void update_range(void *arg, int64_t begin, int64_t end)

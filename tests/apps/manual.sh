@@ -1,9 +1,9 @@
 #!/bin/bash
 # The manual of leat: all of its commands, in its order, and its table of first lines.
-# Usage: manual.sh PROGRAM MANUAL
-manual=$(realpath "$2")
+# Usage: manual.sh LEAT MANUAL TRAIN_GLOW
+manual=$(realpath "$2") glow=$(realpath "$3")
 . "$(dirname "$0")/program.sh"
-mkdir bin && ln -s "$program" bin/leat && PATH=$PWD/bin:$PATH
+mkdir bin && ln -s "$program" bin/leat && ln -s "$glow" bin/train_glow && PATH=$PWD/bin:$PATH
 
 mkdir session
 awk '/^```sh$/ { inside = 1; next } /^```/ { inside = 0 } inside' "$manual" >session.sh
@@ -14,7 +14,7 @@ cp session.sh err
     case $part in "! "*) eval "${part#! }" && { echo "not refused: $part"; exit 1; } || [ $? -eq 1 ] ;; *) eval "$part" ;; esac
 done' < <(awk '{ text = text $0 "\n"; n = gsub(/\x27/, "\x27"); quotes += n } quotes % 2 == 0 && !/\\$/ { printf "%s%c", text, 0; text = "" }' \
     ../session.sh)) >log 2>&1 || { fail "the manual's commands"; tail -n 5 log; }
-[ -s session/people.png ] && [ -s session/flow.py ] && [ -s session/again.csv ] || fail "the session did not get to its end"
+[ -s session/people.png ] && [ -s session/flow.py ] && [ -s session/again.csv ] && [ -s session/one-3.png ] || fail "the session did not get to its end"
 
 rows=0
 while IFS='|' read -r _ line taken _; do

@@ -36,6 +36,11 @@ static const struct {
     const char *state, *expected, *note;
     int length;
 } fixtures[] = {
+    { "zuko_maf", "zuko_maf_expected", "zuko MAF of 3 transforms", 3 },
+    { "zuko_maf_random", "zuko_maf_random_expected", "slopes between 1e-3 and 1e3", 2 },
+    { "zuko_maf_passes", "zuko_maf_passes_expected", "zuko MAF of 2 transforms", 2 },
+    { "zuko_nsf", "zuko_nsf_expected", "zuko NSF of 2 transforms", 2 },
+    { "zuko_realnvp", "zuko_realnvp_expected", "zuko RealNVP of 4 couplings", 4 },
     { "nice_odd", "nice_odd_expected", "NICE of 6 couplings", 6 },
     { "realnvp_odd", "realnvp_odd_expected", "RealNVP of 6 couplings", 6 },
     { "nice", "nice_expected", "NICE of 4 couplings", 4 },
@@ -54,9 +59,14 @@ Test(infer, pytorch_state_dicts)
         assert_contains(info.note, "ReLU between linear layers");
         assert_contains(info.note, "standard normal base");
         leat_tape *tape = test_tape(leat_flow_model(flow));
-        leat_var log_prob = leat_flow_log_prob(flow, leat_const(tape, fixture_get(&f, "x")));
+        leat_var x = leat_const(tape, fixture_get(&f, "x")), context = { 0 };
+        if (leat_flow_context(flow))
+            context = leat_const(tape, fixture_get(&f, "context"));
+        leat_var log_prob = leat_flow_log_prob_given(flow, x, context);
+        leat_pair z = leat_flow_forward_given(flow, x, context), back = leat_flow_inverse_given(flow, z.y, context);
         assert_tape(tape);
-        assert_near(leat_value(log_prob), fixture_get(&f, "log_prob"), CLOSE, 1, "log_prob");
+        assert_near(leat_value(log_prob), fixture_get(&f, "log_prob"), CLOSE, 1, fixtures[i].state);
+        assert_near(leat_value(back.y), fixture_get(&f, "x"), 100 * CLOSE, 1, fixtures[i].state);
         leat_model_free(leat_flow_model(flow));
     }
 }
@@ -169,6 +179,15 @@ typedef struct named {
         }                                                                                                              \
     }
 
+#define ZUKO(n) "transform.transforms." #n "."
+#define ORDER(n)                                                                                                       \
+    {                                                                                                                  \
+        ZUKO(n) "order", 1,                                                                                            \
+        {                                                                                                              \
+            2                                                                                                          \
+        }                                                                                                              \
+    }
+
 static const struct {
     named tensors[8];
     const char *says;
@@ -191,6 +210,20 @@ static const struct {
     { { MASK(0), W("layers.0.net.0", 1, 1), W("layers.1.net.0", 1, 1), MASK(2) }, "layers.1.mask is missing" },
     { { { "a.layers.0.mask", 1, { 2 } }, W("b.layers.0.net.0", 1, 1) }, "'b.layers.0.net.0.weight' is not under 'a.'" },
     { { MASK(0), W("layers.0.net.0", 1, 1), { "input.mean", 1, { 2 } } }, "no 'input.sd'" },
+    { { ORDER(0), W(ZUKO(0) "hyper.0", 4, 2) }, "no 'layers.0.made.net.0.mask'" },
+    { { ORDER(0) }, "does not describe its model" },
+    { { ORDER(1), W(ZUKO(1) "hyper.0", 4, 2) }, "layers.0 is missing, and there is layers.1" },
+    { { { ZUKO(0) "order", 1, { 3 } }, W(ZUKO(0) "hyper.0", 4, 2) }, "layers.0: net.0 takes 2 numbers, and 3 come" },
+    { { { ZUKO(0) "order", 2, { 2, 1 } }, W(ZUKO(0) "hyper.0", 4, 2) }, "layers.0: the order is not one of" },
+    { { ORDER(0), W(ZUKO(0) "hyper.0", 6, 2) }, "neither two numbers for each feature nor 3 K - 1" },
+    { { ORDER(0), W(ZUKO(0) "hyper.0", 3, 2) }, "neither two numbers for each feature nor 3 K - 1" },
+    { { ORDER(0), W(ZUKO(0) "hyper.0", 3, 2), W(ZUKO(0) "hyper.2", 4, 2) }, "net.2 takes 2 numbers, and 3 come in" },
+    { { ORDER(0), { ZUKO(0) "hyper.0.weight", 1, { 4 } } }, "net.0.weight is not a matrix" },
+    { { ORDER(0), W(ZUKO(0) "hyper.0", 4, 2), { "base.loc", 1, { 2 } } }, "'base.loc' is not all 0" },
+    { { ORDER(0), W(ZUKO(0) "hyper.0", 4, 2), { "base.scale", 1, { 2 } } }, "'base.scale' is not all 1" },
+    { { { ZUKO(0) "mask", 1, { 2 } }, W(ZUKO(0) "hyper.0", 3, 1) }, "layers.0: net gives 3 numbers for 1 moved" },
+    { { { ZUKO(0) "mask", 1, { 2 } }, W(ZUKO(0) "hyper.0", 2, 1), { "base.low", 1, { 2 } } }, "'base.low' is not" },
+    { { { "a." ZUKO(0) "mask", 1, { 2 } }, W(ZUKO(0) "hyper.0", 2, 1) }, "is not under 'a.'" },
 };
 
 Test(infer, other_tensors_are_refused)
@@ -251,6 +284,73 @@ Test(infer, numbers_that_are_not_finite_are_refused)
         cr_assert_eq(s.code, LEAT_ENONFINITE);
         assert_contains(s.message, path);
         assert_contains(s.message, "'layers.0.net.0.bias' holds");
+    }
+}
+
+/* What comes last in zuko's autoregressive layer, of two features: places 0 and 1, and masks that fit them. */
+static leat_flow *load_zuko(const leat_real *order, const leat_real *mask, leat_status *s)
+{
+    leat_real numbers[8] = { 0 };
+    leat_tensor matrix = { numbers, LEAT_SHAPE(4, 2) }, row = { numbers, LEAT_SHAPE(4) };
+    leat_tensor places = { (leat_real *)order, LEAT_SHAPE(2) }, seen = { (leat_real *)mask, LEAT_SHAPE(4, 2) };
+    leat_safetensors_entry entries[] = { { ZUKO(0) "order", places, NULL },
+                                         { ZUKO(0) "hyper.0.weight", matrix, NULL },
+                                         { ZUKO(0) "hyper.0.bias", row, NULL },
+                                         { ZUKO(0) "hyper.0.mask", seen, NULL } };
+    cr_assert_eq(leat_safetensors_write(path, &(leat_safetensors){ .count = 4, .entries = entries }, s), LEAT_OK);
+    return leat_flow_load(path, NULL, NULL, s);
+}
+
+Test(infer, orders_and_masks_of_zuko)
+{
+    static const leat_real mask[] = { 0, 1, 0, 1, 0, 0, 0, 0 }; /* shift and scale of the first see the second */
+    static const struct {
+        leat_real order[2];
+        const char *says;
+    } orders[] = {
+        { { 1, 0 }, NULL },
+        { { 0, 1 }, "the masks let output 0 see a feature at place 1" },
+        { { 1, 2 }, "layers.0: its order holds 2, and places are 0 to 1" },
+        { { 0, -1 }, "its order holds -1" },
+        { { (leat_real)0.5, 0 }, "its order holds 0.5" },
+    };
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        leat_status s = { 0 };
+        leat_flow *flow = load_zuko(orders[i].order, mask, &s);
+        cr_assert_eq(flow == NULL, orders[i].says != NULL, "%zu: %s", i, s.message);
+        if (flow)
+            leat_model_free(leat_flow_model(flow));
+        else
+            assert_contains(s.message, orders[i].says);
+    }
+}
+
+static void *starve(void *user, size_t size)
+{
+    long *left = user;
+    return (*left)-- > 0 ? malloc(size) : NULL;
+}
+
+static void give_back(void *user, void *block)
+{
+    (void)user;
+    free(block);
+}
+
+Test(infer, zuko_without_memory_is_a_status)
+{
+    for (long limit = 0;; limit++) {
+        long left = limit;
+        leat_allocator allocator = { starve, give_back, &left };
+        leat_flow_load_opts o = { .model = { .threads = 1, .allocator = &allocator } };
+        leat_status s = { 0 };
+        leat_flow *flow = leat_flow_load(LEAT_FIXTURES "/flows/zuko_nsf.safetensors", &o, NULL, &s);
+        cr_assert_eq(s.code, flow ? LEAT_OK : LEAT_ENOMEM, "%ld: %s", limit, s.message);
+        if (flow) {
+            leat_model_free(leat_flow_model(flow));
+            return;
+        }
+        assert_contains(s.message, "out of memory");
     }
 }
 

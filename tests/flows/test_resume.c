@@ -43,6 +43,8 @@ static const leat_fit_opts cases[] = {
     { .batch = 20, .optimiser = LEAT_FIT_ADAMW, .weight_decay = 0.1, .schedule = &warm_cosine, .clip = 0.5 },
     { .batch = 20, .optimiser = LEAT_FIT_ADAMAX, .seed = 12 },
     { .batch = 20, .optimiser = LEAT_FIT_RMSPROP, .validation = 0.1 },
+    { .batch = 20, .lr = 0.03, .ema = 0.9 },
+    { .batch = 20, .lr = 0.03, .ema = 0.9, .held_last = 20 },
     { .batch = 200, .optimiser = LEAT_FIT_SGD, .lr = 1e-2 },
 };
 enum { CASES = sizeof cases / sizeof *cases };
@@ -288,6 +290,9 @@ static const struct {
     { { .batch = 20, .validation = 0.25, .optimiser = LEAT_FIT_ADAMW }, "another optimiser: adam there, adamw here" },
     { { .batch = 20, .validation = 0.25, .weight_decay = 0.1 }, "another weight_decay: 0.0 there, 0.1 here" },
     { { .batch = 20, .validation = 0.25, .clip = 2 }, "another clip: 0.0 there, 2.0 here" },
+    { { .batch = 20, .held_last = 21 }, "made with another validation: 0.25 there, last 21 here" },
+    { { .batch = 20, .validation = 0.25, .ema = 0.99 },
+      "made with another optimiser: adam there, adam, ema 0.99 here" },
     { { .batch = 20, .validation = 0.25, .seed = 1 }, "another seed: 0 there, 1 here" },
     { { .batch = 20, .validation = 0.25, .schedule = &warm_cosine },
       "another schedule: constant there, then(5, warmup(5, 0.1), cosine(20, 0.01)) here" },
