@@ -97,8 +97,9 @@ static void by_definition(const rows *r, int64_t i, double at, long double *y, l
     int64_t n = r->components;
     long double weight[MOST] = { 0 }, left[MOST] = { 0 }, right[MOST] = { 0 }, density[MOST] = { 0 };
     for (int64_t k = 0; k < n; k++) {
-        long double s = r->theta[2].data[i * n + k], z = ((long double)at - r->theta[1].data[i * n + k]) * expl(-s);
-        weight[k] = r->theta[0].data[i * n + k];
+        long double s = (long double)r->theta[2].data[i * n + k];
+        long double z = ((long double)at - (long double)r->theta[1].data[i * n + k]) * expl(-s);
+        weight[k] = (long double)r->theta[0].data[i * n + k];
         left[k] = weight[k] + log_sigmoid(z);
         right[k] = weight[k] + log_sigmoid(-z);
         density[k] = weight[k] - s + log_sigmoid(z) + log_sigmoid(-z);
@@ -117,10 +118,10 @@ Test(mixture_extremes, is_the_definition_everywhere)
         for (int64_t i = 0; i < r.n; i++) {
             long double want, steep;
             by_definition(&r, i, r.x.data[i], &want, &steep);
-            cr_assert(fabsl(y[i] - want) <= 1e-13 * fmaxl(1, fabsl(want)), "%d, x = %g: %.17g, not %.17Lg", kind,
-                      r.x.data[i], y[i], want);
-            cr_assert(fabsl(slope[i] - steep) <= 1e-9 * fmaxl(1, fabsl(steep)), "%d, x = %g: slope %.17g, not %.17Lg",
-                      kind, r.x.data[i], slope[i], steep);
+            cr_assert(fabsl((long double)y[i] - want) <= 1e-13L * fmaxl(1, fabsl(want)),
+                      "%d, x = %g: %.17g, not %.17Lg", kind, r.x.data[i], y[i], want);
+            cr_assert(fabsl((long double)slope[i] - steep) <= 1e-9L * fmaxl(1, fabsl(steep)),
+                      "%d, x = %g: slope %.17g, not %.17Lg", kind, r.x.data[i], slope[i], steep);
         }
     }
 }
