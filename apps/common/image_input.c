@@ -142,17 +142,27 @@ void app_pixels_from(const leat_real *x, int64_t n, uint8_t *pixels)
         pixels[i] = (uint8_t)rint(fmin(255, fmax(0, (double)x[i])));
 }
 
+/* Follows the shape of a row through a transform until it is an image's; false if it does not fit. */
+static bool follow(const leat_transform *t, leat_shape *row)
+{
+    const leat_transform_type *type = (const leat_transform_type *)t->module.type;
+    bool fits = true;
+    if (strcmp(type->module.name, "chain") != 0)
+        return !type->out_row || type->out_row(t, row);
+    for (int i = 0; fits && i < leat_chain_length(t) && row->rank < 3; i++)
+        fits = follow(leat_chain_layer(t, i), row);
+    return fits;
+}
+
 bool app_flow_is_of_images(const leat_flow *f, leat_shape *image)
 {
-    leat_shape row = LEAT_SHAPE(leat_flow_dim(f));
-    for (int i = 0; leat_flow_is_bound(f) && i < leat_flow_length(f) && row.rank > 0 && row.rank < 3; i++) {
-        const leat_transform *t = leat_flow_layer(f, i);
-        const leat_transform_type *type = (const leat_transform_type *)t->module.type;
-        if (type->out_row && !type->out_row(t, &row))
-            row.rank = 0;
-    }
-    *image = row.rank == 3 ? row : (leat_shape){ 0 };
-    return row.rank == 3;
+    *image = LEAT_SHAPE(leat_flow_dim(f));
+    bool fits = leat_flow_is_bound(f);
+    for (int i = 0; fits && i < leat_flow_length(f) && image->rank < 3; i++)
+        fits = follow(leat_flow_layer(f, i), image);
+    if (!fits || image->rank != 3)
+        *image = (leat_shape){ 0 };
+    return image->rank == 3;
 }
 
 double app_bits_per_dim(double log_prob, int64_t dim)

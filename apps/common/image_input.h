@@ -12,9 +12,10 @@
 typedef struct app_image_settings {
     const char *labels;
     int64_t pad, subset, bits, draws;
-    int64_t levels, steps, width, blocks; /* 0: the model's own */
+    int64_t levels, steps, width, blocks, heads; /* 0: the model's own */
     int permutation;
-    bool additive, actnorm;
+    bool additive, actnorm, uniform;
+    double dropout;
 } app_image_settings;
 
 /* clang-format off */

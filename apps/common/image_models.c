@@ -51,22 +51,46 @@ static leat_flow *build_glow(leat_model *m, const wish *a)
                                                .permuted = a->image->permutation != 0 });
 }
 
-/* Sides that are halved so many times must be multiples of 2^halvings; says with which border they would be. */
-static leat_code refuse_sides(const app_train_job *job, const leat_shape *row, int64_t halvings, leat_status *s)
+static leat_flow *build_flowpp(leat_model *m, const wish *a)
 {
-    int64_t unit = (int64_t)1 << halvings, pad = 0;
-    while (pad <= unit && ((row->size[0] + 2 * pad) % unit || (row->size[1] + 2 * pad) % unit))
-        pad++;
-    if (pad == 0)
-        return LEAT_OK;
-    int64_t more = pad + job->settings->image.pad;
+    int each = (int)a->model->couplings;
+    return leat_flowpp_new(m, &(leat_flowpp_opts){ .height = a->row.size[0],
+                                                   .width = a->row.size[1],
+                                                   .channels = a->row.size[2],
+                                                   .couplings = { each, each, each },
+                                                   .features = a->image->width,
+                                                   .blocks = (int)a->image->blocks,
+                                                   .heads = (int)a->image->heads,
+                                                   .dropout = a->image->dropout,
+                                                   .components = a->model->components,
+                                                   .bits = (int)a->image->bits,
+                                                   .context = a->classes,
+                                                   .uniform = a->image->uniform });
+}
+
+static bool fits(const leat_shape *row, int64_t border, int64_t high, int64_t wide)
+{
+    return (row->size[0] + 2 * border) % high == 0 && (row->size[1] + 2 * border) % wide == 0;
+}
+
+/* Refuses sides that are no multiples of these powers of 2, and says with which border they would be. */
+static leat_code refuse_sides(const app_train_job *job, const leat_shape *row, int64_t high, int64_t wide,
+                              leat_status *s)
+{
+    int64_t border = 0, most = high + wide;
     char hint[100] = "";
-    if (pad <= unit)
-        snprintf(hint, sizeof hint, "; --pad %lld makes them %lld and %lld", (long long)more,
-                 (long long)(row->size[0] + 2 * pad), (long long)(row->size[1] + 2 * pad));
-    return leat_fail(s, LEAT_ESHAPE, "%s: images of %lld x %lld: with %lld levels sides must be multiples of %lld%s",
-                     job->settings->train.data, (long long)row->size[0], (long long)row->size[1],
-                     (long long)job->settings->image.levels, (long long)unit, hint);
+    while (border <= most && !fits(row, border, high, wide))
+        border++;
+    if (border == 0)
+        return LEAT_OK;
+    if (border <= most)
+        snprintf(hint, sizeof hint, "; --pad %lld makes them %lld and %lld",
+                 (long long)(border + job->settings->image.pad), (long long)(row->size[0] + 2 * border),
+                 (long long)(row->size[1] + 2 * border));
+    return leat_fail(s, LEAT_ESHAPE,
+                     "%s: images of %lld x %lld: heights must be multiples of %lld and widths of %lld%s",
+                     job->settings->train.data, (long long)row->size[0], (long long)row->size[1], (long long)high,
+                     (long long)wide, hint);
 }
 
 leat_flow *app_image_model_build(leat_model *m, const app_train_job *job, const leat_images *images, int classes,
@@ -75,14 +99,13 @@ leat_flow *app_image_model_build(leat_model *m, const app_train_job *job, const 
     const wish a = { &job->settings->model, &job->settings->image,
                      LEAT_SHAPE(images->height, images->width, images->channels), classes };
     static leat_flow *(*const builders[])(leat_model *, const wish *) = {
-        [APP_NICE] = build_nice, [APP_REALNVP] = build_realnvp, [APP_GLOW] = build_glow
+        [APP_NICE] = build_nice, [APP_REALNVP] = build_realnvp, [APP_FLOWPP] = build_flowpp, [APP_GLOW] = build_glow
     };
     int kind = job->settings->model.kind;
-    if (!builders[kind]) {
-        leat_fail(s, LEAT_EARG, "%s: %s does not train on images", job->settings->train.data, job->program->name);
-        return NULL;
-    }
-    if (refuse_sides(job, &a.row, a.image->levels - (kind == APP_REALNVP), s)) /* whose last scale is not halved */
+    int64_t scale = (int64_t)1 << a.image->levels;
+    if ((kind == APP_GLOW && refuse_sides(job, &a.row, scale, scale, s)) ||
+        (kind == APP_REALNVP && refuse_sides(job, &a.row, scale / 2, scale / 2, s)) ||
+        (kind == APP_FLOWPP && refuse_sides(job, &a.row, 2, 4, s)))
         return NULL;
     return builders[kind](m, &a);
 }

@@ -71,6 +71,11 @@ leat_code app_train_prepare(app_run *r)
     }
     if (mkdir(r->o->out, 0777) && errno != EEXIST)
         return leat_fail(&r->status, LEAT_EIO, "%s: cannot make the folder: %s", r->o->out, strerror(errno));
+    struct stat out, data;
+    if (r->images && stat(r->o->out, &out) == 0 && stat(r->o->data, &data) == 0 && out.st_dev == data.st_dev &&
+        out.st_ino == data.st_ino)
+        return leat_fail(&r->status, LEAT_EARG, "%s: it is the folder of the images, among which results would lie",
+                         r->o->out);
     *p = (app_train_paths){ .model = in_folder(r, "model.safetensors"),
                             .failed = in_folder(r, "model.failed.safetensors"),
                             .checkpoint = in_folder(r, "checkpoint.safetensors"),
