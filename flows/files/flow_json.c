@@ -40,6 +40,8 @@ static const leat_elementwise *const elementwises[] = {
     &leat_affine,
     &leat_bounded_affine,
     &leat_sigmoid_affine,
+    &leat_softplus_affine,
+    &leat_floored_affine,
     &leat_default_rational_quadratic,
     &leat_default_clipped_rational_quadratic,
     &leat_default_logistic_mixture,

@@ -31,14 +31,15 @@ static leat_pair bent_forward(const leat_elementwise *self, leat_var x, const le
 
 static const leat_elementwise bent = { .name = "bent", .theta = { { "s", 1 }, { "t", 3 } }, .forward = bent_forward };
 
-enum { BIJECTORS = 7 };
+enum { BIJECTORS = 9 };
 
 /* Splines too, the first of one slope, and a mixture of logistics. */
 static const leat_elementwise *bijector(leat_model *m, int i)
 {
-    static const leat_elementwise *const others[] = { &leat_additive, &leat_affine, &leat_bounded_affine, &bent };
-    leat_rational_quadratic_opts spline = { .bins = i == 4 ? 2 : 5, .bound = 2 };
-    return i < 4 ? others[i] : i < 6 ? leat_rational_quadratic(m, &spline) : leat_logistic_mixture(m, 3);
+    static const leat_elementwise *const others[] = { &leat_additive,        &leat_affine,         &leat_bounded_affine,
+                                                      &leat_softplus_affine, &leat_floored_affine, &bent };
+    leat_rational_quadratic_opts spline = { .bins = i == 6 ? 2 : 5, .bound = 2 };
+    return i < 6 ? others[i] : i < 8 ? leat_rational_quadratic(m, &spline) : leat_logistic_mixture(m, 3);
 }
 
 static const int64_t dims[] = { 1, 2, 3, 7, 64, 65 };

@@ -119,6 +119,9 @@ static leat_flow *autoregressive(leat_model *m)
     leat_flow *flow =
         leat_maf_new(m, &(leat_maf_opts){ .dim = 4, .transforms = 2, .hidden = { 9 }, .between = LEAT_LU });
     leat_flow_add(flow, leat_inverse_of(m, leat_autoregressive(m, leat_made(m, &made), &narrow)));
+    made.blocks = 2;
+    leat_flow_add(flow, leat_autoregressive(m, leat_made(m, &made), &leat_softplus_affine));
+    leat_flow_add(flow, leat_autoregressive(m, leat_made(m, &made), &leat_floored_affine));
     return flow;
 }
 
