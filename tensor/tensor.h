@@ -276,6 +276,9 @@ typedef struct leat_safetensors {
     leat_safetensors_entry *entries; /* in the order of the data in the file */
     int64_t metadata_count;
     const char *(*metadata)[2]; /* key, value; the file's __metadata__ */
+    /* Entries and metadata sorted by name, which the reader sets. NULL, as it must be after a change of the lists: names
+     * are looked for one by one. */
+    const void **by_name, **by_key;
 } leat_safetensors;
 
 /* F64, F32, F16, BF16, the integers, and BOOL are read into leat_real. Refused: offsets that overlap, leave holes or do
