@@ -252,6 +252,11 @@ LEAT_API double leat_sum_contiguous(const leat_real *x, int64_t n);
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
+/* What a file makes its reader allocate, beside a megabyte, is at most 160 times the file's size, whatever it says of
+ * itself: 1 + sizeof(leat_real) times an array of small integers, 160 times a text of names of one letter. The size of
+ * what is compressed is that of what comes out. A table that is read row by row is never in memory: there its longest
+ * row counts, and its header. */
+
 /* The whole file in memory from the arena, with a zero byte behind it that `size` does not count. */
 LEAT_API leat_code leat_file_read(const char *path, leat_arena *a, char **bytes, size_t *size, leat_status *s);
 
