@@ -74,8 +74,9 @@ int main(int argc, char **argv)
     printf(
         "%ld steps: %ld pages and %ld allocations more than after %d; mean loss %.3f at first, %.3f in the end%s%s\n",
         steps, pages, more, WARM, first, last, leat_model_status(m)->code ? ": " : "", leat_model_status(m)->message);
+    /* The kernel counts pages in batches of 64; a byte a step would be 244 of them. */
     bool ok =
-        !leat_model_status(m)->code && steps > 2 * WARM && pages <= 0 && more == 0 && isfinite(last) && last < first;
+        !leat_model_status(m)->code && steps > 2 * WARM && pages <= 64 && more == 0 && isfinite(last) && last < first;
     leat_model_free(m);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
