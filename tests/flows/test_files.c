@@ -160,9 +160,26 @@ static leat_flow *gated(leat_model *m)
     return flow;
 }
 
+/* A row of four as a sequence of two, whose conditioner attends. */
+static leat_flow *attending(leat_model *m)
+{
+    leat_flow *flow = leat_flow_new(m, leat_normal(m, 4));
+    leat_flow_add(flow, leat_view(m, LEAT_SHAPE(4), LEAT_SHAPE(2, 2)));
+    for (int i = 0; i < 2; i++) {
+        leat_module *net = leat_sequential(m);
+        leat_sequential_add(net, leat_linear_layer(m, 1, 4));
+        leat_sequential_add(net, leat_attention(m, &(leat_attention_opts){
+                                                       .features = 4, .heads = 2, .causal = i == 1, .dropout = 0.5 }));
+        leat_sequential_add(net, leat_linear_layer(m, 4, 1));
+        leat_flow_add(flow, leat_coupling(m, leat_mask_halves(m, 2, i), &leat_additive, net));
+    }
+    leat_flow_add(flow, leat_view(m, LEAT_SHAPE(2, 2), LEAT_SHAPE(4)));
+    return flow;
+}
+
 static leat_flow *(*const flows[])(leat_model *) = {
-    paper,       conditional_realnvp, one_net_realnvp, free_realnvp, mixed,        bare,
-    many_layers, normalized,          autoregressive,  nsf,          nsf_coupling, gated,
+    paper, conditional_realnvp, one_net_realnvp, free_realnvp, mixed, bare, many_layers, normalized, autoregressive,
+    nsf,   nsf_coupling,        gated,           attending,
 };
 
 static leat_flow *load(const char *from, leat_flow_file *info)
