@@ -261,7 +261,7 @@ static leat_code make_model(app_run *r)
         standardize(r, held);
     leat_flow_set_recompute(r->flow, (leat_recompute)o->recompute);
     r->tape = leat_model_tape(r->model, NULL);
-    if (!held || leat_model_seal(r->model) || (r->job->settings->model.base && start_base(r, held)))
+    if (leat_model_seal(r->model) || (held && r->job->settings->model.base && start_base(r, held)))
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));
     if (make_fit(r))
         return r->status.code;

@@ -17,6 +17,7 @@
  *     .blocks.B.linear.., .final_layer..          MADE, with residual blocks or without
  */
 #include "flow_json.h"
+#include "../../tensor/files/files.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,7 +217,7 @@ bool leat_infer_names(leat_part_reader *r, leat_dialect *dialect, leat_safetenso
         else
             (n.dialect == LEAT_DIALECT_ZUKO ? put_zuko : put_nflows)(&n, t);
     }
-    if (n.failed)
+    if (n.failed || !leat_safetensors_index(n.to, leat_model_arena(r->model)))
         return leat_part_fail(r, LEAT_ENOMEM, "out of memory for its names") != NULL;
     r->file = n.to;
     return !r->status->code;

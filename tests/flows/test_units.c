@@ -229,7 +229,7 @@ Test(units, refused_to_standardize_by)
 {
     enum { EACH = 4, KINDS = 6 };
     static const double low[] = { 0, 0, 0 }, high[] = { 1, 9, 9 };
-    static const bool whole[] = { false, true, false };
+    static const bool wholes[] = { false, true, false };
     static const struct {
         double columns[3 * EACH];
         bool bounds, upper_too;
@@ -248,7 +248,7 @@ Test(units, refused_to_standardize_by)
         leat_flow *flow = realnvp(test_model(0), 0);
         leat_standardize_opts o = { .lower = cases[i].bounds ? low : NULL,
                                     .upper = cases[i].upper_too ? high : NULL,
-                                    .whole = whole };
+                                    .whole = wholes };
         cr_assert_neq(leat_flow_standardize_doubles(flow, (leat_doubles){ numbers, EACH, 3 }, &o), LEAT_OK, "%d", i);
         const char *message = leat_model_errmsg(leat_flow_model(flow));
         cr_assert(strstr(message, cases[i].words), "%d: %s", i, message);
