@@ -38,7 +38,7 @@ for header in leat tensor/tensor autograd/autograd autograd/gradcheck nn/nn nn/p
     check "installed: $header.h" test -f "$prefix/include/leat/$header.h"
 done
 check 'nothing else is installed as a header' test "$(find "$prefix/include/leat" -type f | wc -l)" -eq 12
-for program in train_nice train_realnvp leat; do
+for program in train_nice train_realnvp train_glow train_flowpp leat; do
     check "$program is installed" test -x "$prefix/bin/$program"
 done
 
