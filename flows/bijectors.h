@@ -11,6 +11,10 @@ extern "C" {
 /* y = (x + t) sigmoid(r + 2); log|dy/dx| = log sigmoid(r + 2): Glow's, never steeper than 1 (Kingma & Dhariwal 2018). */
 extern LEAT_API const leat_elementwise leat_sigmoid_affine;
 
+/* nflows': y = x scale + t with a least scale of number[0] = 1e-3. softplus_affine (its MAF): scale = 1e-3 + softplus(s).
+ * floored_affine (its RealNVP): scale = 1e-3 + sigmoid(s + 2); its groups are t and s, in this order. */
+extern LEAT_API const leat_elementwise leat_softplus_affine, leat_floored_affine;
+
 /* The rational-quadratic spline (Durkan, Bekasov, Murray & Papamakarios, "Neural spline flows", 2019): from -bound to
  * bound it maps onto itself through bins whose widths and heights and the slopes between them are theta. Beyond, y = x,
  * and the slopes at the ends are 1: the paper's linear tails. Circular: the slopes at both ends are one, theta's first,

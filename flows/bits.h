@@ -30,8 +30,8 @@ extern "C" {
  *     leat_flow_add(f, leat_diagonal_scale(m, 1));        and log_scale set to -log 2                  (-1/2, 1/2)
  *
  * makes each of 256 levels as probable as any other but uses only half of the box, so that it needs 9 bits for a byte:
- * dequantisation 8 (v p(v) / 256), preprocessing -1 (the line is twice as long: the "7 -" of data in [-1, 1]), level 0 +1
- * (half as long again), base +1 (its density is 1/2).
+ * dequantisation 8 (256 levels on a length of 1), preprocessing -1 (the line is twice as long: the "7 -" of data in
+ * [-1, 1]), level 0 +1 (half as long again), base +1 (its density is 1/2).
  */
 enum { LEAT_MAX_LEVELS = 16 };
 

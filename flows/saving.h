@@ -62,7 +62,8 @@ typedef struct leat_flow_file {
 /* The flow that a file holds, in a model of its own: leat_model_free(leat_flow_model(flow)) frees all. Options and
  * `info` may be NULL. On failure NULL, with a status that names the file: not a safetensors (LEAT_EFORMAT), a
  * description of a later version or with a part that this version does not know (LEAT_EFORMAT), tensors that are
- * missing, too many, or of another shape than described (LEAT_EFORMAT, LEAT_ESHAPE). */
+ * missing, too many, or of another shape than described (LEAT_EFORMAT, LEAT_ESHAPE). Until that is known nothing is
+ * allocated that is larger than the file's own tensors together, and all is bounded as for other files (tensor.h). */
 LEAT_API leat_flow *leat_flow_load(const char *path, const leat_flow_load_opts *o, leat_flow_file *info,
                                    leat_status *s);
 

@@ -263,7 +263,7 @@ leat_code leat_flow_standardize_doubles(leat_flow *f, leat_doubles rows, const l
     leat_arena scratch;
     leat_arena_init(&scratch, leat_model_arena(m)->allocator);
     leat_units u = { .columns = leat_flow_dim(f) }, c = { .columns = f->context };
-    double *mean, *sd;
+    double *mean = NULL, *sd = NULL;
     measuring data = { m, "data", rows, &o, NULL, false }, context = { m, "context", o.context, &o, NULL, true };
     leat_code code = measure_all(&data, u.columns, &scratch, &mean, &sd);
     u.mean = mean;

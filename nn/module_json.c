@@ -146,25 +146,26 @@ bool leat_part_activation(leat_part_reader *r, const leat_json *v, const char *k
     return found;
 }
 
-int64_t leat_part_largest(const leat_part_reader *r)
+void leat_part_count(leat_part_reader *r)
 {
-    int64_t most = 0;
+    r->tensors = r->file->count;
     for (int64_t i = 0; i < r->file->count; i++) {
         int64_t count = leat_shape_count(&r->file->entries[i].tensor.shape);
-        most = count > most ? count : most;
+        r->largest = count > r->largest ? count : r->largest;
+        r->room += count;
     }
-    return most;
 }
 
 bool leat_part_holds(leat_part_reader *r, leat_shape shape)
 {
     int64_t count = leat_shape_count(&shape);
-    if (count >= 0 && count <= leat_part_largest(r))
-        return true;
     char text[LEAT_SHAPE_TEXT];
-    leat_part_fail(r, LEAT_EFORMAT, "a tensor of shape %s is larger than any of the file",
-                   leat_shape_print(&shape, text));
-    return false;
+    if (count < 0 || count > r->room) {
+        leat_part_fail(r, LEAT_EFORMAT, "%s numbers are more than the file has", leat_shape_print(&shape, text));
+        return false;
+    }
+    r->room -= count;
+    return true;
 }
 
 leat_model *leat_part_model(leat_part_reader *r)

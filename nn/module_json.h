@@ -27,6 +27,8 @@ struct leat_part_reader {
     const char *source;           /* the file's name, for messages */
     char place[512];              /* in the model: "layers.3" */
     leat_status *status;
+    int64_t largest;                          /* numbers of the file's largest tensor */
+    int64_t tensors, room;                    /* of the file, and their numbers, that no part has asked for yet */
     int64_t features;                         /* of the flow, for transforms of files that do not tell their own */
     const void *own;                          /* the caller's parts, for flows */
     const leat_module_type *const *layers[2]; /* beside those of nn; each ends with NULL, or is NULL */
@@ -50,9 +52,11 @@ const char *leat_part_type(leat_part_reader *r, const leat_json *v);
 bool leat_part_activation(leat_part_reader *r, const leat_json *v, const char *key, leat_activation *f);
 const char *leat_activation_name(leat_activation f); /* of its op, "relu"; NULL: there is no such activation */
 
-/* How many numbers the largest tensor of the file has: a bound for what a description may ask for; and whether a tensor
- * of that shape is within it, or else a status. */
-int64_t leat_part_largest(const leat_part_reader *r);
+/* Sets largest, tensors and room. */
+void leat_part_count(leat_part_reader *r);
+
+/* For what is memory before the file's names and shapes are compared with the model's: whether the file can hold tensors
+ * of that shape beside those that were asked for before, or else a status. */
 bool leat_part_holds(leat_part_reader *r, leat_shape shape);
 
 #endif

@@ -306,11 +306,16 @@ LEAT_API leat_module *leat_residual_mlp(leat_model *m, const leat_residual_opts 
  * least features - 1 wide, with a context features, let everything through that may pass. The context must come if, and
  * only if, `context` is not 0. A file's masks may be others, of zeros and ones, as long as no output sees its own
  * feature or a later one.
+ *
+ * With blocks it is residual, like nflows' MADE: initial_layer; for each block x + linear(act(linear(act(x)))); final_layer.
+ * The weights and biases that end a block start at U(-1e-3, 1e-3). Names are nflows', initial_layer.weight,
+ * blocks.N.linear_layers.0.weight and so on, and final_layer.weight, each with a mask; a context is joined to x.
  */
 typedef struct leat_made_opts {
     int64_t features, context;
     int64_t widths[LEAT_MAX_GROUPS]; /* numbers of each group for a feature; they end with 0; none: one group of 1 */
     int64_t hidden[LEAT_MAX_HIDDEN];
+    int blocks;                 /* above 0, to 15: residual, see above; all hidden layers are as wide as the first */
     const int64_t *order;       /* order[j]: the place of feature j, a permutation of 0 ..; NULL: 0, 1, 2, ... */
     leat_activation activation; /* LEAT_IDENTITY (0): ReLU */
 } leat_made_opts;

@@ -4,6 +4,7 @@
  * Loading checks every name and shape before it writes a number. Then modules may still refuse what they read; in that
  * case the old numbers, of which a copy was kept, go back.
  */
+#include "../tensor/files/files.h"
 #include "model.h"
 
 #include <string.h>
@@ -51,6 +52,7 @@ leat_code leat_model_list(leat_model *m, leat_arena *a, leat_safetensors *out)
     out->count = 0;
     l.arena = a;
     leat_visit_model(&v, m);
+    l.full = l.full || !leat_safetensors_index(out, a);
     return l.full ? LEAT_ENOMEM : LEAT_OK;
 }
 
@@ -81,7 +83,7 @@ leat_code leat_save(leat_model *m, const char *path, int64_t metadata_count, con
 /* Everything about one load: the model's tensors, what will be written into each, and copies of what is there. */
 typedef struct load {
     leat_model *model;
-    const leat_safetensors *file;
+    leat_safetensors file;
     const char *from;
     leat_arena scratch;
     leat_safetensors ours;
@@ -89,38 +91,30 @@ typedef struct load {
     leat_status *status;
 } load;
 
-static int64_t find_entry(const leat_safetensors *f, const char *name)
-{
-    for (int64_t j = 0; name && j < f->count; j++) {
-        if (strcmp(f->entries[j].name, name) == 0)
-            return j;
-    }
-    return -1;
-}
-
 /* Of tensors that share memory PyTorch's save_model writes one, and names it in the metadata under the others' names. */
 static leat_code match_one(load *l, int64_t i, bool *used)
 {
     const leat_safetensors_entry *ours = &l->ours.entries[i];
     char want[LEAT_SHAPE_TEXT], got[LEAT_SHAPE_TEXT];
-    int64_t j = find_entry(l->file, ours->name);
-    if (j < 0)
-        j = find_entry(l->file, leat_safetensors_metadata(l->file, ours->name));
-    if (j < 0)
+    const leat_safetensors_entry *e = leat_safetensors_entry_of(&l->file, ours->name);
+    const char *other = e ? NULL : leat_safetensors_metadata(&l->file, ours->name);
+    if (other)
+        e = leat_safetensors_entry_of(&l->file, other);
+    if (!e)
         return leat_fail(l->status, LEAT_EFORMAT, "%.200s: there is no '%.200s', which the model has", l->from,
                          ours->name);
-    const leat_tensor *theirs = &l->file->entries[j].tensor;
+    const leat_tensor *theirs = &e->tensor;
     if (!leat_shape_equal(&theirs->shape, &ours->tensor.shape))
         return leat_fail(l->status, LEAT_ESHAPE, "%.150s: '%.150s' is %s; the model's is %s", l->from, ours->name,
                          leat_shape_print(&theirs->shape, got), leat_shape_print(&ours->tensor.shape, want));
-    l->fresh[i] = l->file->entries[j];
-    used[j] = true;
+    l->fresh[i] = *e;
+    used[e - l->file.entries] = true;
     return LEAT_OK;
 }
 
 static leat_code match_all(load *l)
 {
-    bool *used = leat_arena_zalloc(&l->scratch, (size_t)l->file->count * sizeof *used);
+    bool *used = leat_arena_zalloc(&l->scratch, (size_t)l->file.count * sizeof *used);
     if (!used)
         return leat_fail(l->status, LEAT_ENOMEM, "%.300s: out of memory for the names of parameters", l->from);
     for (int64_t i = 0; i < l->ours.count; i++) {
@@ -128,10 +122,10 @@ static leat_code match_all(load *l)
         if (code)
             return code;
     }
-    for (int64_t j = 0; j < l->file->count; j++) {
+    for (int64_t j = 0; j < l->file.count; j++) {
         if (!used[j])
             return leat_fail(l->status, LEAT_EFORMAT, "%.200s: '%.200s' is not in the model", l->from,
-                             l->file->entries[j].name);
+                             l->file.entries[j].name);
     }
     return LEAT_OK;
 }
@@ -205,14 +199,15 @@ leat_code leat_load_tensors(leat_model *m, const leat_safetensors *f, const char
     leat_code code = leat_model_seal(m);
     if (code)
         return leat_fail(s, code, "%s", leat_model_errmsg(m));
-    load l = { .model = m, .file = f, .from = from, .status = s };
+    load l = { .model = m, .file = *f, .from = from, .status = s };
     leat_arena_init(&l.scratch, m->arena.allocator);
     code = leat_model_list(m, &l.scratch, &l.ours);
     if (!code) {
         l.fresh = leat_arena_alloc(&l.scratch, (size_t)l.ours.count * sizeof *l.fresh);
         l.old = leat_arena_alloc(&l.scratch, (size_t)l.ours.count * sizeof *l.old);
     }
-    if (!l.fresh || !l.old)
+    bool indexed = f->by_name || leat_safetensors_index(&l.file, &l.scratch);
+    if (!l.fresh || !l.old || !indexed)
         code = leat_fail(s, LEAT_ENOMEM, "%.300s: out of memory for the names of parameters", from);
     if (!code)
         code = match_all(&l);

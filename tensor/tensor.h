@@ -252,6 +252,11 @@ LEAT_API double leat_sum_contiguous(const leat_real *x, int64_t n);
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
+/* What a file makes its reader allocate, beside a megabyte, is at most 160 times the file's size, whatever it says of
+ * itself: 1 + sizeof(leat_real) times an array of small integers, 160 times a text of names of one letter. The size of
+ * what is compressed is that of what comes out. A table that is read row by row is never in memory: there its longest
+ * row counts, and its header. */
+
 /* The whole file in memory from the arena, with a zero byte behind it that `size` does not count. */
 LEAT_API leat_code leat_file_read(const char *path, leat_arena *a, char **bytes, size_t *size, leat_status *s);
 
@@ -276,6 +281,9 @@ typedef struct leat_safetensors {
     leat_safetensors_entry *entries; /* in the order of the data in the file */
     int64_t metadata_count;
     const char *(*metadata)[2]; /* key, value; the file's __metadata__ */
+    /* Entries and metadata sorted by name, which the reader sets. NULL, as it must be after a change of the lists: names
+     * are looked for one by one. */
+    const void **by_name, **by_key;
 } leat_safetensors;
 
 /* F64, F32, F16, BF16, the integers, and BOOL are read into leat_real. Refused: offsets that overlap, leave holes or do

@@ -225,9 +225,10 @@ static leat_code start_base(app_run *r, const bool *held)
     some.data = leat_arena_alloc(&scratch, (size_t)(most * x.columns) * sizeof *some.data);
     given.data = c.data ? leat_arena_alloc(&scratch, (size_t)(most * c.columns) * sizeof *given.data) : NULL;
     leat_tensor z = leat_tensor_new(&scratch, LEAT_SHAPE(most, x.columns), NULL);
-    if (!some.data || !z.data || (c.data && !given.data))
+    bool ok = some.data && z.data && (!c.data || given.data);
+    if (!ok)
         leat_model_fail(r->model, LEAT_ENOMEM, "out of memory for the start of the base");
-    for (int64_t i = 0; i < x.rows && !leat_model_code(r->model); i += step) {
+    for (int64_t i = 0; ok && i < x.rows; i += step) {
         if (held[i])
             continue;
         memcpy(some.data + some.rows++ * x.columns, x.data + i * x.columns, (size_t)x.columns * sizeof *x.data);
@@ -260,7 +261,7 @@ static leat_code make_model(app_run *r)
         standardize(r, held);
     leat_flow_set_recompute(r->flow, (leat_recompute)o->recompute);
     r->tape = leat_model_tape(r->model, NULL);
-    if (leat_model_seal(r->model) || (r->job->settings->model.base && start_base(r, held)))
+    if (!held || leat_model_seal(r->model) || (r->job->settings->model.base && start_base(r, held)))
         return leat_fail(&r->status, leat_model_code(r->model), "%s", leat_model_errmsg(r->model));
     if (make_fit(r))
         return r->status.code;

@@ -1,5 +1,5 @@
 /*
- * leat import: a PyTorch state_dict of a NICE or RealNVP, or of one of zuko's flows, becomes a model that describes
+ * leat import: a PyTorch state_dict of a NICE or RealNVP, or of a flow of zuko or nflows, becomes a model that describes
  * itself. leat export: the other way, with the PyTorch module that loads it; what cannot go there is refused by name.
  */
 #include "../common/options.h"
@@ -25,9 +25,9 @@ static const app_option import_table[] = {
 static const app_program import_program = {
     .name = "leat import",
     .summary =
-        "Makes a model of a PyTorch state_dict of a NICE or RealNVP, or of zuko's MAF, NSF or RealNVP, saved with\n"
-        "safetensors. Widths, depths, dimension and masks are told by names and shapes (layers.0.mask,\n"
-        "layers.0.snet.0.weight, ..., or zuko's own names).",
+        "Makes a model of a PyTorch state_dict of a NICE or RealNVP, of zuko's MAF, NSF or RealNVP, or of nflows'\n"
+        "MAF or RealNVP, saved with safetensors. Widths, depths, dimension and masks are told by names and\n"
+        "shapes (layers.0.mask, layers.0.snet.0.weight, ..., or those libraries' own names).",
     APP_TABLE(import_table),
     .arguments = "FILE.safetensors",
     .min_arguments = 1,

@@ -103,7 +103,7 @@ static int choose(const color_use *frequent, size_t n, int square, uint32_t kept
 static bool reduce(app_palette *out, color_use *colors, size_t n, leat_arena *a)
 {
     color_use *frequent = leat_arena_alloc(a, n * sizeof *frequent);
-    uint32_t kept[MOST];
+    uint32_t kept[MOST] = { 0 };
 
     if (!frequent) {
         return false;

@@ -51,7 +51,7 @@ leat_code leat_base_start(leat_base *b, leat_tensor z)
     for (int64_t i = 0; i < leat_shape_count(&z.shape); i++) {
         if (!isfinite(z.data[i]))
             return leat_model_fail(m, LEAT_ENONFINITE, "a base starts from %g in row %lld", (double)z.data[i],
-                                   (long long)(i / b->dim));
+                                   (long long)(i / b->dim) + 1);
     }
     return type_of(b)->start ? type_of(b)->start(b, z) : LEAT_OK;
 }

@@ -127,6 +127,7 @@ static leat_flow *build(leat_part_reader *r, const leat_flow_load_opts *o, leat_
     leat_json *top;
     leat_status why = { 0 };
     info->described = true;
+    leat_part_count(r);
     if (leat_json_read(text, strlen(text), LEAT_FLOW_KEY, 0, scratch, &top, &why))
         return leat_part_fail(r, why.code, "%.200s", why.message);
     return leat_flow_read(r, top);

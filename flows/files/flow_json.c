@@ -40,6 +40,8 @@ static const leat_elementwise *const elementwises[] = {
     &leat_affine,
     &leat_bounded_affine,
     &leat_sigmoid_affine,
+    &leat_softplus_affine,
+    &leat_floored_affine,
     &leat_default_rational_quadratic,
     &leat_default_clipped_rational_quadratic,
     &leat_default_logistic_mixture,
@@ -175,8 +177,7 @@ int64_t leat_part_features(const leat_part_reader *r)
 /* Most parts have a tensor with a number for each feature; the few flows without one are small. */
 static bool is_bounded(leat_part_reader *r, int64_t features)
 {
-    int64_t most = leat_part_largest(r);
-    if (features <= (most > 65536 ? most : 65536))
+    if (features <= (r->largest > 65536 ? r->largest : 65536))
         return true;
     leat_part_fail(r, LEAT_EFORMAT, "%lld features are more than the file has numbers", (long long)features);
     return false;

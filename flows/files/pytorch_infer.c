@@ -1,14 +1,16 @@
 /*
- * The form of a NICE or RealNVP from the names and shapes of its tensors, as PyTorch saves them, and those of zuko's MAF
- * and NSF as well (pytorch_zuko.c says what becomes of its names):
+ * The form of a NICE or RealNVP from the names and shapes of its tensors, as PyTorch saves them, and of zuko's and nflows'
+ * flows as well (pytorch_names.c says what becomes of their names):
  *
  *     input.mean, input.sd [dim]                   a standardizer in front; context.mean, context.sd: of the context
  *     layers.N.mask [dim]                          ones where features are kept; [1, dim] will do
  *     layers.N.net.K.weight [out, in], .bias       one net: additive coupling (NICE), or affine if it gives two numbers
  *                                                  for each moved feature
  *     layers.N.snet.K.., layers.N.tnet.K..         two nets: affine coupling (RealNVP)
- *     layers.N.made.net.K.weight, .bias, .mask     zuko's: autoregressive, affine (MAF) or, where it gives three numbers
- *                                                  for each bin and feature less one for each feature, splines (NSF)
+ *     layers.N.made.net.K.weight, .bias, .mask     autoregressive, affine (MAF) or, where it gives three numbers for each
+ *                                                  bin and feature less one for each feature, splines (NSF)
+ *     layers.N.order [dim]                         a permutation
+ *     .initial_layer, .blocks.B, .final_layer      below layers.N.net or layers.N.made: residual nets
  *
  * K counts linear layers and the activations between them: 0, 2, 4, ... What stands before the names of all (module.,
  * _orig_mod.) is left out. Which activation, which base and what closes the scales is nowhere in the tensors; of the
@@ -28,25 +30,35 @@ typedef struct inference {
     leat_scale_map scale, used; /* where no tensor tells; of the layers so far, for the note */
     bool affine, learned;       /* any layer is; the net seen last has a learned scale */
     bool masked, splines;       /* any layer is autoregressive; has splines */
-    leat_safetensors orders;    /* of zuko's autoregressive layers; without entries the file is not zuko's */
+    int permutations;
+    leat_dialect dialect;
+    leat_safetensors orders; /* of autoregressive layers */
     const leat_base *base;
     char prefix[100]; /* of all names in the file */
 } inference;
 
 static const leat_tensor *find(const inference *f, int layer, const char *rest)
 {
-    char name[100];
+    char name[160];
     snprintf(name, sizeof name, "layers.%d.%s", layer, rest);
     return leat_safetensors_find(f->r->file, name);
 }
 
-/* What says how a layer takes its features apart: a mask, or an order. */
+/* What says how a layer takes its features apart: a mask, a permutation, or an order of autoregression. */
 static const leat_tensor *find_values(const inference *f, int layer)
 {
     char name[100];
-    const leat_tensor *mask = find(f, layer, "mask");
+    const leat_tensor *values = find(f, layer, "mask");
+    values = values ? values : find(f, layer, "order");
     snprintf(name, sizeof name, "layers.%d.order", layer);
-    return mask ? mask : leat_safetensors_find(&f->orders, name);
+    return values ? values : leat_safetensors_find(&f->orders, name);
+}
+
+static const leat_tensor *find_residual(const inference *f, int layer, const char *net, const char *part)
+{
+    char rest[100];
+    snprintf(rest, sizeof rest, "%s.%s.weight", net, part);
+    return find(f, layer, rest);
 }
 
 static const leat_tensor *find_linear(const inference *f, int layer, const char *net, int k)
@@ -93,15 +105,69 @@ static leat_module *infer_net(inference *f, int layer, const char *net, const le
     return sequential;
 }
 
-/* What the last layer of zuko's net gives, group by group. */
+/* What the last layer of a net gives feature by feature, group by group. */
 static bool regroup(inference *f, int layer, const char *net, int64_t features, const leat_elementwise *e)
 {
+    const int64_t zuko[] = { 1, 0 }, splines[] = { 0, e->theta[0].width, 2 * e->theta[0].width };
     char linear[100];
     int k = 0;
     while (find_linear(f, layer, net, k + 2))
         k += 2;
-    snprintf(linear, sizeof linear, "layers.%d.%s.%d", layer, net, k);
-    return leat_zuko_regroup(f->r, linear, features, e);
+    if (find_residual(f, layer, net, "final_layer"))
+        snprintf(linear, sizeof linear, "layers.%d.%s.final_layer", layer, net);
+    else
+        snprintf(linear, sizeof linear, "layers.%d.%s.%d", layer, net, k);
+    return leat_infer_regroup(f->r, linear, features, e, e == &leat_bounded_affine ? zuko : splines);
+}
+
+/* Whether `t` is a matrix [rows, columns]; -1: any number of rows, at least one. */
+static bool is_matrix(inference *f, const char *net, const char *part, const leat_tensor *t, int64_t rows,
+                      int64_t columns)
+{
+    if (t && t->shape.rank == 2 && t->shape.size[0] > 0 && (rows < 0 || t->shape.size[0] == rows) &&
+        t->shape.size[1] == columns)
+        return true;
+    return leat_part_fail(f->r, LEAT_ESHAPE, "%s.%s.weight is no matrix of the size that its neighbours ask for", net,
+                          part) != NULL;
+}
+
+/* The width of the hidden layers of a residual net of `in` inputs, how many blocks it has, and numbers it gives. */
+static bool infer_residual(inference *f, int layer, const char *net, int64_t in, int64_t *hidden, int *blocks,
+                           int64_t *given)
+{
+    const leat_tensor *first = find_residual(f, layer, net, "initial_layer");
+    const leat_tensor *last = find_residual(f, layer, net, "final_layer"), *inner;
+    char part[60];
+    if (!is_matrix(f, net, "initial_layer", first, -1, in))
+        return false;
+    *hidden = first->shape.size[0];
+    for (int k = 0;; k++) {
+        snprintf(part, sizeof part, "blocks.%d.linear_layers.%d", k / 2, k % 2);
+        inner = find_residual(f, layer, net, part);
+        *blocks = k / 2;
+        if (!inner && k > 0 && k % 2 == 0)
+            break;
+        if (!is_matrix(f, net, part, inner, *hidden, *hidden))
+            return false;
+    }
+    *given = last && last->shape.rank == 2 ? last->shape.size[0] : 0;
+    return is_matrix(f, net, "final_layer", last, -1, *hidden);
+}
+
+/* nflows' net gives all shifts and then all scales. */
+static leat_transform *infer_residual_coupling(inference *f, int layer, leat_mask mask)
+{
+    leat_model *m = f->r->model;
+    leat_residual_opts o = { .in = mask.kept, .activation = f->opts->activation };
+    if (!infer_residual(f, layer, "net", mask.kept, &o.hidden, &o.blocks, &o.out))
+        return NULL;
+    if (o.out != mask.moved && o.out != 2 * mask.moved)
+        return leat_part_fail(f->r, LEAT_ESHAPE, "net gives %lld numbers for %lld moved features", (long long)o.out,
+                              (long long)mask.moved);
+    o.batch_norm = find_residual(f, layer, "net", "blocks.0.batch_norm_layers.0") != NULL;
+    f->affine = f->affine || o.out != mask.moved;
+    return leat_coupling(m, mask, o.out == mask.moved ? &leat_additive : &leat_floored_affine,
+                         leat_residual_mlp(m, &o));
 }
 
 /* s is the whole of what SNET gives, or the first half of what the one net of both does. */
@@ -125,22 +191,32 @@ static leat_transform *infer_layer(inference *f, int layer, const leat_tensor *v
     leat_mask mask = leat_mask_of(m, f->dim, values->data);
     if (leat_model_code(m))
         return NULL;
+    if (find_residual(f, layer, "net", "initial_layer"))
+        return infer_residual_coupling(f, layer, mask);
     if (!find_linear(f, layer, "snet", 0)) {
         leat_module *net = infer_net(f, layer, "net", &mask, 2, &width);
         if (!net || width == mask.moved)
             return net ? leat_coupling(m, mask, &leat_additive, net) : NULL;
-        if (!f->orders.entries)
+        if (f->dialect == LEAT_DIALECT_OWN)
             close_scales(f, net, &mask, true);
         else if (!regroup(f, layer, "net", mask.moved, &leat_bounded_affine))
             return NULL;
         f->affine = true;
-        return leat_coupling(m, mask, f->orders.entries ? &leat_bounded_affine : &leat_affine, net);
+        return leat_coupling(m, mask, f->dialect == LEAT_DIALECT_OWN ? &leat_affine : &leat_bounded_affine, net);
     }
     leat_module *snet = infer_net(f, layer, "snet", &mask, 1, &width);
     if (snet)
         close_scales(f, snet, &mask, false);
     leat_module *tnet = snet ? infer_net(f, layer, "tnet", &mask, 1, &width) : NULL;
     return tnet ? leat_coupling_nets(m, mask, &leat_affine, (leat_module *[]){ snet, tnet }) : NULL;
+}
+
+static leat_transform *infer_permutation(inference *f, const leat_tensor *order)
+{
+    f->permutations++;
+    if (order->shape.rank != 1 || order->shape.size[0] != f->dim || f->dim < 1)
+        return leat_part_fail(f->r, LEAT_ESHAPE, "the permutation is not one of %lld features", (long long)f->dim);
+    return leat_permutation(f->r->model, f->dim, NULL);
 }
 
 /* The widths of a MADE's layers, which follow each other; and the numbers that it gives for each feature, 0 if not as many
@@ -174,17 +250,21 @@ static leat_transform *infer_autoregressive(inference *f, int layer, const leat_
     if (order->shape.rank != 1 || order->shape.size[0] != f->dim || f->dim < 1)
         return leat_part_fail(f->r, LEAT_ESHAPE, "the order is not one of %lld features", (long long)f->dim);
     int64_t given = 0;
-    if (!infer_made(f, layer, &o, &given))
+    bool residual = find_residual(f, layer, "made", "initial_layer") != NULL, zuko = f->dialect == LEAT_DIALECT_ZUKO;
+    if (residual ? !infer_residual(f, layer, "made", f->dim, &o.hidden[0], &o.blocks, &given)
+                 : !infer_made(f, layer, &o, &given))
         return NULL;
+    given = residual && given % f->dim == 0 ? given / f->dim : residual ? 0 : given;
     int64_t bins = given > 2 && given % 3 == 2 ? (given + 1) / 3 : 0;
-    if (given != 2 && !bins)
-        return leat_part_fail(f->r, LEAT_ESHAPE, "the net gives neither two numbers for each feature nor 3 K - 1");
-    const leat_elementwise *e = &leat_bounded_affine;
+    if (given != 2 && (!bins || !zuko))
+        return leat_part_fail(f->r, LEAT_ESHAPE,
+                              "the net gives neither two numbers for each feature nor, zuko's, 3 K - 1");
+    const leat_elementwise *e = zuko ? &leat_bounded_affine : &leat_softplus_affine;
     if (bins)
         e = leat_rational_quadratic(m, &(leat_rational_quadratic_opts){ .bins = bins, .clipped = true });
     o.context = f->context;
-    o.order = leat_zuko_order(f->r, order, f->dim);
-    if (!e || !o.order || !regroup(f, layer, "made.net", f->dim, e))
+    o.order = leat_infer_order(f->r, order, f->dim);
+    if (!e || !o.order || !regroup(f, layer, residual ? "made" : "made.net", f->dim, e))
         return NULL;
     for (int g = 0; e->theta[g].name; g++)
         o.widths[g] = e->theta[g].width;
@@ -228,8 +308,9 @@ static bool cut_prefix(inference *f, const leat_safetensors *file)
 /* The file as the rest of this reads it: names without a prefix, masks of rank 1; false if a number is not finite. */
 static bool tidy(inference *f)
 {
-    if (!leat_zuko_rename(f->r, &f->orders) || !cut_prefix(f, f->r->file))
+    if (!leat_infer_names(f->r, &f->dialect, &f->orders) || !cut_prefix(f, f->r->file))
         return false;
+    f->context = f->dialect == LEAT_DIALECT_NFLOWS ? 0 : f->context;
     const leat_safetensors *file = f->r->file;
     for (int64_t i = 0; i < file->count; i++) {
         const char *name = file->entries[i].name;
@@ -279,21 +360,23 @@ static void write_note(const inference *f, int layers, char *note, size_t size)
 {
     static const char *const scales[] = { "s = tanh(snet)", "s = scale * tanh(snet)", "s = snet" };
     leat_activation a = f->opts->activation ? f->opts->activation : LEAT_RELU;
-    bool zuko = f->orders.entries != NULL;
-    const char *more = f->splines   ? "bins within -5 and 5"
-                       : !f->affine ? NULL
-                       : zuko       ? "slopes between 1e-3 and 1e3"
-                                    : scales[f->used];
+    static const char *const whose[] = { "", "zuko ", "nflows " };
+    const char *more = f->splines                          ? "bins within -5 and 5"
+                       : !f->affine                        ? NULL
+                       : f->dialect == LEAT_DIALECT_ZUKO   ? "slopes between 1e-3 and 1e3"
+                       : f->dialect == LEAT_DIALECT_NFLOWS ? "a least slope of 1e-3"
+                                                           : scales[f->used];
     snprintf(
         note, size,
         "%s%s%s%s%s of %d %s by its tensors alone; taken for granted: %s between linear layers, a standard %s base%s%s",
-        f->prefix[0] ? "without '" : "", f->prefix, f->prefix[0] ? "' before its names a " : "", zuko ? "zuko " : "",
+        f->prefix[0] ? "without '" : "", f->prefix, f->prefix[0] ? "' before its names a " : "", whose[f->dialect],
         f->splines  ? "NSF"
         : f->masked ? "MAF"
         : f->affine ? "RealNVP"
                     : "NICE",
-        layers, f->masked ? "transforms" : "couplings", a == LEAT_RELU ? "ReLU" : leat_activation_name(a),
-        f->base->module.type->name, more ? ", " : "", more ? more : "");
+        layers - f->permutations, f->masked ? "transforms" : "couplings",
+        a == LEAT_RELU ? "ReLU" : leat_activation_name(a), f->base->module.type->name, more ? ", " : "",
+        more ? more : "");
 }
 
 /* The flow without layers, as soon as the first has told the context's size. */
@@ -319,20 +402,21 @@ leat_flow *leat_flow_infer(leat_part_reader *r, const leat_flow_load_opts *o, ch
     const leat_tensor *values = find_values(&f, 0);
     if (!values && !layers_follow(&f, 0))
         return NULL;
-    if (!values ||
-        !(find_linear(&f, 0, "snet", 0) || find_linear(&f, 0, "net", 0) || find_linear(&f, 0, "made.net", 0)))
+    if (!values || !(find_linear(&f, 0, "snet", 0) || find_linear(&f, 0, "net", 0) ||
+                     find_linear(&f, 0, "made.net", 0) || f.dialect == LEAT_DIALECT_NFLOWS))
         return leat_part_fail(
             r, LEAT_EFORMAT,
             "the file does not describe its model, and its tensors are not those of a NICE or RealNVP "
-            "(layers.0.mask and layers.0.net.0.weight, or snet and tnet), or of zuko's MAF or NSF");
+            "(layers.0.mask and layers.0.net.0.weight, or snet and tnet), or of a flow of zuko or nflows");
     f.scale = scale_of(&f);
     f.dim = values->shape.rank == 1 ? values->shape.size[0] : 0;
     leat_flow *flow = NULL;
     int layer = 0;
     for (; values; values = find_values(&f, ++layer)) {
         snprintf(r->place, sizeof r->place, "layers.%d", layer);
-        leat_transform *t =
-            find(&f, layer, "mask") ? infer_layer(&f, layer, values) : infer_autoregressive(&f, layer, values);
+        leat_transform *t = find(&f, layer, "mask")    ? infer_layer(&f, layer, values)
+                            : find(&f, layer, "order") ? infer_permutation(&f, values)
+                                                       : infer_autoregressive(&f, layer, values);
         if (t && !layer)
             flow = begin(&f);
         if (!t || !flow)

@@ -157,7 +157,7 @@ static leat_code unpack(leat_fit *f, leat_real *from)
 {
     leat_arena scratch;
     leat_arena_init(&scratch, leat_model_arena(f->model)->allocator);
-    leat_safetensors packed = f->live;
+    leat_safetensors packed = { .count = f->live.count };
     packed.entries = leat_arena_alloc(&scratch, (size_t)packed.count * sizeof *packed.entries);
     leat_code code = LEAT_ENOMEM;
     if (packed.entries) {

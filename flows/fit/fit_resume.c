@@ -85,7 +85,7 @@ static bool get_number(const leat_json *v, double *out)
 static bool read_report(checkpoint *c, const leat_json *v, int64_t i)
 {
     leat_epoch_report *r = &c->history[i];
-    double number[4];
+    double number[4] = { 0 };
     int n = 0;
     if (v->kind != LEAT_JSON_ARRAY || v->count != 4)
         return false;

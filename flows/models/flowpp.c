@@ -1,5 +1,4 @@
-/* Flow++ over images (Ho et al. 2019): couplings between the colours of a checkerboard, between channels, and between
- * colours again. */
+/* Flow++ over images (Ho et al. 2019): couplings between colours of a checkerboard, channels, and colours again. */
 #include "../flows.h"
 
 /* A part of the model: images [height, width, channels], the halves of whose channels move each other. */
@@ -34,31 +33,32 @@ static void add_part(leat_model *m, leat_transform *chain, const leat_flowpp_opt
 static leat_transform *dequantize(leat_model *m, const leat_flowpp_opts *o, leat_shape row, leat_shape colours)
 {
     int64_t dim = leat_shape_count(&row), features = o->noise.features ? o->noise.features : 32;
-    int bits = o->bits ? o->bits : 8;
     if (o->uniform)
-        return leat_dequantize(m, dim, bits);
+        return leat_dequantize(m, dim, o->bits ? o->bits : 8);
     leat_transform *view = leat_chain(m), *inner = leat_chain(m);
     leat_chain_add(view, leat_view(m, LEAT_SHAPE(dim), row));
     leat_chain_add(view, leat_squeeze_transform(m, row, LEAT_SQUEEZE_CHECKERBOARD));
-    leat_module *net = leat_gated_conv(m, &(leat_gated_conv_opts){ .in = colours.size[2],
-                                                                   .out = features,
-                                                                   .context = o->context,
-                                                                   .features = features,
-                                                                   .blocks = 3,
-                                                                   .no_attention = true });
+    leat_gated_conv_opts net = { .in = colours.size[2], .out = features, .context = o->context };
+    net.features = features, net.blocks = 3, net.no_attention = true;
     part p = { colours, o->noise.couplings ? o->noise.couplings : 4, o->noise.blocks ? o->noise.blocks : 2, features };
     add_part(m, inner, o, p);
-    return leat_dequantize_by(m, dim, bits, view, net, inner);
+    return leat_dequantize_by(m, dim, o->bits ? o->bits : 8, view, leat_gated_conv(m, &net), inner);
 }
 
 leat_flow *leat_flowpp_new(leat_model *m, const leat_flowpp_opts *o)
 {
     static const int paper[] = { 4, 2, 3 };
     const int *steps = o->couplings[0] || o->couplings[1] || o->couplings[2] ? o->couplings : paper;
-    int64_t h = o->height, w = o->width, c = o->channels ? o->channels : 1, dim = h * w * c;
-    const leat_shape row = LEAT_SHAPE(h, w, c), coarse = LEAT_SHAPE(h / 2, w / 2, 4 * c);
+    int64_t h = o->height, w = o->width, c = o->channels ? o->channels : 1;
+    const leat_shape row = LEAT_SHAPE(h, w, c);
+    int64_t dim = leat_shape_count(&row);
+    if (dim < 1 || h % 2 || w % 4) {
+        leat_model_fail(m, LEAT_EARG, "Flow++ over images of %lld x %lld, not divisible by 2 and by 4", (long long)h,
+                        (long long)w);
+        return NULL;
+    }
+    const leat_shape coarse = LEAT_SHAPE(h / 2, w / 2, 4 * c);
     const leat_shape colours[] = { LEAT_SHAPE(h, w / 2, 2 * c), LEAT_SHAPE(h / 2, w / 4, 8 * c) };
-
     leat_flow *flow = leat_flow_new(m, leat_normal(m, dim));
     leat_transform *body = leat_chain(m);
     leat_flow_set_context(flow, o->context);

@@ -175,3 +175,52 @@ const leat_elementwise leat_sigmoid_affine = {
     .forward = sigmoid_forward,
     .inverse = sigmoid_inverse,
 };
+
+/* ---- affine with a least scale ----------------------------------------------------------------------------------- */
+
+static leat_pair floored(const leat_elementwise *self, leat_var x, leat_var scale, leat_var t, bool inverse)
+{
+    leat_var theta[] = { leat_log(leat_add_scalar(scale, self->number[0])), t };
+    return inverse ? affine_inverse(self, x, theta) : affine_forward(self, x, theta);
+}
+
+static leat_var sigmoid_scale(leat_var s)
+{
+    return leat_sigmoid(leat_add_scalar(s, 2));
+}
+
+static leat_pair softplus_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
+{
+    return floored(self, x, leat_softplus(theta[0]), theta[1], false);
+}
+
+static leat_pair softplus_inverse(const leat_elementwise *self, leat_var y, const leat_var *theta)
+{
+    return floored(self, y, leat_softplus(theta[0]), theta[1], true);
+}
+
+static leat_pair floored_forward(const leat_elementwise *self, leat_var x, const leat_var *theta)
+{
+    return floored(self, x, sigmoid_scale(theta[1]), theta[0], false);
+}
+
+static leat_pair floored_inverse(const leat_elementwise *self, leat_var y, const leat_var *theta)
+{
+    return floored(self, y, sigmoid_scale(theta[1]), theta[0], true);
+}
+
+const leat_elementwise leat_softplus_affine = {
+    .name = "softplus_affine",
+    .theta = { { "s", 1 }, { "t", 1 } },
+    .forward = softplus_forward,
+    .inverse = softplus_inverse,
+    .number = { 1e-3 },
+};
+
+const leat_elementwise leat_floored_affine = {
+    .name = "floored_affine",
+    .theta = { { "t", 1 }, { "s", 1 } },
+    .forward = floored_forward,
+    .inverse = floored_inverse,
+    .number = { 1e-3 },
+};

@@ -19,13 +19,16 @@ static leat_pair permutation_run(leat_transform *t, leat_var x, const leat_flow_
     return (leat_pair){ .y = leat_index_select(x, -1, (leat_index){ inverse ? p->inverse : p->order, p->dim }) };
 }
 
-/* The order's inverse, and so the proof that it is a permutation; `inverse` is written only if it is one. */
-static bool invert_order(const int64_t *order, int64_t *inverse, int64_t dim, leat_arena *scratch)
+/* The order's inverse, and so the proof that it is a permutation; `inverse` is written only if it is one. LEAT_EARG if not,
+ * LEAT_ENOMEM. */
+static leat_code invert_order(const int64_t *order, int64_t *inverse, int64_t dim, leat_arena *scratch)
 {
     leat_arena_mark mark = leat_arena_save(scratch);
     int64_t *place = leat_arena_alloc(scratch, (size_t)dim * sizeof *place);
     bool ok = place != NULL;
-    for (int64_t j = 0; ok && j < dim; j++)
+    if (!ok)
+        return LEAT_ENOMEM;
+    for (int64_t j = 0; j < dim; j++)
         place[j] = -1;
     for (int64_t j = 0; ok && j < dim; j++) {
         ok = order[j] >= 0 && order[j] < dim && place[order[j]] < 0;
@@ -35,7 +38,7 @@ static bool invert_order(const int64_t *order, int64_t *inverse, int64_t dim, le
     if (ok)
         memcpy(inverse, place, (size_t)dim * sizeof *place);
     leat_arena_restore(scratch, mark);
-    return ok;
+    return ok ? LEAT_OK : LEAT_EARG;
 }
 
 static leat_code permutation_loaded(leat_module *m, leat_status *s)
@@ -50,12 +53,13 @@ static leat_code permutation_loaded(leat_module *m, leat_status *s)
         whole = saved[j] >= 0 && saved[j] < (leat_real)p->dim && saved[j] == (leat_real)(int64_t)saved[j];
         order[j] = whole ? (int64_t)saved[j] : 0;
     }
-    leat_code code = LEAT_OK;
-    if (whole && invert_order(order, p->inverse, p->dim, &scratch))
+    leat_code code = !order ? LEAT_ENOMEM : whole ? invert_order(order, p->inverse, p->dim, &scratch) : LEAT_EARG;
+    if (!code)
         memcpy(p->order, order, (size_t)p->dim * sizeof *order);
+    else if (code == LEAT_ENOMEM)
+        leat_fail(s, code, "out of memory for a permutation of %lld features", (long long)p->dim);
     else
-        code = leat_fail(s, order ? LEAT_EFORMAT : LEAT_ENOMEM, "the order of %lld features is not a permutation",
-                         (long long)p->dim);
+        code = leat_fail(s, LEAT_EFORMAT, "the order of %lld features is not a permutation", (long long)p->dim);
     leat_arena_free(&scratch);
     return code;
 }
@@ -123,8 +127,12 @@ leat_transform *leat_permutation(leat_model *m, int64_t dim, const int64_t *orde
         leat_rng rng = leat_model_stream(m);
         leat_rng_permutation(&rng, p->order, dim);
     }
-    if (!invert_order(p->order, p->inverse, dim, leat_model_arena(m))) {
-        leat_model_fail(m, LEAT_EARG, "the order of %lld features is not a permutation", (long long)dim);
+    leat_code code = invert_order(p->order, p->inverse, dim, leat_model_arena(m));
+    if (code) {
+        leat_model_fail(m, code,
+                        code == LEAT_ENOMEM ? "out of memory for a permutation of %lld features"
+                                            : "the order of %lld features is not a permutation",
+                        (long long)dim);
         return NULL;
     }
     for (int64_t j = 0; j < dim; j++)

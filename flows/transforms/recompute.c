@@ -10,6 +10,9 @@
  * Of transforms that round in their inverse every sixteenth has its input kept whole, so that rounding does not add up
  * over more. The first transform's input is the chain's own, and needs nothing. Backward goes from the last transform to
  * the first: input back, run again, walk back, let go.
+ *
+ * The layers of a chain inside count as the chain's own: as one transform it would be run again as a whole, and then once
+ * more layer by layer. Only its log-determinants are added up by themselves, as an ordinary pass does.
  */
 #include "../flow_impl.h"
 #include "../../autograd/checkpoint.h"
@@ -27,24 +30,63 @@ typedef struct stage {
     bool input_wants_grad;
 } stage;
 
+/* A transform that is no chain, and how many chains inside begin with it and end with it. */
+typedef struct layer {
+    leat_transform *transform;
+    int begin, end;
+} layer;
+
+/* y and the sum so far, in memory that serves all of the pass; data NULL: not yet, or zeros. */
+typedef struct state {
+    leat_tensor y, sum;
+    bool y_wants_grad, sum_wants_grad;
+} state;
+
 typedef struct chain {
     leat_leaves *leaves;
     leat_chain_parts *parts;
     leat_flow_call call;
     leat_var x;
     leat_moment then;
-    leat_tensor z;     /* the last y */
+    leat_tensor z; /* the last y */
+    const layer *layers;
     int length, first; /* first: before it, nothing wants a gradient */
-    int y_at, sum_at;  /* which outputs of the block they are, or -1 */
-    int rounded;       /* inverses that round since the last input that was kept whole */
-    int64_t largest;   /* numbers in the largest y */
+    state *outside;    /* of the sums of chains that have begun and not ended, `depth` of them */
+    int depth;
+    int y_at, sum_at; /* which outputs of the block they are, or -1 */
+    int rounded;      /* inverses that round since the last input that was kept whole */
+    int64_t largest;  /* numbers in the largest y */
     bool inverse;
     stage *stages;
 } chain;
 
+/* How many there are; they are written where `to` is not NULL. */
+static int flatten(const leat_chain_parts *p, layer *to)
+{
+    int n = 0;
+    for (int i = 0; i < p->length; i++) {
+        leat_transform *t = p->layers[i];
+        bool nested = t->module.type == &leat_chain_type.module;
+        int inside = nested ? flatten((const leat_chain_parts *)t, to ? to + n : NULL) : 1;
+        if (to && !nested)
+            to[n] = (layer){ .transform = t };
+        if (to && nested && inside) {
+            to[n].begin++;
+            to[n + inside - 1].end++;
+        }
+        n += inside;
+    }
+    return n;
+}
+
+static const layer *layer_of(const chain *c, int k)
+{
+    return &c->layers[c->inverse ? c->length - 1 - k : k];
+}
+
 static leat_transform *transform_of(const chain *c, int k)
 {
-    return c->parts->layers[c->inverse ? c->length - 1 - k : k];
+    return layer_of(c, k)->transform;
 }
 
 /* What came out of one transform as the input of the next: a variable of its own. */
@@ -65,12 +107,6 @@ static leat_pair run(const chain *c, int k, leat_var x, leat_var sum, bool rebui
 }
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
-
-/* y and the sum so far, in memory that serves all of the pass; data NULL: not yet, or zeros. */
-typedef struct state {
-    leat_tensor y, sum;
-    bool y_wants_grad, sum_wants_grad;
-} state;
 
 /* The numbers in memory of the state's. */
 static bool store(leat_tape *t, leat_tensor *to, leat_tensor from)
@@ -163,10 +199,32 @@ static bool is_own(const void *transform, const leat_leaf *leaf)
     return s.found;
 }
 
+/* Chains inside have sums of their own, from zero, which are added to those outside at their end. */
+static void begin_sums(chain *c, int k, state *h)
+{
+    for (int n = c->inverse ? layer_of(c, k)->end : layer_of(c, k)->begin; n > 0; n--) {
+        c->outside[c->depth++] = *h;
+        h->sum = (leat_tensor){ 0 };
+        h->sum_wants_grad = false;
+    }
+}
+
+static void end_sums(chain *c, int k, state *h)
+{
+    for (int n = c->inverse ? layer_of(c, k)->begin : layer_of(c, k)->end; n > 0; n--) {
+        state *outside = &c->outside[--c->depth];
+        for (int64_t i = 0; h->sum.data && outside->sum.data && i < h->sum.shape.size[0]; i++)
+            outside->sum.data[i] += h->sum.data[i];
+        h->sum = outside->sum.data ? outside->sum : h->sum;
+        h->sum_wants_grad |= outside->sum_wants_grad;
+    }
+}
+
 static bool forward_stage(chain *c, int k, state *h)
 {
     leat_tape *t = c->x.tape;
     state next;
+    begin_sums(c, k, h);
     leat_arena_mark scratch = leat_arena_save(&t->scratch);
     leat_tape_mark mark = leat_tape_save(t);
     c->stages[k] = (stage){ .position = leat_tape_rng(t)->position, .input_wants_grad = h->y_wants_grad };
@@ -181,6 +239,7 @@ static bool forward_stage(chain *c, int k, state *h)
         c->first++;
     int64_t count = leat_shape_count(&h->y.shape);
     c->largest = count > c->largest ? count : c->largest;
+    end_sums(c, k, h);
     return true;
 }
 
@@ -349,15 +408,26 @@ static const leat_block_op chain_op = {
 static chain *chain_new(leat_chain_parts *p, leat_var x, const leat_flow_call *call, bool inverse)
 {
     leat_tape *t = x.tape;
+    size_t length = (size_t)flatten(p, NULL);
     chain *c = leat_tape_alloc(t, sizeof *c);
-    stage *stages = leat_tape_alloc(t, (size_t)p->length * sizeof *stages);
-    if (!c || !stages)
+    stage *stages = leat_tape_alloc(t, length * sizeof *stages);
+    layer *layers = leat_tape_alloc(t, length * sizeof *layers);
+    if (!c || !stages || !layers)
+        return NULL;
+    flatten(p, layers);
+    size_t depth = 0;
+    for (size_t k = 0; k < length; k++)
+        depth += (size_t)layers[k].begin;
+    state *outside = depth ? leat_tape_alloc(t, depth * sizeof *outside) : NULL;
+    if (depth && !outside)
         return NULL;
     *c = (chain){ .parts = p,
                   .call = *call,
                   .x = x,
                   .then = leat_tape_moment(t),
-                  .length = p->length,
+                  .layers = layers,
+                  .length = (int)length,
+                  .outside = outside,
                   .y_at = -1,
                   .sum_at = -1,
                   .inverse = inverse,
@@ -397,13 +467,13 @@ leat_pair leat_chain_recompute(leat_chain_parts *p, leat_var x, const leat_flow_
 {
     leat_tape *t = x.tape;
     leat_pair failed = { { .tape = t }, { .tape = t } };
-    if (!p->length)
+    if (!flatten(p, NULL))
         return (leat_pair){ x, leat_zero_logdet(x) };
     chain *c = chain_new(p, x, call, inverse);
     if (!c)
         return failed;
     state h = { .y_wants_grad = leat_tape_node(t, x.id)->needs_grad };
-    for (int k = 0; k < p->length; k++) {
+    for (int k = 0; k < c->length; k++) {
         if (!forward_stage(c, k, &h))
             return failed;
     }

@@ -1,5 +1,5 @@
 /*
- * MADE: a sequential of masked linear layers and activations.
+ * MADE: a sequential of masked linear layers and activations; or a residual network of them, as wide in all hidden layers.
  *
  * Everything has a degree: a feature its place in the order, counted from 1; a context 0; an output of a feature that
  * of the feature; hidden units theirs in turn. A hidden unit reads what has at most its degree, an output what has less
@@ -11,11 +11,13 @@
 
 #include <stdio.h>
 
+enum { MOST_BLOCKS = (LEAT_MAX_HIDDEN - 1) / 2 };
+
 typedef struct made {
     leat_module module;
-    leat_made_opts o; /* of which order is a copy */
-    leat_module *net, *linear[LEAT_MAX_HIDDEN + 1];
-    int64_t outputs; /* of a feature: the sum of widths */
+    leat_made_opts o;                               /* of which order is a copy */
+    leat_module *net, *linear[LEAT_MAX_HIDDEN + 1]; /* a residual one has no net, and all widths in o.hidden */
+    int64_t outputs;                                /* of a feature: the sum of widths */
     int layers;
     int64_t *seen[LEAT_MAX_HIDDEN + 2]; /* the largest degree that each input, and each unit of a layer, depends on */
 } made;
@@ -53,12 +55,32 @@ static void fill_mask(const made *d, int layer, leat_tensor mask)
     }
 }
 
+/* Layer 0 gives the first sum; 1 and 2, 3 and 4, ... are blocks; the last one reads the sum of all. */
+static leat_var run(const made *d, leat_var x, leat_var context)
+{
+    leat_activation f = d->o.activation;
+    if (!d->o.blocks)
+        return leat_forward_with(d->net, x, context);
+    leat_var sum = leat_forward_with(d->linear[0], x, context);
+    for (int k = 1; k < d->layers - 1; k += 2) {
+        leat_var inner = leat_linear_with(d->linear[k], leat_activate(sum, f), f);
+        sum = leat_add(sum, leat_forward(d->linear[k + 1], inner));
+    }
+    return leat_forward(d->linear[d->layers - 1], sum);
+}
+
+/* Whether a layer gives one of the sums. */
+static bool is_sum(const made *d, int layer)
+{
+    return d->o.blocks && layer % 2 == 0;
+}
+
 static leat_var made_forward(leat_module *m, leat_var x, leat_var context)
 {
     const made *d = (const made *)m;
     if (!leat_fits(m, x, d->o.features, context, d->o.context))
         return (leat_var){ .tape = x.tape };
-    return leat_forward_with(d->net, x, context);
+    return run(d, x, context);
 }
 
 static void made_describe(const leat_module *m, char *text, size_t size)
@@ -87,8 +109,11 @@ static void see(leat_tensor mask, const int64_t *before, int64_t *after)
 static leat_code made_loaded(leat_module *m, leat_status *s)
 {
     const made *d = (const made *)m;
-    for (int k = 0; k < d->layers; k++)
+    for (int k = 0; k < d->layers; k++) {
         see(leat_linear_mask(d->linear[k]), d->seen[k], d->seen[k + 1]);
+        for (int64_t i = 0; k > 0 && is_sum(d, k) && i < d->o.hidden[0]; i++)
+            d->seen[k + 1][i] = d->seen[k + 1][i] > d->seen[k - 1][i] ? d->seen[k + 1][i] : d->seen[k - 1][i];
+    }
     for (int64_t i = 0; i < d->outputs * d->o.features; i++) {
         int64_t seen = d->seen[d->layers][i];
         if (seen >= output_degree(d, i))
@@ -106,6 +131,7 @@ typedef struct walk {
     const made *d;
     leat_var weight[LEAT_MAX_HIDDEN + 1], bias[LEAT_MAX_HIDDEN + 1];
     leat_tensor in[LEAT_MAX_HIDDEN + 1]; /* [rows, ..]: what each layer reads */
+    leat_tensor sum[LEAT_MAX_HIDDEN];    /* what layers 0, 2, 4, ... give, where they are sums */
     int64_t *list;                       /* of units, at most as many as the widest layer has */
 } walk;
 
@@ -118,6 +144,8 @@ static bool walk_begin(walk *w, leat_tape *t, int64_t rows, leat_var context)
         leat_var zeros = leat_full(t, LEAT_SHAPE(rows, k ? d->o.hidden[k - 1] : d->o.features), 0);
         w->in[k] = leat_value(k ? zeros : leat_join_context(zeros, context));
         most = k && d->o.hidden[k - 1] > most ? d->o.hidden[k - 1] : most;
+        if (k && is_sum(d, k - 1))
+            w->sum[k - 1] = k < d->layers - 1 ? leat_value(leat_zeros_like(zeros)) : w->in[k];
     }
     w->list = leat_tape_alloc(t, (size_t)most * sizeof *w->list);
     return leat_tape_code(t) == LEAT_OK;
@@ -151,6 +179,27 @@ static leat_var some_units(walk *w, int k, int64_t n, leat_activation f)
     return leat_linear(in, leat_index_select(w->weight[k], 0, units), leat_index_select(w->bias[k], 0, units), f);
 }
 
+/* Listed units of a hidden layer, and what the next one reads of them. */
+static void walk_units(walk *w, int k, int64_t n)
+{
+    const made *d = w->d;
+    bool sum = is_sum(d, k);
+    leat_var y = some_units(w, k, n, sum ? LEAT_IDENTITY : d->o.activation);
+    if (sum) {
+        leat_var before = k ? leat_borrow(y.tape, w->sum[k - 2]) : (leat_var){ 0 };
+        y = k ? leat_add(leat_index_select(before, -1, (leat_index){ w->list, n }), y) : y;
+        leat_tensor units = leat_value(y);
+        if (units.data)
+            put_columns(w->sum[k], w->list, units);
+        if (k == d->layers - 2)
+            return;
+        y = leat_activate(y, d->o.activation);
+    }
+    leat_tensor units = leat_value(y);
+    if (units.data)
+        put_columns(w->in[k + 1], w->list, units);
+}
+
 /* The columns of a feature, at that place in the order. */
 static leat_var walk_next(walk *w, int64_t feature, int64_t place)
 {
@@ -161,9 +210,8 @@ static leat_var walk_next(walk *w, int64_t feature, int64_t place)
             if (d->seen[k + 1][i] == place)
                 w->list[n++] = i;
         }
-        leat_tensor units = n ? leat_value(some_units(w, k, n, d->o.activation)) : (leat_tensor){ 0 };
-        if (units.data)
-            put_columns(w->in[k + 1], w->list, units);
+        if (n)
+            walk_units(w, k, n);
     }
     return some_units(w, d->layers - 1, columns_of(d, feature, w->list), LEAT_IDENTITY);
 }
@@ -171,7 +219,7 @@ static leat_var walk_next(walk *w, int64_t feature, int64_t place)
 /* The same by a whole pass, which can be recorded. */
 static leat_var pass_next(walk *w, int64_t feature, leat_var known, leat_var context)
 {
-    leat_var all = leat_forward_with(w->d->net, known, context);
+    leat_var all = run(w->d, known, context);
     return leat_index_select(all, -1, (leat_index){ w->list, columns_of(w->d, feature, w->list) });
 }
 
@@ -257,7 +305,9 @@ static void made_write(const leat_module *m, leat_part_writer *w)
     leat_part_put_int(w, "context", d->o.context);
     put_list(w, "order", d->o.features, d->o.order);
     put_list(w, "widths", widths, d->o.widths);
-    put_list(w, "hidden", d->layers - 1, d->o.hidden);
+    put_list(w, "hidden", d->o.blocks ? 1 : d->layers - 1, d->o.hidden);
+    if (d->o.blocks)
+        leat_part_put_int(w, "blocks", d->o.blocks);
     leat_part_put_text(w, "activation", leat_activation_name(d->o.activation));
 }
 
@@ -284,22 +334,28 @@ static bool masks_fit(leat_part_reader *r, const leat_made_opts *o)
         if (!leat_part_holds(r, LEAT_SHAPE(o->hidden[i], in)))
             return false;
     }
+    for (int i = 0; i < 2 * o->blocks; i++) {
+        if (!leat_part_holds(r, LEAT_SHAPE(in, in)))
+            return false;
+    }
     for (int i = 0; i < LEAT_MAX_GROUPS; i++)
         outputs += o->widths[i];
-    return outputs <= leat_part_largest(r) && leat_part_holds(r, LEAT_SHAPE(outputs * o->features, in));
+    return outputs <= r->largest && leat_part_holds(r, LEAT_SHAPE(outputs * o->features, in));
 }
 
 static leat_module *made_read(leat_part_reader *r, const leat_json *v)
 {
     const leat_json *list = leat_json_get(v, "order");
     leat_made_opts o = { .context = leat_part_size(r, v, "context", 0) };
+    int64_t blocks = leat_json_get(v, "blocks") ? leat_part_size(r, v, "blocks", 1) : 0;
+    o.blocks = blocks <= MOST_BLOCKS ? (int)blocks : MOST_BLOCKS + 1;
     leat_arena scratch;
     leat_arena_init(&scratch, leat_model_arena(r->model)->allocator);
     int64_t most = list && list->kind == LEAT_JSON_ARRAY ? list->count : 0;
     int64_t *order = leat_arena_alloc(&scratch, (size_t)(most + 1) * sizeof *order);
     bool ok = order || leat_part_fail(r, LEAT_ENOMEM, "out of memory for an order");
     o.order = order;
-    ok = ok && o.context >= 0 && (o.features = read_list(r, v, "order", 0, most, order)) >= 0 &&
+    ok = ok && o.context >= 0 && blocks >= 0 && (o.features = read_list(r, v, "order", 0, most, order)) >= 0 &&
          read_list(r, v, "widths", 1, LEAT_MAX_GROUPS, o.widths) >= 0 &&
          read_list(r, v, "hidden", 1, LEAT_MAX_HIDDEN, o.hidden) >= 0 &&
          leat_part_activation(r, v, "activation", &o.activation) && masks_fit(r, &o);
@@ -334,7 +390,12 @@ static leat_code check(leat_model *m, const leat_made_opts *o)
     for (int i = 0; i < LEAT_MAX_HIDDEN && o->hidden[i]; i++) {
         if (!leat_is_size(o->hidden[i], 1))
             return leat_model_fail(m, LEAT_EARG, "made: %lld hidden units", (long long)o->hidden[i]);
+        if (o->blocks && o->hidden[i] != o->hidden[0])
+            return leat_model_fail(m, LEAT_EARG, "made: %lld hidden units, and %lld in front of the blocks",
+                                   (long long)o->hidden[i], (long long)o->hidden[0]);
     }
+    if (o->blocks < 0 || o->blocks > MOST_BLOCKS || (o->blocks && !o->hidden[0]))
+        return leat_model_fail(m, LEAT_EARG, "made: %d blocks of %lld units", o->blocks, (long long)o->hidden[0]);
     return leat_model_code(m);
 }
 
@@ -375,6 +436,20 @@ static bool seen_new(made *d)
     return true;
 }
 
+static void attach_residual(made *d, int layer)
+{
+    leat_module *linear = d->linear[layer];
+    if (layer == 0 || layer == d->layers - 1) {
+        leat_attach(&d->module, linear, layer ? "final_layer" : "initial_layer");
+        return;
+    }
+    leat_attach(&d->module, linear, "blocks.%d.linear_layers.%d", (layer - 1) / 2, (layer - 1) % 2);
+    if (is_sum(d, layer)) {
+        leat_set_init(linear, "weight", leat_init_uniform(-1e-3, 1e-3));
+        leat_set_init(linear, "bias", leat_init_uniform(-1e-3, 1e-3));
+    }
+}
+
 const leat_made_opts *leat_made_options(const leat_module *m)
 {
     return m && m->type == &leat_made_type ? &((const made *)m)->o : NULL;
@@ -393,19 +468,26 @@ leat_module *leat_made(leat_model *m, const leat_made_opts *o)
         return NULL;
     for (int i = 0; i < LEAT_MAX_GROUPS && d->o.widths[i]; i++)
         d->outputs += d->o.widths[i];
-    d->net = leat_sequential(m);
-    leat_attach(&d->module, d->net, "net");
-    while (d->layers < LEAT_MAX_HIDDEN && o->hidden[d->layers])
+    for (int i = 1; i <= 2 * o->blocks; i++)
+        d->o.hidden[i] = o->hidden[0];
+    if (!o->blocks) {
+        d->net = leat_sequential(m);
+        leat_attach(&d->module, d->net, "net");
+    }
+    while (d->layers < LEAT_MAX_HIDDEN && d->o.hidden[d->layers])
         d->layers++;
     d->layers++;
     int64_t in = o->features + o->context;
     for (int i = 0; i < d->layers; i++) {
         bool last = i == d->layers - 1;
-        int64_t out = last ? d->outputs * o->features : o->hidden[i];
+        int64_t out = last ? d->outputs * o->features : d->o.hidden[i];
         d->linear[i] = leat_masked_linear(m, in, out);
         fill_mask(d, i, leat_linear_mask(d->linear[i]));
-        leat_sequential_add(d->net, d->linear[i]);
-        if (!last)
+        if (o->blocks)
+            attach_residual(d, i);
+        else
+            leat_sequential_add(d->net, d->linear[i]);
+        if (!o->blocks && !last)
             leat_sequential_add(d->net, leat_activation_layer(m, d->o.activation));
         in = out;
     }

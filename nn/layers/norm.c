@@ -151,7 +151,8 @@ static leat_module *layer_norm_read(leat_part_reader *r, const leat_json *v)
 
 static leat_module *batch_norm_read(leat_part_reader *r, const leat_json *v)
 {
-    return norm_read(r, v, leat_batch_norm);
+    int64_t features = leat_part_size(r, v, "features", 0);
+    return features >= 0 && leat_part_holds(r, LEAT_SHAPE(2, features)) ? norm_read(r, v, leat_batch_norm) : NULL;
 }
 
 const leat_module_type leat_layer_norm_type = {

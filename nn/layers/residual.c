@@ -125,9 +125,12 @@ static leat_module *residual_read(leat_part_reader *r, const leat_json *v)
     if (r->status->code || !leat_part_number(r, v, "dropout", &o.dropout) ||
         !leat_part_activation(r, v, "activation", &o.activation))
         return NULL;
-    if (blocks > r->file->count) /* each has tensors */
+    if (4 * blocks > r->tensors) /* each has two weights and two biases, and what batch norms keep is memory at once */
         return leat_part_fail(r, LEAT_EFORMAT, "%lld blocks of a residual network have more tensors than the file",
                               (long long)blocks);
+    r->tensors -= 4 * blocks;
+    if (o.batch_norm && !leat_part_holds(r, LEAT_SHAPE(4 * blocks, o.hidden)))
+        return NULL;
     o.blocks = (int)blocks;
     return leat_residual_mlp(r->model, &o);
 }

@@ -86,7 +86,7 @@ void leat_sequential_add(leat_module *m, leat_module *child)
         return;
     }
     leat_attach(m, child, "%d", s ? s->count : 0);
-    if (leat_model_code(m ? m->model : NULL) || (s->count == s->capacity && !grow(s)))
+    if (!s || leat_model_code(m->model) || (s->count == s->capacity && !grow(s)))
         return;
     s->children[s->count++] = child;
 }

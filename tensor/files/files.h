@@ -54,6 +54,10 @@ leat_code leat_npy_parse(const char *bytes, size_t size, const char *source, lea
 leat_code leat_safetensors_parse(const char *bytes, size_t size, const char *source, leat_arena *scratch, leat_arena *a,
                                  leat_safetensors *out, leat_status *s);
 
+/* Sets by_name and by_key; false when out of memory. */
+bool leat_safetensors_index(leat_safetensors *f, leat_arena *a);
+leat_safetensors_entry *leat_safetensors_entry_of(const leat_safetensors *f, const char *name); /* NULL: not there */
+
 /* A name from a file, made fit for a message: cut after some 80 bytes, with '?' for control characters. */
 #define LEAT_NAME_TEXT 96
 const char *leat_name_print(const char *name, char text[LEAT_NAME_TEXT]);

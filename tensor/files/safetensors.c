@@ -263,7 +263,11 @@ static bool read_file(struct reader *r, leat_safetensors *out)
             return false;
     }
     leat_sort((const void **)sorted, out->count, compare_places);
-    return check_cover(r, sorted, out->count) && read_tensors(r, sorted, out);
+    if (!check_cover(r, sorted, out->count) || !read_tensors(r, sorted, out))
+        return false;
+    if (!leat_safetensors_index(out, r->arena))
+        r->code = leat_fail(r->status, LEAT_ENOMEM, "%s: out of memory for the names", r->source);
+    return r->code == LEAT_OK;
 }
 
 leat_code leat_safetensors_parse(const char *bytes, size_t size, const char *source, leat_arena *scratch, leat_arena *a,
@@ -296,18 +300,71 @@ leat_code leat_safetensors_read(const char *path, leat_arena *a, leat_safetensor
     return code;
 }
 
+/* ---- names ------------------------------------------------------------------------------------------------------- */
+
+/* Of entries and of metadata the first member is the name. */
+static const char *name_of(const void *item)
+{
+    return *(const char *const *)item;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(name_of(a), name_of(b));
+}
+
+static const void **sort_names(const void *list, size_t size, int64_t count, leat_arena *a)
+{
+    const void **sorted = leat_arena_alloc(a, (size_t)count * sizeof *sorted);
+    for (int64_t i = 0; sorted && i < count; i++)
+        sorted[i] = (const char *)list + (size_t)i * size;
+    if (sorted)
+        leat_sort(sorted, count, compare_names);
+    return sorted;
+}
+
+static const void *find_name(const void **sorted, const void *list, size_t size, int64_t count, const char *name)
+{
+    int64_t low = 0, high = count;
+    for (; !sorted && low < count; low++) {
+        const void *item = (const char *)list + (size_t)low * size;
+        if (strcmp(name, name_of(item)) == 0)
+            return item;
+    }
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        int order = strcmp(name, name_of(sorted[middle]));
+        if (order == 0)
+            return sorted[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+bool leat_safetensors_index(leat_safetensors *f, leat_arena *a)
+{
+    f->by_name = sort_names(f->entries, sizeof *f->entries, f->count, a);
+    f->by_key = sort_names(f->metadata, sizeof *f->metadata, f->metadata_count, a);
+    return f->by_name && f->by_key;
+}
+
+leat_safetensors_entry *leat_safetensors_entry_of(const leat_safetensors *f, const char *name)
+{
+    const leat_safetensors_entry *e = find_name(f->by_name, f->entries, sizeof *f->entries, f->count, name);
+    return e ? f->entries + (e - f->entries) : NULL;
+}
+
 const leat_tensor *leat_safetensors_find(const leat_safetensors *f, const char *name)
 {
-    for (int64_t i = 0; i < f->count; i++)
-        if (strcmp(f->entries[i].name, name) == 0)
-            return &f->entries[i].tensor;
-    return NULL;
+    const leat_safetensors_entry *e = leat_safetensors_entry_of(f, name);
+    return e ? &e->tensor : NULL;
 }
 
 const char *leat_safetensors_metadata(const leat_safetensors *f, const char *key)
 {
-    for (int64_t i = 0; i < f->metadata_count; i++)
-        if (strcmp(f->metadata[i][0], key) == 0)
-            return f->metadata[i][1];
-    return NULL;
+    const char *const *pair = find_name(f->by_key, f->metadata, sizeof *f->metadata, f->metadata_count, key);
+    return pair ? pair[1] : NULL;
 }

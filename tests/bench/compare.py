@@ -18,10 +18,13 @@ The jobs, all of floats, in batches of 256:
     nsf_10            one training step of an autoregressive spline flow: 10 columns, 5 transforms, 8 bins, hidden 128
     nsf_sample        drawing 10,000 rows from it
     glow_28           one training step of Glow: 64 images of 28x28x1 bytes, 2 levels of 8 steps, hidden 128
+    flowpp_28         one training step of Flow++ on such images: 4, 2 and 3 couplings, 2 blocks of 32 features, 32
+                      components, uniform dequantisation;  flowpp_sample: drawing 64 images from it
 
 The rivals are PyTorch in three ways (rivals_torch.py says which), jitted JAX (rivals_jax.py) and ONNX Runtime
-(rivals_onnx.py), of the spline flow zuko (rivals_zuko.py), and of Glow PyTorch in ways of its own (rivals_glow.py). Compiling does not count, but in whole processes and start_up. One that is not installed, or fails, is
-left out, with a line that says so; if one has trained another model, the exit code is 1. Every measurement is a process
+(rivals_onnx.py), of the spline flow zuko (rivals_zuko.py), and of Glow and Flow++ PyTorch in ways of its own
+(rivals_glow.py, rivals_flowpp.py). Compiling does not count, but in whole processes and start_up. One that is not
+installed, or fails, is left out, with a line that says so; if one has trained another model, the exit code is 1. Every measurement is a process
 of its own, on as many processors as it has threads; the programs take turns, and the medians are compared, so that what
 else the machine does hits all of them alike.
 
@@ -48,12 +51,14 @@ import tempfile
 import time
 
 JOBS = ("nice_moons", "nice_moons_whole", "realnvp_moons", "realnvp_moons_whole", "nice_784", "realnvp_43",
-        "sample_one", "sample_million", "score_million", "start_up", "nsf_10", "nsf_sample", "glow_28")
+        "sample_one", "sample_million", "score_million", "start_up", "nsf_10", "nsf_sample", "glow_28",
+        "flowpp_28", "flowpp_sample")
 OF_ZUKO = ("nsf_10", "nsf_sample")
-OF_ALL = tuple(job for job in JOBS if job not in (*OF_ZUKO, "glow_28"))
+OF_FLOWPP = ("flowpp_28", "flowpp_sample")
+OF_ALL = tuple(job for job in JOBS if job not in (*OF_ZUKO, *OF_FLOWPP, "glow_28"))
 APPS = {"nice_moons_whole": "train_nice", "realnvp_moons_whole": "train_realnvp"}
 TIMED_OUTSIDE = (*APPS, "start_up")
-OF_MEMORY = ("nice_moons", "nice_784", "glow_28")
+OF_MEMORY = ("nice_moons", "nice_784", "glow_28", "flowpp_28")
 LOSS_APART = {"nice_moons_whole": 0.05}  # RealNVP's losses are too noisy to tell
 
 AVX2 = {"LEAT_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -73,6 +78,9 @@ RIVALS = {
     "glow": Kind("PyTorch", ("torch",), "rivals_glow.py", ("glow_28",)),
     "glow_last": Kind("PyTorch, channels_last", ("torch",), "rivals_glow.py", ("glow_28",)),
     "glow_compiled": Kind("PyTorch, channels_last, compiled", ("torch",), "rivals_glow.py", ("glow_28",)),
+    "flowpp": Kind("PyTorch", ("torch",), "rivals_flowpp.py", OF_FLOWPP),
+    "flowpp_last": Kind("PyTorch, channels_last", ("torch",), "rivals_flowpp.py", OF_FLOWPP),
+    "flowpp_compiled": Kind("PyTorch, channels_last, compiled", ("torch",), "rivals_flowpp.py", OF_FLOWPP),
 }
 Reading = collections.namedtuple("Reading", "seconds kb gflop parameters loss", defaults=(None,) * 4)
 

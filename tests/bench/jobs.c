@@ -45,6 +45,16 @@ static leat_flow *glow(leat_model *m)
     return leat_glow_new(m, &(leat_glow_opts){ .height = 28, .width = 28, .levels = 2, .steps = 8, .hidden = 128 });
 }
 
+/* Biases that are not zero spread the components, as training does: else there is nothing to search for. */
+static leat_flow *flowpp(leat_model *m)
+{
+    leat_flow *f = leat_flowpp_new(
+        m, &(leat_flowpp_opts){ .height = 28, .width = 28, .features = 32, .blocks = 2, .uniform = true });
+    if (f)
+        leat_set_init(&leat_flow_layer(f, leat_flow_length(f) - 1)->module, "bias", leat_init_normal(0, 1));
+    return f;
+}
+
 static leat_model *new_model(int threads)
 {
     leat_model *m = leat_model_new(&(leat_model_opts){ .threads = threads });
@@ -185,7 +195,7 @@ static jobs_result score(leat_model *m, leat_flow *f, int64_t n)
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
-typedef enum work { TRAIN, STEP, IMAGES, DRAW_ONE, DRAW_SOME, DRAW, SCORE, START } work;
+typedef enum work { TRAIN, STEP, IMAGES, DRAW_IMAGES, DRAW_ONE, DRAW_SOME, DRAW, SCORE, START } work;
 
 static const struct job {
     const char *name;
@@ -193,10 +203,19 @@ static const struct job {
     work work;
     int steps;
 } jobs[] = {
-    { "nice_moons", nice, TRAIN, 0 },       { "realnvp_moons", realnvp, TRAIN, 0 }, { "nice_784", nice_784, STEP, 20 },
-    { "realnvp_43", realnvp_43, STEP, 60 }, { "sample_one", nice, DRAW_ONE, 0 },    { "sample_million", nice, DRAW, 0 },
-    { "score_million", nice, SCORE, 0 },    { "start_up", nice, START, 0 },         { "nsf_10", nsf, STEP, 60 },
-    { "nsf_sample", nsf, DRAW_SOME, 0 },    { "glow_28", glow, IMAGES, 10 },
+    { "nice_moons", nice, TRAIN, 0 },
+    { "realnvp_moons", realnvp, TRAIN, 0 },
+    { "nice_784", nice_784, STEP, 20 },
+    { "realnvp_43", realnvp_43, STEP, 60 },
+    { "sample_one", nice, DRAW_ONE, 0 },
+    { "sample_million", nice, DRAW, 0 },
+    { "score_million", nice, SCORE, 0 },
+    { "start_up", nice, START, 0 },
+    { "nsf_10", nsf, STEP, 60 },
+    { "nsf_sample", nsf, DRAW_SOME, 0 },
+    { "glow_28", glow, IMAGES, 10 },
+    { "flowpp_28", flowpp, IMAGES, 10 },
+    { "flowpp_sample", flowpp, DRAW_IMAGES, 0 },
 };
 
 int jobs_count(void)
@@ -222,6 +241,8 @@ static jobs_result work_of(const struct job *j, leat_model *m, leat_flow *f, boo
     case STEP:
     case IMAGES:
         return jobs_steps(m, f, j->work == IMAGES ? BATCH / 4 : BATCH, smoke ? 1 : j->steps);
+    case DRAW_IMAGES:
+        return draw(m, f, smoke ? 2 : BATCH / 4, smoke ? 2 : 6, 1);
     case DRAW_ONE:
         return draw(m, f, 1, smoke ? 30 : 1020, 20);
     case DRAW_SOME:

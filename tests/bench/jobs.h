@@ -10,6 +10,9 @@
  *     nsf_10                          one training step of an autoregressive spline flow on 10 columns
  *     nsf_sample                      drawing 10,000 points from it, not trained
  *     glow_28                         one training step of Glow on 64 images of 28x28: 2 levels of 8 steps, hidden 128
+ *     flowpp_28                       one training step of Flow++ on 64 images of 28x28: 4, 2 and 3 couplings of 2 blocks of
+ *                                     32 features, 32 components, uniform dequantisation
+ *     flowpp_sample                   drawing 64 images from it, not trained
  *
  * The four from sample_one on are with the NICE of nice_moons, not trained.
  */

@@ -24,7 +24,7 @@ MODELS = collections.defaultdict(lambda: NOTEBOOK, {
 BATCH, EPOCHS, POINTS, LR = 256, 10, 10_000, 1e-3
 MILLION = 1_000_000
 PART = 1_000  # rows at a time of a million, where one chooses: what a layer gives then stays in the cache
-STEPS = {"nice_784": 20, "realnvp_43": 60, "nsf_10": 60, "glow_28": 10}
+STEPS = {"nice_784": 20, "realnvp_43": 60, "nsf_10": 60, "glow_28": 10, "flowpp_28": 10, "flowpp_sample": 5}
 
 
 def moons(seed):

@@ -100,6 +100,24 @@ static inline leat_flow *reloaded(leat_flow *f)
     return back;
 }
 
+/* The file again with something else in its description. */
+static inline void rewrite(const char *path, const char *from, const char *to)
+{
+    leat_status s = { 0 };
+    leat_safetensors file;
+    cr_assert_eq(leat_safetensors_read(path, test_arena(), &file, &s), LEAT_OK, "%s", s.message);
+    for (int64_t i = 0; i < file.metadata_count; i++) {
+        const char *text = file.metadata[i][1], *at = strstr(text, from);
+        if (!at)
+            continue;
+        const char *(*pairs)[2] = (const char *(*)[2])file.metadata;
+        pairs[i][1] = leat_arena_format(test_arena(), "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+        cr_assert_eq(leat_safetensors_write(path, &file, &s), LEAT_OK, "%s", s.message);
+        return;
+    }
+    cr_assert_fail("nothing says %s", from);
+}
+
 /* Steps of Adam on those rows; the last gradient of all parameters, if asked for. */
 static inline void train_on(leat_flow *f, leat_tensor x, leat_tensor context, int steps)
 {

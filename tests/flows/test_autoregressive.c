@@ -31,14 +31,15 @@ static leat_pair bent_forward(const leat_elementwise *self, leat_var x, const le
 
 static const leat_elementwise bent = { .name = "bent", .theta = { { "s", 1 }, { "t", 3 } }, .forward = bent_forward };
 
-enum { BIJECTORS = 7 };
+enum { BIJECTORS = 9 };
 
 /* Splines too, the first of one slope, and a mixture of logistics. */
 static const leat_elementwise *bijector(leat_model *m, int i)
 {
-    static const leat_elementwise *const others[] = { &leat_additive, &leat_affine, &leat_bounded_affine, &bent };
-    leat_rational_quadratic_opts spline = { .bins = i == 4 ? 2 : 5, .bound = 2 };
-    return i < 4 ? others[i] : i < 6 ? leat_rational_quadratic(m, &spline) : leat_logistic_mixture(m, 3);
+    static const leat_elementwise *const others[] = { &leat_additive,        &leat_affine,         &leat_bounded_affine,
+                                                      &leat_softplus_affine, &leat_floored_affine, &bent };
+    leat_rational_quadratic_opts spline = { .bins = i == 6 ? 2 : 5, .bound = 2 };
+    return i < 6 ? others[i] : i < 8 ? leat_rational_quadratic(m, &spline) : leat_logistic_mixture(m, 3);
 }
 
 static const int64_t dims[] = { 1, 2, 3, 7, 64, 65 };
@@ -116,6 +117,10 @@ Test(autoregressive, passes_the_checker)
             leat_flow *f = two_of(m, e, dims[i % DIMS], context);
             randomize(m, 0.3);
             bool slow = dims[i % DIMS] > 10; /* at one scale; of those whose inverse is searched for, none */
+            if (slow && (dims[i % DIMS] == 65) != (context > 0)) {
+                leat_model_free(m);
+                continue;
+            }
             for (double scale = slow ? 1 : 1e-3; scale < (slow ? e->inverse ? 10 : 0 : 1e4); scale *= 1e3)
                 expect_right(f, scale, e->inverse ? 0 : sizeof(leat_real) == 8 ? 1e-8 : 0, e->name);
             leat_model_free(m);

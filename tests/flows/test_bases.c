@@ -247,3 +247,25 @@ Test(bases, no_rows_are_fine)
     }
     leat_model_free(m);
 }
+
+Test(bases, starts_refused)
+{
+    const struct {
+        leat_tensor rows;
+        leat_code code;
+        const char *words;
+    } cases[] = {
+        { test_normal(1, 4, 2, 1), LEAT_ESHAPE, "a base of 3 features starts from rows of them, not from [4,2]" },
+        { test_normal(1, 0, 3, 1), LEAT_ESHAPE, "not from [0,3]" },
+        { { test_normal(1, 4, 3, 1).data, LEAT_SHAPE(4, 3, 1) }, LEAT_ESHAPE, "not from [4,3,1]" },
+        { test_normal(1, 4, 3, 1), LEAT_ENONFINITE, "starts from inf in row 3" },
+    };
+    cases[3].rows.data[7] = (leat_real)INFINITY;
+    for (int i = 0; i < 4; i++) {
+        leat_model *m = test_model(1);
+        leat_base *base = leat_diagonal_normal(m, 3);
+        cr_assert_eq(leat_base_start(base, cases[i].rows), cases[i].code, "%d", i);
+        cr_assert(strstr(leat_model_errmsg(m), cases[i].words), "%d: %s", i, leat_model_errmsg(m));
+    }
+    cr_assert_eq(leat_base_start(NULL, cases[0].rows), LEAT_ESTATE);
+}

@@ -242,15 +242,80 @@ Test(flowpp, recomputing_trains_to_the_same_bits)
     }
 }
 
+static size_t peak_of(int couplings, leat_recompute how)
+{
+    leat_model *m = test_model(1);
+    leat_flowpp_opts o = models[1];
+    o.couplings[0] = couplings;
+    leat_flow *f = leat_flowpp_new(m, &o);
+    leat_flow_set_recompute(f, how);
+    leat_tape *t = test_tape(m);
+    leat_tensor x = rows_of(&o, 1, 32);
+    for (int step = 0; step < 2; step++) {
+        leat_tape_reset(t);
+        leat_var loss = leat_neg(leat_mean(leat_flow_log_prob(f, leat_borrow(t, x))));
+        cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+        leat_clear_grads(t);
+    }
+    size_t peak = leat_tape_get_stats(t).peak_bytes;
+    leat_model_free(m);
+    return peak;
+}
+
+Test(flowpp, memory_hardly_grows_with_couplings)
+{
+    size_t few = peak_of(4, LEAT_RECOMPUTE_FORWARD), many = peak_of(12, LEAT_RECOMPUTE_FORWARD);
+    cr_assert_leq((double)many, 1.3 * (double)few, "%zu, %zu", few, many);
+    cr_assert_gt(peak_of(12, LEAT_RECOMPUTE_NONE), 2 * many);
+}
+
+/* ---- refused ----------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    int64_t height, width, channels;
+} sides[] = { { 3, 4, 1 }, { 4, 6, 1 }, { 0, 4, 1 }, { -2, 4, 1 }, { INT64_MAX - 1, 4, 1 }, { 2, 4, INT64_MAX } };
+
 Test(flowpp, refuses_sides_that_do_not_fit)
 {
-    for (int k = 0; k < 2; k++) {
+    for (size_t k = 0; k < sizeof sides / sizeof *sides; k++) {
         leat_model *m = test_model(1);
         leat_flowpp_opts o = models[1];
-        o.height = k ? 3 : 4;
-        o.width = k ? 4 : 6;
-        leat_flowpp_new(m, &o);
-        assert_contains(leat_model_errmsg(m), "a squeeze of rows");
+        o.height = sides[k].height, o.width = sides[k].width, o.channels = sides[k].channels;
+        cr_assert_null(leat_flowpp_new(m, &o));
+        assert_contains(leat_model_errmsg(m), "not divisible by 2 and by 4");
         leat_model_free(m);
+    }
+}
+
+static const struct {
+    const char *from, *to;
+} forged[] = {
+    { "\"inner\":", "\"outer\":" },
+    { "\"view\":", "\"look\":" },
+    { "\"row\":[4,4,2]", "\"row\":[4,2,4]" },
+    { "\"dim\":32,\"bits\"", "\"dim\":31,\"bits\"" },
+    { "\"widths\":[1,1,4", "\"widths\":[1,1,5" },
+    { "\"widths\":[1,1,4,4,4]", "\"widths\":[1,1,4,4,3]" },
+};
+
+/* In the file, or at its first use. */
+Test(flowpp, forged_files_are_refused)
+{
+    for (size_t i = 0; i < sizeof forged / sizeof *forged; i++) {
+        leat_model *m = test_model(0);
+        const char *path = image_path("forged.safetensors");
+        leat_status s = { 0 };
+        double score;
+        cr_assert_eq(leat_flow_save(leat_flowpp_new(m, &models[1]), path, 0, NULL, &s), LEAT_OK, "%s", s.message);
+        rewrite(path, forged[i].from, forged[i].to);
+        leat_flow *read = leat_flow_load(path, NULL, NULL, &s);
+        if (read)
+            leat_fail(&s, leat_flow_score(read, test_tape(leat_flow_model(read)), test_bytes(1, 1, 32), &score),
+                      "used");
+        cr_assert_neq(s.code, LEAT_OK, "%zu was accepted", i);
+        leat_model_free(m);
+        if (read)
+            leat_model_free(leat_flow_model(read));
+        unlink(path);
     }
 }

@@ -90,7 +90,7 @@ static void train(leat_flow *f, leat_tensor x, int steps)
 /* The fixtures are in float, rounded from double. */
 static const double near_pytorch = sizeof(leat_real) == 8 ? 1e-6 : 1e-4;
 
-Test(glow, log_probabilities_and_gradients_are_pytorch_s)
+Test(glow, log_probabilities_gradients_and_losses_are_pytorch_s)
 {
     static const char *const names[] = { "glow", "glow_additive" };
     for (int k = 0; k < PYTORCHS; k++) {
@@ -116,6 +116,20 @@ Test(glow, log_probabilities_and_gradients_are_pytorch_s)
             compared++;
         }
         cr_assert_geq(compared, 26);
+        leat_zero_grad(m);
+        leat_tensor losses = fixture_get(&want, "losses");
+        leat_optim *adamax = leat_adamax_new(m, &(leat_adam_opts){ .lr = 0.002 });
+        for (int64_t i = 0; i < losses.shape.size[0]; i++) {
+            leat_tape_reset(t);
+            context = models[k].context ? leat_const(t, fixture_get(&want, "context")) : (leat_var){ 0 };
+            log_prob = leat_flow_log_prob_given(f, leat_const(t, fixture_get(&want, "x")), context);
+            leat_var loss = leat_neg(leat_mean(log_prob));
+            double got = leat_item(loss), wanted = (double)losses.data[i];
+            cr_assert(fabs(got - wanted) <= near_pytorch * fabs(wanted), "%s, step %d: %.9g, not %.9g", names[k],
+                      (int)i, got, wanted);
+            cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+            cr_assert_eq(leat_optim_step(adamax), LEAT_OK);
+        }
         leat_model_free(m);
     }
 }

@@ -345,3 +345,72 @@ Test(recompute, edges)
         leat_model_free(m);
     }
 }
+
+/* ---- chains inside ----------------------------------------------------------------------------------------------- */
+
+static leat_transform *coupling_of(leat_model *m, int parity)
+{
+    leat_mask mask = leat_mask_alternating(m, 4, parity);
+    return leat_coupling(m, mask, &leat_affine, test_net(m, &mask, 0, 2));
+}
+
+/* Three deep, two of which end together, and an empty one. */
+static leat_flow *deep(leat_model *m)
+{
+    leat_flow *f = leat_flow_new(m, leat_normal(m, 4));
+    leat_transform *outer = leat_chain(m), *middle = leat_chain(m), *inner = leat_chain(m);
+    leat_chain_add(inner, coupling_of(m, 0));
+    leat_chain_add(inner, leat_lu_linear(m, 4));
+    leat_chain_add(middle, leat_diagonal_scale(m, 4));
+    leat_chain_add(middle, inner);
+    leat_chain_add(outer, middle);
+    leat_chain_add(outer, coupling_of(m, 1));
+    leat_flow_add(f, leat_diagonal_scale(m, 4));
+    leat_flow_add(f, outer);
+    leat_flow_add(f, leat_chain(m));
+    leat_flow_add(f, coupling_of(m, 0));
+    return f;
+}
+
+/* Both directions: log-densities of rows and of draws, and what is learned from them. */
+Test(recompute, chains_inside_give_the_same_bits)
+{
+    uint64_t hashes[3];
+    leat_real values[3][2 * ROWS];
+    for (int how = 0; how < 3; how++) {
+        leat_model *m = test_model(3);
+        leat_flow *f = deep(m);
+        randomize(m, 0.3);
+        leat_flow_set_recompute(f, (leat_recompute)how);
+        leat_optim *adam = leat_adam_new(m, NULL);
+        leat_tape *t = test_tape(m);
+        leat_var drawn, y = leat_flow_sample_log_prob(f, t, ROWS, &drawn);
+        leat_var given = leat_flow_log_prob(f, leat_borrow(t, rows_of(1, 4)));
+        assert_tape(t);
+        memcpy(values[how], leat_value(drawn).data, sizeof values[how] / 2);
+        memcpy(values[how] + ROWS, leat_value(given).data, sizeof values[how] / 2);
+        leat_var loss = leat_add(leat_mean(leat_sub(drawn, given)), leat_mean(leat_square(y)));
+        cr_assert_eq(leat_backward(loss), LEAT_OK, "%s", leat_tape_errmsg(t));
+        cr_assert_eq(leat_optim_step(adam), LEAT_OK);
+        hashes[how] = leat_model_hash(m);
+        cr_assert_arr_eq(values[how], values[0], sizeof values[0]);
+        leat_model_free(m);
+    }
+    cr_assert_eq(hashes[LEAT_RECOMPUTE_FORWARD], hashes[LEAT_RECOMPUTE_NONE]);
+}
+
+/* However deep a layer is, it runs once more, and no more often. */
+Test(recompute, a_layer_of_a_chain_inside_runs_again_once)
+{
+    leat_model *m = test_model(3);
+    leat_flow *f = leat_flow_new(m, leat_normal(m, 4));
+    custom *c = custom_new(m, 4);
+    leat_transform *chains[] = { leat_chain(m), leat_chain(m), &c->transform };
+    for (int i = 1; i >= 0; i--)
+        leat_chain_add(chains[i], chains[i + 1]);
+    leat_flow_add(f, chains[0]);
+    leat_flow_set_recompute(f, LEAT_RECOMPUTE_FORWARD);
+    cr_assert_eq(step_once(f, test_tape(m), 4), LEAT_OK);
+    cr_assert_eq(c->all_runs, 2);
+    leat_model_free(m);
+}

@@ -223,3 +223,34 @@ Test(units, whole_numbers_have_probabilities)
     }
     cr_assert_lt(fabs(sum - 1), 1e-4);
 }
+
+/* What columns cannot be standardized by, with the place that the message names. */
+Test(units, refused_to_standardize_by)
+{
+    enum { EACH = 4, KINDS = 6 };
+    static const double low[] = { 0, 0, 0 }, high[] = { 1, 9, 9 };
+    static const bool whole[] = { false, true, false };
+    static const struct {
+        double columns[3 * EACH];
+        bool bounds, upper_too;
+        const char *words;
+    } cases[KINDS] = {
+        { { .1, 1, 1, .2, 2, 2, 1.5, 3, 3, .4, 4, 4 }, true, true, "row 3, column 1 is 1.5, not inside of its bounds" },
+        { { .1, 1, 1, .2, 2, 2, .3, 3, 0, .4, 4, 4 }, true, true, "row 3, column 3 is 0, not inside of its bounds" },
+        { { .1, 1, 1, .2, 2.5, 2, .3, 3, 3, .4, 4, 4 }, true, true, "row 2, column 2 is 2.5, no whole number" },
+        { { .1, 1, 1, .2, 2, 2, .3, 3, 3, .4, 4, (double)NAN }, true, true, "row 4, column 3 is nan" },
+        { { .1, 1, 1, .2, 2, 2, .3, 3, 3, .4, 4, 4 }, true, false, "from below and from above" },
+        { { .1, 1, 1, .2, 2, 1, .3, 3, 1, .4, 4, 1 }, false, false, "column 3 is constant: each of 4 rows has 1" },
+    };
+    for (int i = 0; i < KINDS; i++) {
+        double numbers[3 * EACH];
+        memcpy(numbers, cases[i].columns, sizeof numbers);
+        leat_flow *flow = realnvp(test_model(0), 0);
+        leat_standardize_opts o = { .lower = cases[i].bounds ? low : NULL,
+                                    .upper = cases[i].upper_too ? high : NULL,
+                                    .whole = whole };
+        cr_assert_neq(leat_flow_standardize_doubles(flow, (leat_doubles){ numbers, EACH, 3 }, &o), LEAT_OK, "%d", i);
+        const char *message = leat_model_errmsg(leat_flow_model(flow));
+        cr_assert(strstr(message, cases[i].words), "%d: %s", i, message);
+    }
+}

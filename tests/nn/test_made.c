@@ -89,6 +89,10 @@ static const leat_made_opts nets[] = {
     { .features = 7, .hidden = { 16 } },
     { .features = 4, .widths = { 3 }, .hidden = { 6 }, .order = order4 },
     { .features = 3, .widths = { 2, 1, 4 }, .hidden = { 5, 6 }, .order = order3, .context = 1 },
+    { .features = 1, .hidden = { 3 }, .blocks = 1 },
+    { .features = 4, .widths = { 1, 1 }, .hidden = { 5 }, .blocks = 2, .order = order4 },
+    { .features = 7, .widths = { 1, 2 }, .hidden = { 9 }, .blocks = 3, .order = order7, .context = 2 },
+    { .features = 3, .hidden = { 4 }, .blocks = 15, .order = order3 },
 };
 
 /* The groups stand one after the other; in a group of width w, w columns for each feature. */
@@ -321,6 +325,10 @@ static const struct {
     { { .features = 3, .widths = { -1 } }, "made: a group of -1 numbers for each feature" },
     { { .features = 3, .context = -1 }, "and -1 of a context" },
     { { .features = 3, .hidden = { 4, -5 } }, "made: -5 hidden units" },
+    { { .features = 3, .hidden = { 4, 5 }, .blocks = 1 }, "made: 5 hidden units, and 4 in front of the blocks" },
+    { { .features = 3, .blocks = 2 }, "made: 2 blocks of 0 units" },
+    { { .features = 3, .hidden = { 4 }, .blocks = -1 }, "made: -1 blocks" },
+    { { .features = 3, .hidden = { 4 }, .blocks = 16 }, "made: 16 blocks" },
     { { .features = 3, .activation = (leat_activation)99 }, "made: there is no activation number 99" },
     { { .features = 3, .order = twice },
       "made: the order is no permutation: feature 2 has the place 2, which is taken" },

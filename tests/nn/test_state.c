@@ -104,6 +104,7 @@ static leat_safetensors tensors_of(leat_model *m, leat_arena *a)
     leat_safetensors_entry *more = leat_arena_alloc(a, (size_t)(f.count + 1) * sizeof *more);
     memcpy(more, f.entries, (size_t)f.count * sizeof *more);
     f.entries = more;
+    f.by_name = f.by_key = NULL; /* as the lists are changed */
     return f;
 }
 

@@ -102,7 +102,7 @@ Test(safetensors, round_trip_keeps_order_and_every_bit)
         { "", noise(LEAT_SHAPE(2), 7), NULL },
     };
     const char *metadata[][2] = { { "z", "" }, { "a", "{\"json\":[1,2]}\n" }, { "", "\x01" } };
-    leat_safetensors f = { 7, entries, 3, metadata }, back;
+    leat_safetensors f = { .count = 7, .entries = entries, .metadata_count = 3, .metadata = metadata }, back;
     leat_status s = { 0 };
     cr_assert_eq(leat_safetensors_write(in_folder("x"), &f, &s), LEAT_OK, "%s", s.message);
     cr_assert_eq(leat_safetensors_read(in_folder("x"), &arena, &back, &s), LEAT_OK, "%s", s.message);
@@ -126,7 +126,7 @@ Test(safetensors, the_bytes_written)
     leat_safetensors_entry entries[] = { { "w", { numbers, LEAT_SHAPE(1, 2) }, NULL },
                                          { "b", { numbers + 2, LEAT_SHAPE(1) }, NULL } };
     const char *metadata[][2] = { { "k", "v" } };
-    leat_safetensors f = { 2, entries, 1, metadata };
+    leat_safetensors f = { .count = 2, .entries = entries, .metadata_count = 1, .metadata = metadata };
     const char *header =
         sizeof(leat_real) == 8
             ? "{\"__metadata__\":{\"k\":\"v\"},\"w\":{\"dtype\":\"F64\",\"shape\":[1,2],\"data_offsets\":[0,16]},"
@@ -177,7 +177,7 @@ Test(safetensors, writing_refuses_what_could_not_be_read)
     leat_safetensors_entry entries[] = { { "a", { numbers, LEAT_SHAPE(1) }, NULL },
                                          { "b", { numbers, LEAT_SHAPE(1) }, NULL } };
     const char *metadata[][2] = { { "k", "v" }, { "l", "v" } };
-    leat_safetensors f = { 2, entries, 2, metadata };
+    leat_safetensors f = { .count = 2, .entries = entries, .metadata_count = 2, .metadata = metadata };
     const struct {
         const char *name;
         leat_shape shape;
@@ -402,7 +402,7 @@ Test(safetensors, out_of_memory_is_a_status)
     leat_safetensors_entry entries[] = { { "a", noise(LEAT_SHAPE(100, 100), 1), NULL },
                                          { "b", noise(LEAT_SHAPE(50000), 2), NULL } };
     const char *metadata[][2] = { { "k", "v" } };
-    leat_safetensors f = { 2, entries, 1, metadata };
+    leat_safetensors f = { .count = 2, .entries = entries, .metadata_count = 1, .metadata = metadata };
     cr_assert_eq(leat_safetensors_write(in_folder("x"), &f, NULL), LEAT_OK);
     for (long limit = 0;; limit++) {
         countdown c = { .left = limit };
