@@ -453,7 +453,6 @@ LEAT_API void leat_split(leat_var x, int axis, int64_t size, int n, leat_var *pi
 #endif
 
 #include "op.h"
-
 #include "gradcheck.h"
 
 #endif

@@ -7,6 +7,7 @@
  * that a fill gives what drawing one by one gives.
  */
 #include "kernels/elementary.h"
+#include "kernels/philox.h"
 #include "tensor.h"
 
 #include <math.h>
@@ -19,16 +20,7 @@ static block philox(uint64_t seed, uint64_t stream, uint64_t index)
 {
     uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32);
     uint32_t c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53 * c0, p1 = (uint64_t)0xCD9E8D57 * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)p1;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9;
-        k1 += 0xBB67AE85;
-    }
+    philox_rounds(seed, 1, &c0, &c1, &c2, &c3);
     return (block){ { c0 | (uint64_t)c1 << 32, c2 | (uint64_t)c3 << 32 } };
 }
 

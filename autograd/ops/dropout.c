@@ -3,6 +3,9 @@
  * keeps; so backward finds the same elements again without storing them.
  */
 #include "ops.h"
+#include "../../tensor/kernels/row_kernels.h"
+
+#include <math.h>
 
 typedef struct dropout_attributes {
     double p;
@@ -27,12 +30,16 @@ typedef struct dropout_job {
 static void dropout_range(void *arg, int64_t begin, int64_t end)
 {
     const dropout_job *j = arg;
-    const double p = j->a->p;
-    const leat_real scale = (leat_real)(1 / (1 - p));
+    const leat_real scale = (leat_real)(1 / (1 - j->a->p)), *x = j->x + begin;
     leat_rng rng = j->a->at;
     rng.position += (uint64_t)begin;
-    for (int64_t i = begin; i < end; i++)
-        j->y[i] = leat_rng_uniform(&rng) < p ? 0 : j->x[i] * scale;
+    /* leat_rng_uniform, an odd multiple of 2^-53, is below p where the upper 52 bits of a number are below this */
+    uint64_t below = (uint64_t)ceil(ldexp(j->a->p, 52) - 0.5);
+    if (below == 0)
+        leat_kernels_get()->unary[LEAT_UNARY_mul_scalar].forward(x, j->y + begin, end - begin,
+                                                                 (leat_constants){ scale, 0 });
+    else
+        leat_kernels_get()->rows->dropout(x, j->y + begin, end - begin, scale, &rng, (below << 12) - 1);
 }
 
 /* x and y, or their gradients, which are the same function of each other. */

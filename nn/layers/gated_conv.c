@@ -60,7 +60,7 @@ static leat_var gated_conv_forward(leat_module *m, leat_var x, leat_var context)
                               leat_shape_print(&shape, text), (long long)o->height, (long long)o->width);
     if (o->context) {
         bool one = leat_var_shape(context).rank == 2; /* for all positions */
-        context = leat_concat_elu(one ? leat_reshape(context, LEAT_SHAPE(-1, 1, 1, o->context)) : context);
+        context = leat_concat_elu(one ? leat_reshape(context, LEAT_SHAPE(shape.size[0], 1, 1, o->context)) : context);
     }
     x = leat_forward(g->in_conv, x);
     for (int i = 0; i < o->blocks; i++)

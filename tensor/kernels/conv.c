@@ -18,22 +18,22 @@
 #include <string.h>
 
 enum {
-    NEAR = 192 * 1024,  /* bytes of a band, which several passes go over */
+    NEAR = 192 * 1024,  /* bytes of a band, which is read several times, if a row of the result needs no more */
     LINE = 64,          /* bytes */
     BANDS_PER_PART = 4, /* so that threads end at about the same time */
 };
 static const double dispatch_cost = 60e3; /* of a thread, in multiply-adds */
 
 /* A convolution of images [batch, size, in] with some taps: row Y of the result has tap r at image row
- * Y * step + r - before. Its element o goes to c + image * c_image + Y * c_line + X * c_col + o; these are no further
- * apart than they must, or activation and bias are none. Tap t of the weight, from channel i to o, is
- * weight[tap_at[t] + i * w_in + o * w_out]. */
+ * Y * step + r - before. Its element o goes to c + image * c_image + Y * c_line + X * c_col + o, without gaps if there is
+ * an activation. Tap r, c of the weight, from channel i to o, is
+ * weight[r * w_row + c * w_col + i * w_in + o * w_out]. */
 typedef struct sweep {
     const leat_kernels *kernels;
     int64_t batch, in, out, size[2], taps[2], step[2], before[2], result[2];
     const leat_real *x, *weight, *bias;
     leat_real *c;
-    int64_t c_image, c_line, c_col, w_in, w_out, *tap_at;
+    int64_t c_image, c_line, c_col, w_row, w_col, w_in, w_out;
     leat_activation activation;
 
     bool turned, padded;
@@ -72,22 +72,24 @@ static leat_real *take(leat_arena *scratch, int64_t count)
     return leat_arena_alloc(scratch, (size_t)count * sizeof(leat_real));
 }
 
-static int parts_of(const leat_pool *pool, int64_t units, double work)
+/* Into how many parts to cut so many units of work. */
+static int parts_of(const sweep *s, const leat_pool *pool, int64_t units)
 {
+    double work = (double)(s->batch * positions(s->result)) * (double)(s->out * s->in * positions(s->taps));
     return (int)min_of(min_of(leat_pool_threads(pool), units), 1 + (int64_t)(work / dispatch_cost));
 }
 
 /* ---- bands ------------------------------------------------------------------------------------------------------- */
 
-/* How bands lie, and how many rows of the result they are for if they are to have at most so many numbers. */
-static void plan_bands(sweep *s, int64_t least_bands, int64_t most)
+/* How bands lie, and how many rows of the result each is for. */
+static void plan_bands(sweep *s, int64_t least_bands)
 {
     s->wide = (s->result[1] - 1) * s->step[1] + s->taps[1];
     s->padded = false;
     for (int i = 0; i < 2; i++)
         s->padded |= s->before[i] > 0 || (s->result[i] - 1) * s->step[i] + s->taps[i] - s->before[i] > s->size[i];
     s->row = (s->padded ? s->wide : s->size[1]) * s->in;
-    int64_t fit = (most / (s->wide * s->in) - s->taps[0]) / s->step[0] + 1;
+    int64_t fit = (NEAR / (s->wide * s->in * (int64_t)sizeof *s->x) - s->taps[0]) / s->step[0] + 1;
     fit = fit < 1 ? 1 : min_of(fit, divide_up(s->result[0], min_of(least_bands, s->result[0])));
     s->lines = even(s->result[0], fit);
     s->bands = divide_up(s->result[0], s->lines);
@@ -144,7 +146,7 @@ static void straight_band(const sweep *s, int64_t lines, const leat_real *x, lea
         activate(s, c, lines * s->result[1] * s->out);
 }
 
-/* Its product goes to `room` first, behind the planes: out rows of n places. */
+/* The band's channels go to `room`, then behind them the product: out rows of n places. */
 static void turned_band(const sweep *s, int64_t lines, const leat_real *x, leat_real *c, leat_real *room)
 {
     int64_t pitch = s->row / s->in, n = (lines - 1) * pitch + s->result[1];
@@ -193,7 +195,7 @@ static void pack_weight(const sweep *s, int64_t width)
     for (int64_t o = 0; o < s->out; o++) {
         leat_real *to = s->packed + o / width * width * taps * s->in + o % width;
         for (int64_t t = 0; t < taps; t++) {
-            const leat_real *from = s->weight + s->tap_at[t] + o * s->w_out;
+            const leat_real *from = s->weight + t / s->taps[1] * s->w_row + t % s->taps[1] * s->w_col + o * s->w_out;
             for (int64_t i = 0; i < s->in; i++)
                 to[(t * s->in + i) * width] = from[i * s->w_in];
         }
@@ -207,7 +209,7 @@ static void choose_way(sweep *s)
     double k = (double)(positions(s->taps) * s->in), places = (double)positions(s->result);
     double between = (double)(s->result[0] * (s->wide > s->size[1] ? s->wide : s->size[1]));
     double straight = places * (double)divide_up(s->out, kernel->lanes) * k;
-    double turned = (double)s->out * between / kernel->lanes * k + 4 * between * (double)(s->in + s->out) / 4;
+    double turned = (double)s->out * between / kernel->lanes * k + between * (double)(s->in + s->out);
     s->turned = s->step[0] == 1 && s->step[1] == 1 && turned < straight;
     s->segments = s->turned ? positions(s->taps) : s->taps[0];
     s->strip = even(s->turned ? s->out : s->result[1], kernel->rows);
@@ -232,11 +234,9 @@ static leat_code sweep_over(sweep *s, leat_pool *pool, leat_arena *scratch)
 {
     int threads = leat_pool_threads(pool);
     int64_t unit = LINE / (int64_t)sizeof(leat_real);
-    plan_bands(s, divide_up(BANDS_PER_PART * (threads > 1 ? threads : 0), s->batch) + 1,
-               NEAR / (int64_t)sizeof(leat_real));
+    plan_bands(s, threads > 1 ? divide_up(BANDS_PER_PART * threads, s->batch) : 1);
     choose_way(s);
-    double work = (double)(s->batch * positions(s->result)) * (double)(s->out * s->in * positions(s->taps));
-    s->parts = parts_of(pool, s->batch * s->bands, work);
+    s->parts = parts_of(s, pool, s->batch * s->bands);
     s->room = s->room_band;
     if (s->turned) { /* channels whose distance is no power of two, which would share places of a cache */
         int64_t places = (s->lines + s->taps[0]) * (s->row / s->in) + s->wide;
@@ -280,14 +280,6 @@ static sweep forward_sweep(const leat_conv *v)
     return s;
 }
 
-static int64_t *taps_in_order(leat_arena *scratch, int64_t taps)
-{
-    int64_t *at = leat_arena_alloc(scratch, (size_t)taps * sizeof *at);
-    for (int64_t t = 0; at && t < taps; t++)
-        at[t] = t;
-    return at;
-}
-
 leat_code leat_conv_forward(leat_pool *pool, leat_arena *scratch, const leat_conv *v, const leat_real *x,
                             const leat_real *weight, const leat_real *bias, leat_activation activation, leat_real *y)
 {
@@ -312,9 +304,8 @@ leat_code leat_conv_forward(leat_pool *pool, leat_arena *scratch, const leat_con
     sweep s = forward_sweep(v);
     s.x = x, s.weight = weight, s.bias = bias, s.activation = activation;
     s.c = y, s.c_col = v->out, s.c_line = v->result[1] * s.c_col, s.c_image = v->result[0] * s.c_line;
-    s.w_in = positions(v->kernel), s.w_out = s.w_in * v->in;
-    s.tap_at = taps_in_order(scratch, positions(v->kernel));
-    leat_code code = s.tap_at ? sweep_over(&s, pool, scratch) : LEAT_ENOMEM;
+    s.w_row = v->kernel[1], s.w_col = 1, s.w_in = positions(v->kernel), s.w_out = s.w_in * v->in;
+    leat_code code = sweep_over(&s, pool, scratch);
     leat_arena_restore(scratch, mark);
     return code;
 }
@@ -326,28 +317,23 @@ static leat_code phase_gradient(leat_pool *pool, leat_arena *scratch, const leat
                                 const leat_real *weight, const int64_t phase[2], leat_real *dx)
 {
     sweep s = { .kernels = kernels_of(v), .batch = v->batch, .in = v->out, .out = v->in, .step = { 1, 1 } };
-    int64_t first[2]; /* of the kernel's taps that reach them */
+    int64_t last[2]; /* of the kernel's taps that reach them */
     for (int i = 0; i < 2; i++) {
-        int64_t at = phase[i] + v->padding[i], stride = v->stride[i];
-        first[i] = at % stride;
-        if (first[i] >= v->kernel[i] || phase[i] >= v->size[i])
+        int64_t at = phase[i] + v->padding[i], stride = v->stride[i], first = at % stride;
+        if (first >= v->kernel[i] || phase[i] >= v->size[i])
             return LEAT_OK;
         s.size[i] = v->result[i];
-        s.taps[i] = (v->kernel[i] - first[i] - 1) / stride + 1;
+        s.taps[i] = (v->kernel[i] - first - 1) / stride + 1;
+        last[i] = first + (s.taps[i] - 1) * stride;
         s.before[i] = s.taps[i] - 1 - at / stride;
         s.result[i] = (v->size[i] - phase[i] - 1) / stride + 1;
     }
     int64_t line = v->size[1] * v->in;
-    s.x = dy, s.weight = weight;
+    s.x = dy, s.weight = weight + last[0] * v->kernel[1] + last[1];
+    s.w_row = -v->stride[0] * v->kernel[1], s.w_col = -v->stride[1];
     s.c = dx + phase[0] * line + phase[1] * v->in;
     s.c_col = v->stride[1] * v->in, s.c_line = v->stride[0] * line, s.c_image = v->size[0] * line;
     s.w_out = positions(v->kernel), s.w_in = s.w_out * v->in;
-    if (!(s.tap_at = taps_in_order(scratch, positions(s.taps))))
-        return LEAT_ENOMEM;
-    for (int64_t t = 0; t < positions(s.taps); t++) {
-        int64_t row = first[0] + (s.taps[0] - 1 - t / s.taps[1]) * v->stride[0];
-        s.tap_at[t] = row * v->kernel[1] + first[1] + (s.taps[1] - 1 - t % s.taps[1]) * v->stride[1];
-    }
     return sweep_over(&s, pool, scratch);
 }
 
@@ -440,21 +426,20 @@ static void plan_weight(weight_job *j, leat_pool *pool)
     j->cols = j->outputs_first ? inner : s->out;
     s->strip = even(j->rows, kernel->rows);
     j->strips = divide_up(j->rows, s->strip);
-    j->width = kernel->cols;
+    j->width = j->rows <= 2 ? kernel->wide : kernel->cols;
     int threads = leat_pool_threads(pool);
     if (threads > 1 && s->taps[0] * j->strips * divide_up(j->cols, j->width) < BANDS_PER_PART * threads)
         j->width = kernel->lanes;
     j->units = s->taps[0] * j->strips * divide_up(j->cols, j->width);
-    plan_bands(s, 1, NEAR / (int64_t)sizeof(leat_real));
-    s->parts = parts_of(pool, j->units,
-                        (double)(s->batch * positions(s->result)) * (double)(s->out * s->in * positions(s->taps)));
+    plan_bands(s, 1);
+    s->parts = parts_of(s, pool, j->units);
     s->room = s->room_band;
 }
 
 static void unpack_weight(const weight_job *j, leat_real *dw)
 {
     const sweep *s = &j->s;
-    int64_t taps = positions(s->taps), inner = s->taps[1] * s->in;
+    int64_t taps = positions(s->taps);
     for (int64_t o = 0; o < s->out; o++)
         for (int64_t t = 0; t < taps; t++)
             for (int64_t i = 0; i < s->in; i++) {
@@ -462,7 +447,6 @@ static void unpack_weight(const weight_job *j, leat_real *dw)
                 int64_t row = j->outputs_first ? o : at, col = j->outputs_first ? at : o;
                 dw[(o * s->in + i) * taps + t] = j->c[(r * j->rows + row) * j->cols + col];
             }
-    (void)inner;
 }
 
 leat_code leat_conv_weight_gradient(leat_pool *pool, leat_arena *scratch, const leat_conv *v, const leat_real *dy,

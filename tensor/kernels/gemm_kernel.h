@@ -30,7 +30,7 @@
 #endif
 #define TILE_COLS    (TILE_VECS * VL)
 #define TILE_WIDE    (8 * VL)
-#define AHEAD_STEPS  64 /* a tile that takes so many has its place in C fetched meanwhile */
+#define AHEAD_STEPS  16 /* a tile that takes so many has its place in C fetched meanwhile */
 #define NEAR_NUMBERS (int64_t)(16384 / sizeof(leat_real)) /* half of a small first level cache */
 
 /* X(i, V) for every row i, and Y(i, v) for every vector v of row i. */
@@ -187,6 +187,14 @@ static tile_fn *const tiles[][TILE_ROWS + 1] = {
 #endif
 };
 
+/* The next strip, which its rows' own order does not foretell: each is short. */
+static void gemm_ahead(const leat_gemm_block *g, const leat_real *a)
+{
+    for (int64_t i = 0; i < g->strip; i++)
+        for (int64_t p = 0; p < g->k; p += 64 / (int64_t)sizeof *a)
+            __builtin_prefetch(a + i * g->a_row + p);
+}
+
 /* The tiles of the columns j .. j + width and the rows `first` to `end` of the lines from `line` on; b is where these
  * columns begin. Returns the width, at most `left`. */
 static int64_t gemm_column(const leat_gemm_block *g, int64_t line, int64_t lines, int64_t first, int64_t end,
@@ -196,12 +204,16 @@ static int64_t gemm_column(const leat_gemm_block *g, int64_t line, int64_t lines
     int64_t width = left < TILE_COLS ? left : TILE_COLS;
     if (g->m <= 2 && left >= TILE_WIDE / g->m)
         kind = WIDE, width = TILE_WIDE / g->m;
+    const bool ahead = j == 0 && g->segments == 1 && g->a_col == 1;
     const leat_real *bias = g->bias ? g->bias + j : NULL;
     for (; lines > 0; line++, lines--) {
         const leat_real *a = g->a + line * g->a_line + first / g->strip * g->a_strip;
         leat_real *c = g->c + line * g->c_line + first * g->ldc + j;
-        for (int64_t i = first; i < end; i += g->strip, a += g->a_strip, c += g->strip * g->ldc)
+        for (int64_t i = first; i < end; i += g->strip, a += g->a_strip, c += g->strip * g->ldc) {
+            if (ahead && end - i > g->strip)
+                gemm_ahead(g, a + g->a_strip);
             tiles[kind][end - i < g->strip ? end - i : g->strip](g, a, b, c, bias, width);
+        }
     }
     return width;
 }

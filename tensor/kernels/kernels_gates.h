@@ -1,4 +1,40 @@
-/* The kernels of gates (row_kernels.h), over the vectors of simd.h; kernels_rows.h includes this. */
+/* The kernels of gates and dropout (row_kernels.h), over the vectors of simd.h; kernels_rows.h includes this. */
+#include "philox.h"
+
+enum { PHILOX_BLOCKS = 32 }; /* at a time; each is two numbers */
+
+/* 0 or 1 for each of the numbers of the blocks from `index` on. */
+static void draw_kept(const leat_rng *rng, uint64_t index, uint64_t last, vreal kept[2 * PHILOX_BLOCKS])
+{
+    uint32_t c0[PHILOX_BLOCKS], c1[PHILOX_BLOCKS], c2[PHILOX_BLOCKS], c3[PHILOX_BLOCKS];
+    const uint32_t low = (uint32_t)last, high = (uint32_t)(last >> 32);
+    for (int i = 0; i < PHILOX_BLOCKS; i++) {
+        c0[i] = (uint32_t)(index + (uint64_t)i);
+        c1[i] = (uint32_t)((index + (uint64_t)i) >> 32);
+        c2[i] = (uint32_t)rng->stream;
+        c3[i] = (uint32_t)(rng->stream >> 32);
+    }
+    philox_rounds(rng->seed, PHILOX_BLOCKS, c0, c1, c2, c3);
+    for (int i = 0; i < PHILOX_BLOCKS; i++) {
+        kept[2 * i] = (c1[i] > high) | ((c1[i] == high) & (c0[i] > low)) ? 1 : 0;
+        kept[2 * i + 1] = (c3[i] > high) | ((c3[i] == high) & (c2[i] > low)) ? 1 : 0;
+    }
+}
+
+static void dropout(const leat_real *x, leat_real *y, int64_t n, leat_real scale, const leat_rng *rng, uint64_t last)
+{
+    vreal kept[2 * PHILOX_BLOCKS + VL] = { 0 };
+    uint64_t index = rng->position / 2;
+    for (int64_t skip = (int64_t)(rng->position % 2); n > 0; index += PHILOX_BLOCKS, skip = 0) {
+        int64_t count = 2 * PHILOX_BLOCKS - skip < n ? 2 * PHILOX_BLOCKS - skip : n;
+        draw_kept(rng, index, last, kept);
+        for (int64_t i = 0; i < count; i += VL) {
+            vmask keep = v_gt(v_load(kept + skip + i), v_set(0));
+            store_up_to(y + i, v_select(keep, v_mul(load_up_to(x + i, count - i), v_set(scale)), v_set(0)), count - i);
+        }
+        x += count, y += count, n -= count;
+    }
+}
 
 /* Of x and -x one is not positive: a single exponential serves both. */
 static void concat_elu(const leat_real *x, leat_real *y, int64_t rows, int64_t n)

@@ -449,6 +449,7 @@ static const leat_row_kernels row_kernels = {
     .log_softmax_backward = log_softmax_backward,
     .attention = attention,
     .attention_backward = attention_backward,
+    .dropout = dropout,
     .concat_elu = concat_elu,
     .concat_elu_backward = concat_elu_backward,
     .glu = glu,

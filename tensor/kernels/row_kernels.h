@@ -66,6 +66,8 @@ typedef struct leat_row_kernels {
     void (*attention_backward)(leat_real *x, leat_real *g, int64_t rows, int64_t n, const leat_real *log_total,
                                const leat_real *middle);
 
+    /* y = x scale, or 0 where the random number, rng's next for each, is at most `last`. */
+    void (*dropout)(const leat_real *x, leat_real *y, int64_t n, leat_real scale, const leat_rng *rng, uint64_t last);
     /* y [rows, 2 n] = elu(x), elu(-x); dx = g1 elu'(x) - g2 elu'(-x) */
     void (*concat_elu)(const leat_real *x, leat_real *y, int64_t rows, int64_t n);
     void (*concat_elu_backward)(const leat_real *y, const leat_real *g, leat_real *dx, int64_t rows, int64_t n);

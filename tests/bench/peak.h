@@ -9,10 +9,16 @@
 static inline double peak_gflops(bool smoke)
 {
     static leat_real a[32 * 128], b[64 * 128], c[32 * 64];
+    static const int64_t at = 0;
     const leat_gemm_kernel *kernel = leat_kernels_get()->gemm;
     leat_gemm_block g = { .m = kernel->rows,
                           .n = kernel->cols,
                           .k = 128,
+                          .strip = kernel->rows,
+                          .segments = 1,
+                          .lines = 1,
+                          .a_at = &at,
+                          .b_at = &at,
                           .a_row = 128,
                           .a_col = 1,
                           .a_strip = kernel->rows * 128,

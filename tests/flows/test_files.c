@@ -132,9 +132,34 @@ static leat_flow *nsf_coupling(leat_model *m)
     return leat_nsf_new(m, &(leat_nsf_opts){ .dim = 4, .transforms = 2, .coupling = true, .between = LEAT_PERMUTED });
 }
 
+/* Images of 2 x 1, whose channels move each other by gated networks. */
+static leat_flow *gated(leat_model *m)
+{
+    leat_gated_conv_opts o = { .in = 1,
+                               .out = 2,
+                               .context = 3,
+                               .height = 2,
+                               .width = 1,
+                               .features = 6,
+                               .blocks = 2,
+                               .heads = 3,
+                               .dropout = 0.25 },
+                         plain = o;
+    plain.features = 3;
+    plain.no_attention = true;
+    leat_flow *flow = leat_flow_new(m, leat_normal(m, 4));
+    leat_flow_set_context(flow, 3);
+    leat_flow_add(flow, leat_view(m, LEAT_SHAPE(4), LEAT_SHAPE(2, 1, 2)));
+    for (int i = 0; i < 2; i++)
+        leat_flow_add(flow,
+                      leat_coupling(m, leat_mask_halves(m, 2, i), &leat_affine, leat_gated_conv(m, i ? &plain : &o)));
+    leat_flow_add(flow, leat_view(m, LEAT_SHAPE(2, 1, 2), LEAT_SHAPE(4)));
+    return flow;
+}
+
 static leat_flow *(*const flows[])(leat_model *) = {
     paper,       conditional_realnvp, one_net_realnvp, free_realnvp, mixed,        bare,
-    many_layers, normalized,          autoregressive,  nsf,          nsf_coupling,
+    many_layers, normalized,          autoregressive,  nsf,          nsf_coupling, gated,
 };
 
 static leat_flow *load(const char *from, leat_flow_file *info)
@@ -292,6 +317,9 @@ Test(files, failed_models_are_not_saved)
 
 #define LAYER "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"linear\",\"in\":1,\"out\":1}]}"
 #define TOP   "{\"format\":1,\"dim\":2,\"context\":0,\"base\":\"normal\",\"layers\":["
+#define GATED                                                                                                          \
+    "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":{\"type\":\"gated_conv\",\"in\":1,\"out\":1,"         \
+    "\"context\":0,\"height\":2,\"width\":1,"
 
 static const struct {
     const char *text, *says;
@@ -329,6 +357,10 @@ static const struct {
           "\"hidden\":1,\"out\":1,\"context\":0,\"blocks\":1000000,\"dropout\":0,\"activation\":\"relu\"}}]}",
       "1000000 blocks" },
     { TOP "{\"type\":\"coupling\",\"elementwise\":\"additive\",\"net\":[{\"type\":\"dropout\"}]}]}", "'p' is not" },
+    { TOP GATED "\"features\":4,\"blocks\":1000000,\"heads\":2,\"dropout\":0}}]}", "1000000 blocks" },
+    { TOP GATED "\"features\":4,\"blocks\":1,\"heads\":2147483648,\"dropout\":0}}]}", "-1 heads do not divide" },
+    { TOP GATED "\"features\":4,\"blocks\":1,\"heads\":2}}]}", "'dropout' is not a number" },
+    { TOP GATED "\"blocks\":1,\"heads\":2,\"dropout\":0}}]}", "'features'" },
     { TOP "{\"type\":\"batch norm\"}]}", "'eps' is not a number" },
     { TOP "]}", "'layers.0.mask' is not in the model" },
     { TOP "\"permutation\"]}", "no tensor 'layers.0.order'" },

@@ -68,6 +68,9 @@ RUN(attention, memcpy(out[0], in(&a), (size_t)(rows *n) * sizeof **out);
 RUN(attention_backward, memcpy(out[0], in(&a), (size_t)(rows *n) * sizeof **out);
     memcpy(out[1], in(&b), (size_t)(rows *n) * sizeof **out);
     k->attention_backward(out[0], out[1], rows, n, in(&h), in(&c)))
+RUN(dropout, leat_rng rng = leat_rng_new(7, 1ULL << 33 | 5); rng.position = (1ULL << 34) - 37;
+    k->dropout(in(&a), out[0], rows *n, (leat_real)1.25, &rng, UINT64_MAX / 5); rng.position++;
+    k->dropout(in(&a), out[1], rows *n, 2, &rng, UINT64_MAX / 2))
 RUN(concat_elu, k->concat_elu(in(&a), out[0], rows, n / 2))
 RUN(concat_elu_backward, k->concat_elu_backward(in(&a), in(&b), out[0], rows, n / 2))
 RUN(glu, k->glu(in(&a), in(&b), out[0], rows, n / 2); k->glu(in(&b), NULL, out[1], rows, n / 2))
@@ -147,6 +150,7 @@ static const struct {
     { "log_softmax_backward", log_softmax_backward, { LIKE_X } },
     { "attention", attention, { LIKE_X, PER_COLUMN, PER_COLUMN } },
     { "attention_backward", attention_backward, { LIKE_X, LIKE_X } },
+    { "dropout", dropout, { LIKE_X, LIKE_X } },
     { "concat_elu", concat_elu, { LIKE_X } },
     { "concat_elu_backward", concat_elu_backward, { LIKE_X } },
     { "glu", glu, { LIKE_X, LIKE_X } },
