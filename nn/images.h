@@ -60,8 +60,8 @@ LEAT_API leat_module *leat_residual_conv(leat_model *m, const leat_residual_conv
  *     out_conv(concat_elu(x)), 3x3
  *
  * with layer norms, glu(a, b) = a sigmoid(b), and attention among all positions of an image. `position` [height, width,
- * features] starts as N(0, 0.01^2); layers so that their results have, of inputs of variance 1, the standard deviation 1,
- * those of gates and out_conv 0.1; biases as zeros. A context, [batch, n] or a map [batch, height, width, n], must come
+ * features] starts as N(0, 0.01^2), biases start as zeros, weights so that of inputs of variance 1 a layer's results have
+ * the standard deviation 1, or, of gates and out_conv, 0.1. A context, [batch, n] or a map [batch, height, width, n], must come
  * if, and only if, `context` is not 0. Names: in_conv, blocks.N.conv, .context, .gate, .norm, .attention,
  * .attention_gate, .attention_norm, out_conv, each with weight_g, weight_v, bias, or weight, bias. */
 typedef struct leat_gated_conv_opts {
