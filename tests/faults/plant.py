@@ -8,12 +8,16 @@
 
 A fault is a sign, an index, a dropped term, a comparison, an off by one or swapped arguments (sites.py), drawn by the
 seed: the kind first, then its place. One that does not compile, of which the compiler warns, or of which it makes the
-same code, is drawn again, and so is one in an assertion, which is the caller's contract. All is done in a copy of the tree below the working folder. There the library is a shared
-one, so a fault costs two files' compilation and a link; and a first build counts which test reaches which line, so
-only the tests run that can notice, the ones that caught most in this file first, in float and then in double, until one
-fails or takes too long; with --sanitizer what escapes them is run under AddressSanitizer and UBSan, too. The first run
-takes some minutes for the builds. Prints the share that was caught, and the rest; explained.txt beside says why some of it cannot be
-noticed. Exit 1 if less than 95 % are caught or something is not explained.
+same code, is drawn again, and so is one in an assertion, which is the caller's contract.
+
+All is done in a copy of the tree below the working folder. There the library is a shared one, so a fault costs a file's
+compilation and a link; and a first run counts which test reaches which line, so only the tests run that can notice, the
+ones that caught most in this file first, in float and then in double, until one fails or takes too long; with
+--sanitizer what escapes them is run under AddressSanitizer and UBSan, too. The first run takes some minutes for the
+builds. A run that is stopped goes on from where it was.
+
+Prints the share that was caught, and the rest; explained.txt beside says why some of it cannot be noticed. Exit 1 if
+less than 95 % are caught or something is not explained.
 """
 import argparse
 import glob
@@ -36,7 +40,8 @@ MEMORY = 6 << 30
 
 
 def run(command, **more):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **more)
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          **more)
 
 
 def must(command, **more):
@@ -65,7 +70,8 @@ class Tests:
         for test in json.loads(must(["meson", "introspect", "--tests", self.folder])):
             suite = test["suite"][0].split(":")[-1]
             if suite in ("autograd", "nn", "flows") and "/test_" in test["name"]:
-                self.commands[test["name"]] = (test["cmd"] + ["--jobs=1", "--fail-fast"], dict(os.environ, **test["env"]))
+                self.commands[test["name"]] = (test["cmd"] + ["--jobs=1", "--fail-fast"],
+                                               dict(os.environ, **test["env"]))
                 self.programs.add(os.path.relpath(test["cmd"][0], self.folder))
 
     def build(self, *targets):
@@ -85,8 +91,8 @@ class Tests:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
         start = time.monotonic()
-        process = subprocess.Popen(command, cwd=scratch, 
-                                   env=dict(env, **{"TMPDIR": scratch, "GCOV_PREFIX": os.devnull, **(environment or {})}),
+        env = dict(env, **{"TMPDIR": scratch, "GCOV_PREFIX": os.devnull, **(environment or {})})
+        process = subprocess.Popen(command, cwd=scratch, env=env,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    start_new_session=True, preexec_fn=bounds)
         try:
@@ -111,7 +117,8 @@ def copy_tree(work):
         must(["cp", "-a", path, tree])
     with open(os.path.join(tree, "meson.build")) as f:
         text = f.read()
-    for old, new in (("gnu_symbol_visibility: 'hidden'", "gnu_symbol_visibility: 'default', link_args: '-Wl,-Bsymbolic'"),
+    for old, new in (("gnu_symbol_visibility: 'hidden'",
+                      "gnu_symbol_visibility: 'default', link_args: '-Wl,-Bsymbolic'"),
                      ("link_with: library.get_static_lib()", "link_with: library.get_shared_lib()")):
         if old not in text:
             sys.exit("meson.build has no '%s'" % old)
@@ -126,14 +133,16 @@ def refresh(work):
     for folder in ("autograd", "nn", "flows", "tensor", "apps", "tests"):
         for source in glob.glob(os.path.join(ROOT, folder, "**", "*"), recursive=True):
             copy = os.path.join(tree, os.path.relpath(source, ROOT))
-            if os.path.isfile(source) and "__pycache__" not in source and (not os.path.exists(copy) or read(source) != read(copy)):
+            if not os.path.isfile(source) or "__pycache__" in source:
+                continue
+            if not os.path.exists(copy) or read(source) != read(copy):
                 os.makedirs(os.path.dirname(copy), exist_ok=True)
                 shutil.copy(source, copy)
 
 
 def reached_lines(work, tests):
-    """{"reached": {test: {file: lines that it reaches}}, "seconds": {test: how long it takes}, "lines": {file: all}}. Of
-    tests that have changed since it was counted they are counted anew."""
+    """{"reached": {test: {file: lines that it reaches}}, "seconds": {test: how long it takes}, "lines": {file: all}}.
+    Of tests that have changed since it was counted they are counted anew."""
     stored = os.path.join(work, "reached.json")
     result = {"reached": {}, "lines": {}, "seconds": {}}
     counted_at = 0
@@ -154,7 +163,8 @@ def reached_lines(work, tests):
             continue
         counts = sorted(glob.glob(os.path.join(tests.folder, "libleat*.p", "*.gcda")))
         mine = reached[name] = {}
-        said = subprocess.run(["gcov", "--json-format", "--stdout"] + counts, cwd=tests.folder, capture_output=True, text=True)
+        said = subprocess.run(["gcov", "--json-format", "--stdout"] + counts, cwd=tests.folder, capture_output=True,
+                              text=True)
         for report in said.stdout.splitlines():
             for file in json.loads(report)["files"] if report.startswith("{") else []:
                 path = os.path.relpath(os.path.join(tests.folder, file["file"]), tests.tree)
@@ -198,7 +208,7 @@ class Planter:
         """The tests that reach the line, those first that catch most in their time."""
         line = max((l for l in self.lines.get(file, []) if l <= number and number - l < 8), default=None)
         reach = [t for t, files in self.reached.items()
-                 if t in self.seconds and self.seconds[t] < SLOWEST and file in files and (line is None or line in files[file])]
+                 if self.seconds[t] < SLOWEST and file in files and (line is None or line in files[file])]
         caught, stem = self.catches.get(file, {}), os.path.basename(file)[:-2]
         return sorted(reach, key=lambda t: self.seconds[t] / (1 + 5 * caught.get(t, 0) + 3 * (stem in t) +
                                                              (t.split("/")[0] == file.split("/")[0])))
@@ -218,7 +228,8 @@ class Planter:
             for suffix, library in LIBRARIES.items():
                 target = os.path.join(library + ".p", file.replace("/", "_") + ".o")
                 compiled = os.path.join(self.plain.folder, target)
-                kept[compiled] = (read(compiled), os.stat(compiled).st_mtime_ns)
+                for made in (compiled, compiled[:-2] + ".gcno"):
+                    kept[made] = (read(made), os.stat(made).st_mtime_ns)
                 built = self.plain.build(target)
                 if built.returncode or "warning:" in built.stdout:
                     return None
@@ -337,8 +348,8 @@ def main():
 
     def keep(r):
         print("%3d %5d s  %s:%d: %s: %s\n        - %s\n        + %s" %
-              (len(results), time.monotonic() - start, r["file"], r["line"], r["kind"], r["outcome"], r["before"].strip(),
-               r["after"].strip()), flush=True)
+              (len(results), time.monotonic() - start, r["file"], r["line"], r["kind"], r["outcome"],
+               r["before"].strip(), r["after"].strip()), flush=True)
         with open(stored + ".new", "w") as f:
             json.dump(results, f, indent=1)
         os.replace(stored + ".new", stored)
@@ -366,7 +377,8 @@ def main():
             continue
         outcome = planter.plant(file, number, after)
         if outcome:
-            results.append({"file": file, "line": number, "kind": kind, "before": before, "after": after, "outcome": outcome})
+            results.append({"file": file, "line": number, "kind": kind, "before": before, "after": after,
+                            "outcome": outcome})
             keep(results[-1])
     return report(results)
 

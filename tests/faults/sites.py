@@ -14,6 +14,10 @@ TOKEN = re.compile(r"""
 """, re.X)
 COMMENT = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.S)
 KEYWORDS = {"return", "sizeof", "if", "while", "for", "switch", "case", "else", "do", "goto", "break", "continue"}
+TYPES = {"int64_t", "double", "int", "leat_real", "size_t", "uint64_t", "float", "*", "char", "void", "uint32_t",
+         "const"}
+DECLARATION = re.compile(r"\s*(?:static\s+)?(?:const\s+)?(?:struct\s+|unsigned\s+)?[a-z]\w*\s+\**\w+\s*(?:\[|;|,|=)")
+POINTER = re.compile(r"\s*(?:static\s+)?(?:const\s+)?(?:struct\s+)?\w+\s*\*+\s*\w+\s*[=;,(\[]")
 UNARY = {"-", "+", "!", "*", "&", "~"}
 FLIPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&",
            "true": "false", "false": "true"}
@@ -76,14 +80,12 @@ class Line:
         if self.at(i) in ("*", "&", "-", "+") and self.at(i - 1) == ")":  # of a cast?
             opened = self.opening(i - 1)
             inside = [self.at(k) for k in range(opened + 1, i - 1)]
-            if opened >= 0 and not self.is_name(opened - 1) and inside and all(re.match(r"[A-Za-z_]\w*$|\*", t) for t in inside):
-                return not any(t in ("int64_t", "double", "int", "leat_real", "size_t", "uint64_t", "float", "*", "char",
-                                     "void", "uint32_t", "const") for t in inside)
+            if opened >= 0 and not self.is_name(opened - 1) and any(t in TYPES for t in inside):
+                return False
         return True
 
     def declares(self):
-        return re.match(r"\s*(?:static\s+)?(?:const\s+)?(?:struct\s+|unsigned\s+)?[a-z]\w*\s+\**\w+\s*(?:\[|;|,|=)", self.text) is not None \
-            and self.at(0) not in KEYWORDS
+        return DECLARATION.match(self.text) is not None and self.at(0) not in KEYWORDS
 
     def opening(self, i):
         depth = 0
@@ -168,14 +170,15 @@ class Line:
             yield self.text[:self.tokens[0][1]] + ";" + self.text[self.tokens[-1][2]:]
 
     def declares_pointer(self, i):
-        return self.at(i) == "*" and re.match(r"\s*(?:static\s+)?(?:const\s+)?(?:struct\s+)?\w+\s*\*+\s*\w+\s*[=;,(\[]", self.text)
+        return self.at(i) == "*" and POINTER.match(self.text) is not None
 
     def is_statement(self):
         if len(self.tokens) < 3 or self.at(-1 + len(self.tokens)) != ";" or self.at(0) in KEYWORDS or self.declares():
             return False
         tokens = [t[0] for t in self.tokens]
         whole = all(tokens.count(a) == tokens.count(b) for a, b in ("()", "[]", "{}")) and tokens.count(";") == 1
-        return whole and not self.is_name(1) and re.match(r"[A-Za-z_*(]", tokens[0]) is not None and "(void)" not in self.text
+        begins = re.match(r"[A-Za-z_*(]", tokens[0]) is not None and not self.is_name(1)
+        return whole and begins and "(void)" not in self.text
 
     def comparison(self):
         for i in range(len(self.tokens)):

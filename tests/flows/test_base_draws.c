@@ -231,27 +231,35 @@ Test(base_draws, starts_at_median_and_quartiles)
     leat_model_free(m);
 }
 
-Test(base_draws, mixture_starts_at_clusters)
+/* In whatever unit the rows come. */
+static void expect_start_at_clusters(double unit)
 {
     leat_model *m = test_model(4);
     leat_base *base = leat_gaussian_mixture(m, &(leat_gaussian_mixture_opts){ .dim = 2, .components = 8 });
-    leat_tensor z = test_normal(5, 4000, 2, 0.01);
+    leat_tensor z = test_normal(5, 4000, 2, 0.01 * unit);
     for (int64_t i = 0; i < 4000; i++) {
-        z.data[2 * i] += (leat_real)cos(M_PI / 4 * (double)(i % 8));
-        z.data[2 * i + 1] += (leat_real)sin(M_PI / 4 * (double)(i % 8));
+        z.data[2 * i] += (leat_real)(unit * cos(M_PI / 4 * (double)(i % 8)));
+        z.data[2 * i + 1] += (leat_real)(unit * sin(M_PI / 4 * (double)(i % 8)));
     }
     cr_assert_eq(leat_base_start(base, z), LEAT_OK, "%s", leat_model_errmsg(m));
     bool seen[8] = { false };
     for (int k = 0; k < 8; k++) {
-        double x = at(m, "loc", 2 * k), y = at(m, "loc", 2 * k + 1), turn = atan2(y, x) * 4 / M_PI;
+        double x = at(m, "loc", 2 * k) / unit, y = at(m, "loc", 2 * k + 1) / unit, turn = atan2(y, x) * 4 / M_PI;
         cr_assert(fabs(hypot(x, y) - 1) < 0.005 && fabs(turn - rint(turn)) < 0.02, "component %d: %g, %g", k, x, y);
-        cr_assert(fabs(exp(at(m, "log_scale", 2 * k)) - 0.01) < 0.002);
+        cr_assert(fabs(exp(at(m, "log_scale", 2 * k)) / unit - 0.01) < 0.002);
         cr_assert(fabs(at(m, "logits", k) - at(m, "logits", 0)) < 0.01);
         seen[((int)rint(turn) + 8) % 8] = true;
     }
     for (int k = 0; k < 8; k++)
         cr_assert(seen[k], "no component at blob %d", k);
     leat_model_free(m);
+}
+
+Test(base_draws, mixture_starts_at_clusters)
+{
+    expect_start_at_clusters(1);
+    expect_start_at_clusters(1.0 / 1024);
+    expect_start_at_clusters(1024);
 }
 
 /* ---- fits -------------------------------------------------------------------------------------------------------- */
