@@ -164,7 +164,7 @@ static leat_fit_opts fit_options(app_run *r)
     const app_image_data *m = r->images;
     return (leat_fit_opts){ .doubles = r->data.x,
                             .bytes = { m ? m->all.pixels : NULL, r->data.x.rows, r->data.x.columns },
-                            .held_last = m ? m->held : 0,
+                            .held_last = m ? m->held : r->held_last,
                             .context = r->classes,
                             .context_doubles = r->data.context,
                             .validation = o->validation,
@@ -245,7 +245,7 @@ static leat_code start_base(app_run *r, const bool *held)
     return leat_model_code(r->model);
 }
 
-static leat_code make_model(app_run *r)
+leat_code app_train_make(app_run *r)
 {
     const app_train_settings *o = r->o;
     int64_t context = r->data.context.data ? r->data.context.columns : 0;
@@ -334,9 +334,12 @@ static int run(app_run *r, app_training *settings)
 {
     if (app_train_on_images(r->job) && !r->job->model_path)
         app_train_load_images(r);
-    else if (!app_train_load(r))
+    else if (!app_train_load(r)) {
         app_train_choose(r, settings);
-    if (!r->status.code && !make_model(r) && !app_train_prepare(r)) {
+        if (r->job->settings->train.folds > 0 || (r->job->model_path && r->o->minutes > 0))
+            app_train_search(r, settings);
+    }
+    if (!r->status.code && !app_train_make(r) && !app_train_prepare(r)) {
         for (const app_note *note = r->notes; note; note = note->next)
             app_say(r->job->program->name, "%s", note->line);
         if (train(r)) {

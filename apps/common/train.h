@@ -26,7 +26,7 @@ typedef struct app_train_settings {
     app_table_settings table;
     const char *data, *noise, *context, *bounds, *integer, *resume, *out;
     int optimiser, schedule, recompute;
-    int64_t points, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
+    int64_t points, folds, epochs, batch, patience, warmup, step_epochs, checkpoint_every, draw, seed, threads;
     double validation, lr, weight_decay, clip, lr_factor, ema, minutes;
     bool standardize, no_standardize, quiet;
 } app_train_settings;

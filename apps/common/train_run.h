@@ -36,6 +36,7 @@ typedef struct app_run {
     leat_status status;
     app_train_data data;                     /* of images x.data is NULL, and the rest of it empty */
     app_image_data *images;                  /* NULL: of a table */
+    int64_t held_last;                       /* of a table: how many rows at the end are held out in any case */
     leat_tensor classes;                     /* of images by class: one-hot rows */
     double test;                             /* bits per dimension of the test images; 0: not known */
     double *seconds, mark;                   /* of each epoch, with images; when they were last added to */
@@ -58,6 +59,12 @@ leat_code app_train_load(app_run *r);
 
 /* Puts numbers in the place of what is "auto", and says so if the number of epochs was. */
 void app_train_choose(app_run *r, app_training *s);
+
+/* Chooses among three settings by --folds of the rows, in at most half of --minutes. */
+void app_train_search(app_run *r, app_training *s);
+
+/* The model and its fit, of the data. */
+leat_code app_train_make(app_run *r);
 
 /* Finds the places of the results, and makes sure that they can be written and are no inputs. */
 leat_code app_train_prepare(app_run *r);

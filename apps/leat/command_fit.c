@@ -15,6 +15,9 @@ static const app_option table[] = {
     APP_REALNVP_OPTIONS(app_training, model),
     APP_SPLINE_OPTIONS(app_training, model),
     APP_BASE_OPTIONS(app_training, model),
+    { "folds", APP_INTEGER(app_training, train.folds), "0", .max = 1000,
+      .help = "try three weight decays, or widths of the nets, on so many folds of the rows first, and take the best "
+              "(with --minutes and 0: on a tenth of them)" },
     APP_FIT_OPTIONS(app_training, train, "auto", "auto", "auto", "auto", "auto"),
 };
 

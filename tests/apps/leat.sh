@@ -289,6 +289,22 @@ refuses 'nothing' fit people.csv -o kept.leat --model realnvp --columns height,n
 same kept.leat people.leat "a refused fit overwrote the model"
 refuses 'A:B' score people.leat people.csv --rows 5:2
 
+# ---- what is chosen without advice, and by folds of the rows ----
+awk 'BEGIN { srand(4); print "a,b,c"; for (i = 0; i < 60; i++) { x = rand(); print x "," x * x + rand() / 9 "," rand() } }' >small.csv
+run 0 fit small.csv -o auto.leat --transforms 2 --hidden 8
+grep -q 'weights decay' err || fail "few rows, and the weights do not decay"
+for out in folds again; do run 0 fit small.csv -o $out.leat --transforms 2 --hidden 8 --folds 3; done
+[ "$(grep -c 'weight decay of [136]: a loss of' err)" -eq 3 ] || fail "three weight decays were not tried"
+same folds.leat again.leat "what folds choose is not the same twice"
+best=$(grep 'a loss of' err | sort -g -k 11 | sed 's/.*decay of //; s/:.*//;q')
+run 0 inspect again.leat --json
+grep -qE "weight.decay[^0-9]*$best\b" out || fail "the best weight decay is not the one that was used: $best"
+run 0 fit people.csv -o wide.leat --model realnvp --couplings 2 --epochs 1 --folds 2
+[ "$(grep -c 'hidden layers of .*: a loss of' err)" -eq 3 ] || fail "three widths were not tried"
+run 0 fit people.csv -o wide.leat --model realnvp --couplings 2 --minutes 0.0001
+[ "$(grep -c 'not to be judged in the time' err)" -eq 3 ] || fail "no time, and something was judged"
+[ -s wide.leat ] || fail "no time, and no model"
+
 # ---- wrong usage ----
 run 2
 run 2 frobnicate
