@@ -21,6 +21,7 @@ enum {
     NEAR = 192 * 1024,  /* bytes of a band, which is read several times, if a row of the result needs no more */
     LINE = 64,          /* bytes */
     BANDS_PER_PART = 4, /* so that threads end at about the same time */
+    CHAINS = 8,         /* of fma at once; a tile of fewer takes as long */
 };
 static const double dispatch_cost = 60e3; /* of a thread, in multiply-adds */
 
@@ -77,6 +78,16 @@ static int parts_of(const sweep *s, const leat_pool *pool, int64_t units)
 {
     double work = (double)(s->batch * positions(s->result)) * (double)(s->out * s->in * positions(s->taps));
     return (int)min_of(min_of(leat_pool_threads(pool), units), 1 + (int64_t)(work / dispatch_cost));
+}
+
+/* The vectors that a step of k takes in all tiles of [rows, cols]. */
+static double vectors_of(const leat_gemm_kernel *kernel, int64_t rows, int64_t cols)
+{
+    int64_t strip = even(rows, kernel->rows), wide = rows <= 2 ? kernel->wide / rows : kernel->cols;
+    int64_t full = strip * wide / kernel->lanes, rest = strip * divide_up(cols % wide, kernel->lanes);
+    full = cols / wide * (full > CHAINS ? full : CHAINS);
+    rest = rest == 0 || rest > CHAINS ? rest : CHAINS;
+    return (double)(divide_up(rows, strip) * (full + rest));
 }
 
 /* ---- bands ------------------------------------------------------------------------------------------------------- */
@@ -206,10 +217,10 @@ static void pack_weight(const sweep *s, int64_t width)
 static void choose_way(sweep *s)
 {
     const leat_gemm_kernel *kernel = s->kernels->gemm;
-    double k = (double)(positions(s->taps) * s->in), places = (double)positions(s->result);
-    double between = (double)(s->result[0] * (s->wide > s->size[1] ? s->wide : s->size[1]));
-    double straight = places * (double)divide_up(s->out, kernel->lanes) * k;
-    double turned = (double)s->out * between / kernel->lanes * k + between * (double)(s->in + s->out);
+    double k = (double)(positions(s->taps) * s->in);
+    int64_t between = s->result[0] * (s->padded ? s->wide : s->size[1]);
+    double straight = (double)s->result[0] * vectors_of(kernel, s->result[1], s->out) * k;
+    double turned = vectors_of(kernel, s->out, between) * k + (double)(between * (s->in + s->out));
     s->turned = s->step[0] == 1 && s->step[1] == 1 && turned < straight;
     s->segments = s->turned ? positions(s->taps) : s->taps[0];
     s->strip = even(s->turned ? s->out : s->result[1], kernel->rows);
@@ -421,7 +432,7 @@ static void plan_weight(weight_job *j, leat_pool *pool)
     sweep *s = &j->s;
     const leat_gemm_kernel *kernel = s->kernels->gemm;
     int64_t inner = s->taps[1] * s->in;
-    j->outputs_first = divide_up(inner, kernel->lanes) * s->out < divide_up(s->out, kernel->lanes) * inner;
+    j->outputs_first = vectors_of(kernel, s->out, inner) < vectors_of(kernel, inner, s->out);
     j->rows = j->outputs_first ? s->out : inner;
     j->cols = j->outputs_first ? inner : s->out;
     s->strip = even(j->rows, kernel->rows);

@@ -202,7 +202,7 @@ static product product_of(const leat_kernels *kernels, const leat_gemm_args *g)
         p.trans_b = false;
     p.panel = p.m <= 2 ? p.kernel->wide : p.kernel->cols;
     p.pack_a = p.a_row == 1 && p.m >= PACK_A_ROWS && p.n >= PACK_A_COLS && p.k > 1;
-    p.pack_b = p.trans_b ? p.m > DOT_ROWS : p.m >= PACK_B_ROWS && p.k > 1 && (p.n > p.panel || p.ldb > 2 * p.panel);
+    p.pack_b = p.trans_b ? p.m > DOT_ROWS : p.m >= PACK_B_ROWS && p.k > 1 && (p.n > 2 * p.panel || p.ldb > 2 * p.panel);
     p.depth = p.k <= DEPTH ? p.k : (p.k - 1) / ((p.k - 1) / DEPTH + 1) + 1;
     p.width = p.turned ? p.kernel->wide : WIDTH;
     return p;
