@@ -6,22 +6,18 @@ static void add_step(leat_model *m, leat_transform *level, const leat_glow_opts 
 {
     const leat_elementwise *e = o->additive ? &leat_additive : &leat_sigmoid_affine;
     leat_mask mask = leat_mask_halves(m, channels, 0);
-    leat_module *net = leat_glow_net(m, mask.kept + o->context, o->hidden, mask.moved * leat_elementwise_width(e));
+    int64_t in = mask.kept + o->context, out = mask.moved * leat_elementwise_width(e);
     leat_chain_add(level, leat_actnorm(m, channels));
     leat_chain_add(level, o->permuted ? leat_permutation(m, channels, NULL) : leat_lu_linear(m, channels));
-    leat_chain_add(level, leat_coupling(m, mask, e, net));
+    leat_chain_add(level, leat_coupling(m, mask, e, leat_glow_net(m, in, o->hidden, out)));
 }
 
 /* What is moved leaves as (x - mean) exp(-log_sd), so that it is N(mean, sd^2) given what is kept. */
 static leat_transform *prior(leat_model *m, const leat_glow_opts *o, leat_mask mask)
 {
-    leat_module *net = leat_conv_layer(m, &(leat_conv_opts){ .in = mask.kept + o->context,
-                                                             .out = 2 * mask.moved,
-                                                             .kernel = { 3 },
-                                                             .padding = { 1, 1 },
-                                                             .form = LEAT_CONV_ZEROS,
-                                                             .border = true });
-    return leat_inverse_of(m, leat_coupling(m, mask, &leat_affine, net));
+    leat_conv_opts conv = { .in = mask.kept + o->context, .out = 2 * mask.moved, .form = LEAT_CONV_ZEROS };
+    conv.kernel[0] = 3, conv.padding[0] = conv.padding[1] = 1, conv.border = true;
+    return leat_inverse_of(m, leat_coupling(m, mask, &leat_affine, leat_conv_layer(m, &conv)));
 }
 
 /* The first half of the channels goes on to the next level; on top all of them leave, and are given nothing. */
