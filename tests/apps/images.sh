@@ -76,6 +76,10 @@ run 0 $quick --epochs 3 --ema 0.9 --resume parts/checkpoint.safetensors --out pa
 for f in model.safetensors samples.png interpolation.png; do same whole/$f parts/$f 'after a resume'; done
 [ "$(losses whole)" = "$(losses parts)" ] || fail "losses after a resume"
 [ "$(sed -n 2p parts/loss.csv)" = "$first" ] || fail "the seconds of the first epoch are lost"
+run 0 $quick --epochs 3 --ema 0.9 --minutes 0.0000001 --out early
+grep -q 'stopped at step 1 of epoch 1' err && [ -s early/model.safetensors ] || fail "--minutes does not end at once"
+run 0 $quick --epochs 3 --ema 0.9 --resume early/checkpoint.safetensors --out early
+same whole/model.safetensors early/model.safetensors 'after a resume in the first epoch'
 timeout -s INT --preserve-status 1 "$program" $quick --epochs 100000 --out stopped >out 2>err
 [ $? -eq 130 ] && [ -s stopped/checkpoint.safetensors ] && [ ! -e stopped/model.safetensors ] || fail "Ctrl-C"
 epochs=$(($(wc -l <out) + 1))
