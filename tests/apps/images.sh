@@ -80,6 +80,7 @@ run 0 $quick --epochs 3 --ema 0.9 --minutes 0.0000001 --out early
 grep -q 'stopped at step 1 of epoch 1' err && [ -s early/model.safetensors ] || fail "--minutes does not end at once"
 run 0 $quick --epochs 3 --ema 0.9 --resume early/checkpoint.safetensors --out early
 same whole/model.safetensors early/model.safetensors 'after a resume in the first epoch'
+: >out # of the run before
 "$program" $quick --epochs 100000 --out stopped >out 2>err &
 for _ in $(seq 600); do
     grep -q 'Epoch 2' out && break
@@ -95,6 +96,7 @@ same stopped/model.safetensors unstopped/model.safetensors 'after SIGTERM'
 run 0 $quick --epochs 100000 --minutes 0.02 --out timed
 [ -s timed/checkpoint.safetensors ] && [ -s timed/temperatures.png ] || fail "--minutes does not end well"
 forecast='the rest of 100000 epochs of 2 steps takes about .*, and --minutes ends it before'
+: >err
 "$program" $quick --epochs 100000 --minutes 5 --out forecast >out 2>err &
 for _ in $(seq 600); do
     grep -q "$forecast" err && break
