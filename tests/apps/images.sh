@@ -76,15 +76,27 @@ run 0 $quick --epochs 3 --ema 0.9 --resume parts/checkpoint.safetensors --out pa
 for f in model.safetensors samples.png interpolation.png; do same whole/$f parts/$f 'after a resume'; done
 [ "$(losses whole)" = "$(losses parts)" ] || fail "losses after a resume"
 [ "$(sed -n 2p parts/loss.csv)" = "$first" ] || fail "the seconds of the first epoch are lost"
-timeout -s INT --preserve-status 1 "$program" $quick --epochs 100000 --out stopped >out 2>err
-[ $? -eq 130 ] && [ -s stopped/checkpoint.safetensors ] && [ ! -e stopped/model.safetensors ] || fail "Ctrl-C"
+run 0 $quick --epochs 3 --ema 0.9 --minutes 0.0000001 --out early
+grep -q 'stopped at step 1 of epoch 1' err && [ -s early/model.safetensors ] || fail "--minutes does not end at once"
+run 0 $quick --epochs 3 --ema 0.9 --resume early/checkpoint.safetensors --out early
+same whole/model.safetensors early/model.safetensors 'after a resume in the first epoch'
+: >out # of the run before
+"$program" $quick --epochs 100000 --out stopped >out 2>err &
+for _ in $(seq 600); do
+    grep -q 'Epoch 2' out && break
+    sleep 0.1
+done
+kill -TERM $!
+wait $!
+[ $? -eq 130 ] && [ -s stopped/checkpoint.safetensors ] && [ ! -e stopped/model.safetensors ] || fail "SIGTERM"
 epochs=$(($(wc -l <out) + 1))
 run 0 $quick --epochs $epochs --resume stopped/checkpoint.safetensors --out stopped
 run 0 $quick --epochs $epochs --out unstopped
-same stopped/model.safetensors unstopped/model.safetensors 'after Ctrl-C'
+same stopped/model.safetensors unstopped/model.safetensors 'after SIGTERM'
 run 0 $quick --epochs 100000 --minutes 0.02 --out timed
 [ -s timed/checkpoint.safetensors ] && [ -s timed/temperatures.png ] || fail "--minutes does not end well"
 forecast='the rest of 100000 epochs of 2 steps takes about .*, and --minutes ends it before'
+: >err
 "$program" $quick --epochs 100000 --minutes 5 --out forecast >out 2>err &
 for _ in $(seq 600); do
     grep -q "$forecast" err && break
