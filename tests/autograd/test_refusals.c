@@ -30,6 +30,8 @@ TestSuite(refusals, .init = setup, .fini = teardown);
 
 #define REFUSALS(R)                                                                                                    \
     R(leat_add(N(2, 3), N(2, 4)), ESHAPE, "add [2,3] x [2,4]: the shapes do not broadcast")                            \
+    R(leat_add(N(2), V({ 0 })[0]), ESTATE, "add: input 1 is absent")                                                   \
+    R(leat_matmul(N(2, 2), V({ 0 })[0]), ESTATE, "matmul: input 1 is absent")                                          \
     R(leat_sub(N(2, 3), N(3, 3)), ESHAPE, "sub [2,3] x [3,3]: the shapes do not broadcast")                            \
     R(leat_mul(N(2), N(3)), ESHAPE, "mul [2] x [3]: the shapes do not broadcast")                                      \
     R(leat_div(N(2), N(3)), ESHAPE, "div [2] x [3]: the shapes do not broadcast")                                      \

@@ -1,7 +1,7 @@
 """Where single faults can be planted in C sources, and what each line becomes.
 
 A fault changes one line. Sources are cut into tokens; texts, comments, lines of the preprocessor, declarations of types
-and the samplers of tests' inputs (functions named *_sample) are passed over.
+and the samplers of tests' inputs (leat_case) are passed over.
 """
 import re
 
@@ -49,7 +49,7 @@ def code_lines(text):
         depth += plain.count("{") - plain.count("}")
         if before == 0 and depth > 0:
             declares = re.match(r"\s*(typedef\b|struct \w+ \{|union |enum )", start)
-            passed = bool(declares) or re.search(r"\b\w*sample\(", start) is not None
+            passed = bool(declares) or "leat_case" in start or "samples[" in start
     return keep
 
 

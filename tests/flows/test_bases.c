@@ -266,6 +266,7 @@ Test(bases, starts_refused)
         leat_base *base = leat_diagonal_normal(m, 3);
         cr_assert_eq(leat_base_start(base, cases[i].rows), cases[i].code, "%d", i);
         cr_assert(strstr(leat_model_errmsg(m), cases[i].words), "%d: %s", i, leat_model_errmsg(m));
+        leat_model_free(m);
     }
     cr_assert_eq(leat_base_start(NULL, cases[0].rows), LEAT_ESTATE);
 }

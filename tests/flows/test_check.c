@@ -1,5 +1,6 @@
 /* The flow checker: it accepts the library's flows, and finds each kind of mistake in the layer that makes it. */
 #include "support.h"
+#include "../../nn/model.h"
 
 static const int64_t dims[] = { 1, 2, 3, 7, 64 };
 static const double scales[] = { 1e-3, 1, 1e3 };
@@ -14,6 +15,8 @@ static void accept(leat_flow *flow, leat_tensor context, const char *what)
         cr_assert(leat_flow_check(flow, x, &o, &r), "%s, dim %lld, inputs times %g: %s", what,
                   (long long)leat_flow_dim(flow), scales[s], r.reason);
         cr_assert(r.ok && r.reason[0] == 0 && r.never_moved == -1);
+        for (leat_param *p = leat_flow_model(flow)->params; p; p = p->next)
+            cr_assert(!p->leaf.has_grad, "%s: the checker has left a gradient", what);
 #ifdef LEAT_DOUBLE
         double tolerance = 1e-9;
 #else

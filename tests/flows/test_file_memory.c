@@ -112,7 +112,7 @@ static void put_safetensors(size_t i, size_t size)
 
 static void put_npy(size_t size)
 {
-    char header[LEAT_NPY_HEADER];
+    char header[LEAT_NPY_HEADER + 1] = { 0 };
     leat_shape shape = LEAT_SHAPE((int64_t)size);
     size_t length = leat_npy_print_header(&shape, 4, header);
     char *type = strstr(header + 10, "<f4"); /* behind the magic, version and length */

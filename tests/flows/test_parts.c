@@ -34,6 +34,20 @@ Test(parts, say_what_they_are)
         cr_assert(strstr(text, words[i]), "no '%s' in\n%s", words[i], text);
 }
 
+/* The options of a model reach its nets. */
+Test(parts, models_take_their_activation)
+{
+    for (int k = 0; k < 2; k++) {
+        leat_model *m = test_model(1);
+        leat_maf_opts maf = { .dim = 4, .transforms = 2, .hidden = { 6 }, .activation = LEAT_TANH };
+        leat_nsf_opts nsf = { .dim = 4, .transforms = 2, .hidden = { 6 }, .activation = LEAT_TANH };
+        leat_status s = { 0 };
+        char *text = leat_flow_describe(k ? leat_nsf_new(m, &nsf) : leat_maf_new(m, &maf), test_arena(), &s);
+        cr_assert(text && strstr(text, "tanh") && !strstr(text, "relu"), "%s%s", s.message, text ? text : "");
+        leat_model_free(m);
+    }
+}
+
 /* A transform alone, run on rows of the wrong width. */
 static void expect_refusal(leat_transform *(*build)(leat_model *), leat_shape shape, bool inverse, const char *words)
 {
