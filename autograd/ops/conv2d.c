@@ -1,6 +1,6 @@
-/* 2-D convolution of images, channels last, with bias and activation in its epilogue (tensor/kernels/conv.h). */
+/* 2-D convolution of images, channels last, with bias and activation in its epilogue (tensor/kernels/convolution.h). */
 #include "ops.h"
-#include "../../tensor/kernels/conv.h"
+#include "../../tensor/kernels/convolution.h"
 
 static leat_conv conv_of(const leat_call *c)
 {

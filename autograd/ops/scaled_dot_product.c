@@ -3,7 +3,7 @@
  * weights again, a tile at a time; what is dropped it finds again as dropout.c does.
  */
 #include "ops.h"
-#include "../../tensor/kernels/attention.h"
+#include "../../tensor/kernels/dot_product_attention.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * Convolutions and their gradients against loops in the promised order, bit for bit: every kernel table, several pool
  * sizes, shapes on all sides of every choice that is made among ways to compute them.
  */
-#include "../../tensor/kernels/conv.h"
+#include "../../tensor/kernels/convolution.h"
 #include "numbers.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /*
  * Private to tensor and autograd: attention, softmax(q k^T / sqrt(width)) v of every head, in tiles.
  */
-#ifndef LEAT_ATTENTION_H
-#define LEAT_ATTENTION_H
+#ifndef LEAT_DOT_PRODUCT_ATTENTION_H
+#define LEAT_DOT_PRODUCT_ATTENTION_H
 
 #include "../tensor.h"
 

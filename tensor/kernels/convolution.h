@@ -12,8 +12,8 @@
  *
  * so a result is a function of its place and nothing else.
  */
-#ifndef LEAT_CONV_H
-#define LEAT_CONV_H
+#ifndef LEAT_CONVOLUTION_H
+#define LEAT_CONVOLUTION_H
 
 #include "kernels.h"
 

@@ -12,7 +12,7 @@
  * The input gradient is a convolution of dy at step 1 for every remainder of a place by the stride: with the taps that
  * reach such places, in falling order.
  */
-#include "conv.h"
+#include "convolution.h"
 #include "gemm.h"
 
 #include <string.h>

@@ -11,7 +11,7 @@
  * and PLACES alone, and dk and dv go through the queries in order, so every way to share out heads and queries gives the
  * same bits. q is multiplied by 1 / sqrt(width) first.
  */
-#include "attention.h"
+#include "dot_product_attention.h"
 #include "gemm.h"
 #include "row_kernels.h"
 
