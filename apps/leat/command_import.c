@@ -88,7 +88,7 @@ static leat_code export_model(app_trained *m, const settings *o)
 static int convert(const app_program *program, int argc, char **argv,
                    leat_code (*write)(app_trained *, const settings *))
 {
-    settings o;
+    settings o = { 0 };
     app_arguments rest;
     int exit_code = app_options_parse(program, argc, argv, &o, &rest);
     app_trained m;

@@ -290,7 +290,7 @@ static leat_code print_json(app_trained *m)
 
 int app_leat_inspect(int argc, char **argv)
 {
-    settings o;
+    settings o = { 0 };
     app_arguments rest;
     int exit_code = app_options_parse(&program, argc, argv, &o, &rest);
     app_trained m;
