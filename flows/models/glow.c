@@ -48,9 +48,10 @@ leat_flow *leat_glow_new(leat_model *m, const leat_glow_opts *options)
     o.levels = o.levels ? o.levels : 3;
     o.steps = o.steps ? o.steps : 32;
     o.hidden = o.hidden ? o.hidden : 512;
-
     leat_flow *flow = leat_flow_new(m, leat_normal(m, dim));
     leat_flow_set_context(flow, o.context);
+    if (leat_model_code(m))
+        return NULL;
     if (!o.continuous)
         leat_flow_add(flow, leat_dequantize(m, dim, o.bits ? o.bits : 8));
     leat_flow_add(flow, leat_view(m, LEAT_SHAPE(dim), row));

@@ -46,9 +46,10 @@ leat_flow *leat_realnvp_image_new(leat_model *m, const leat_realnvp_image_opts *
     leat_shape row = LEAT_SHAPE(o.height, o.width, o.channels ? o.channels : 1);
     int64_t dim = leat_shape_count(&row);
     o.blocks = o.blocks ? o.blocks : 4;
-
     leat_flow *flow = leat_flow_new(m, o.base ? o.base : leat_normal(m, dim));
     leat_flow_set_context(flow, o.context);
+    if (leat_model_code(m))
+        return NULL;
     if (!o.continuous) {
         leat_flow_add(flow, leat_dequantize(m, dim, o.bits ? o.bits : 8));
         leat_flow_add(flow, leat_logit(m, o.alpha != 0 ? o.alpha : 0.05));

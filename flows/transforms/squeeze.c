@@ -104,14 +104,15 @@ static int64_t source(const squeeze *s, int64_t i, int64_t j, int64_t c)
 static void refuse(leat_model *m, leat_shape row, bool pairs)
 {
     char text[LEAT_SHAPE_TEXT];
-    int64_t h = row.size[0] + (!pairs && row.size[0] % 2), w = row.size[1] + row.size[1] % 2;
-    if (row.rank == 3 && leat_shape_count(&row) > 0)
-        leat_model_fail(m, LEAT_EARG, "a squeeze of rows %s: %s be even; padded to %lld x %lld they fit",
-                        leat_shape_print(&row, text), pairs ? "the width must" : "both sides must", (long long)h,
-                        (long long)w);
-    else
+    if (row.rank != 3 || leat_shape_count(&row) < 1) {
         leat_model_fail(m, LEAT_EARG, "a squeeze is of rows [height,width,channels], not %s",
                         leat_shape_print(&row, text));
+        return;
+    }
+    int64_t h = row.size[0] + (!pairs && row.size[0] % 2), w = row.size[1] + row.size[1] % 2;
+    leat_model_fail(m, LEAT_EARG, "a squeeze of rows %s: %s be even; padded to %lld x %lld they fit",
+                    leat_shape_print(&row, text), pairs ? "the width must" : "both sides must", (long long)h,
+                    (long long)w);
 }
 
 static leat_transform *squeeze_new(leat_model *m, leat_shape row, leat_squeeze_order order, bool back)
