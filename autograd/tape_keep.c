@@ -40,7 +40,7 @@ void leat_tape_keep(leat_tape *t, leat_tape_mark mark, int n, leat_var **vars)
         return;
     }
     leat_arena_mark scratch = leat_arena_save(&t->scratch);
-    leat_tensor kept[LEAT_MAX_INPUTS];
+    leat_tensor kept[LEAT_MAX_INPUTS] = { { 0 } };
     bool moves[LEAT_MAX_INPUTS];
     for (int i = 0; i < n; i++) {
         const leat_node *node = vars[i]->tape ? leat_node_of(*vars[i]) : NULL;

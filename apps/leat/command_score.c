@@ -232,6 +232,7 @@ static leat_code score_all(scoring *s, const char *path)
         }
         if (!values) {
             leat_fail(&m->status, LEAT_ENOMEM, "out of memory");
+            break;
         }
         if (m->status.code || score_block(s, &r, values)) {
             break;

@@ -48,6 +48,14 @@ static bool find_levels(const dequantize *d, leat_var x, leat_var *level, leat_v
     return k.data != NULL;
 }
 
+/* -log of the derivative of the sigmoid at w. One after the other, since which is made first decides how gradients add
+ * up, and the order of arguments is the compiler's choice. */
+static leat_var flatness(leat_var w)
+{
+    leat_var below = leat_softplus(leat_neg(w));
+    return leat_add(leat_softplus(w), below);
+}
+
 /* u by the inner flow, with log q(u | x) = log N(eps) - log|det ds/deps| - log sigmoid'(s): that, minus, in *bound. */
 static leat_var draw(const dequantize *d, leat_var x, const leat_flow_call *call, leat_var *bound)
 {
@@ -59,7 +67,7 @@ static leat_var draw(const dequantize *d, leat_var x, const leat_flow_call *call
     leat_var eps = call->centred ? leat_zeros(x.tape, shape) : leat_randn(x.tape, shape);
     leat_pair s = leat_transform_run(d->inner, eps, &inner, false);
     leat_var flat = leat_transform_run(d->view, s.y, &none, true).y;
-    leat_var slopes = leat_neg(leat_add(leat_softplus(flat), leat_softplus(leat_neg(flat))));
+    leat_var slopes = leat_neg(flatness(flat));
     *bound = leat_add(leat_sub(s.logdet, leat_normal_log_density(eps)), leat_sum_features(slopes));
     return leat_sigmoid(flat);
 }
@@ -201,7 +209,7 @@ static leat_pair logit_run(leat_transform *t, leat_var x, const leat_flow_call *
         y = leat_mul_scalar(leat_sub_scalar(leat_sigmoid(x), alpha), 1 / share);
     else
         w = leat_sub(leat_log(y), leat_log(leat_rsub_scalar(1, y)));
-    leat_var slopes = leat_add_scalar(leat_add(leat_softplus(w), leat_softplus(leat_neg(w))), leat_log64(share));
+    leat_var slopes = leat_add_scalar(flatness(w), leat_log64(share));
     leat_var logdet = leat_sum_features(slopes);
     return inverse ? (leat_pair){ y, leat_neg(logdet) } : (leat_pair){ w, logdet };
 }

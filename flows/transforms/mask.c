@@ -192,7 +192,8 @@ leat_var leat_mask_moved(const leat_mask *mask, leat_var x)
 
 leat_var leat_mask_given(const leat_mask *mask, leat_var x)
 {
-    return by_position(mask) ? (leat_var){ 0 } : leat_mask_kept(mask, x);
+    const leat_var nothing = { 0 };
+    return by_position(mask) ? nothing : leat_mask_kept(mask, x);
 }
 
 leat_var leat_mask_theta(const leat_mask *mask, leat_var out)

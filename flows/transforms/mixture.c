@@ -14,7 +14,7 @@ static leat_var group(const leat_elementwise *e, const leat_var *theta, int g)
 /* Weights, means and log-scales are the groups from `first` on. */
 static leat_pair run_logistic(const leat_elementwise *e, int first, leat_var x, const leat_var *theta, bool inverse)
 {
-    leat_var logdet, t[3];
+    leat_var logdet = { 0 }, t[3];
     for (int g = 0; g < 3; g++)
         t[g] = group(e, theta, first + g);
     leat_var y =

@@ -30,8 +30,10 @@ static ssize_t give(void *user, void *out, size_t room)
 static ssize_t take(struct reader *r, uint8_t *out, size_t size)
 {
     size_t done = 0;
+    if (!r->inflate)
+        return give(r, out, size);
     for (ssize_t n = 1; done < size && n > 0; done += (size_t)n) {
-        n = r->inflate ? leat_inflate_read(r->inflate, out + done, size - done) : give(r, out + done, size - done);
+        n = leat_inflate_read(r->inflate, out + done, size - done);
         if (n < 0) {
             leat_fail(r->status, LEAT_EFORMAT, "%s: what gzip compressed %s", r->source, r->inflate->problem);
             return -1;
