@@ -6,10 +6,10 @@ static void add_step(leat_model *m, leat_transform *level, const leat_glow_opts 
 {
     const leat_elementwise *e = o->additive ? &leat_additive : &leat_sigmoid_affine;
     leat_mask mask = leat_mask_halves(m, channels, 0);
-    int64_t in = mask.kept + o->context, out = mask.moved * leat_elementwise_width(e);
+    leat_module *net = leat_glow_net(m, mask.kept + o->context, o->hidden, mask.moved * leat_elementwise_width(e));
     leat_chain_add(level, leat_actnorm(m, channels));
     leat_chain_add(level, o->permuted ? leat_permutation(m, channels, NULL) : leat_lu_linear(m, channels));
-    leat_chain_add(level, leat_coupling(m, mask, e, leat_glow_net(m, in, o->hidden, out)));
+    leat_chain_add(level, leat_coupling(m, mask, e, net));
 }
 
 /* What is moved leaves as (x - mean) exp(-log_sd), so that it is N(mean, sd^2) given what is kept. */
