@@ -1,8 +1,8 @@
 /*
  * What "auto" stands for. Measured on tables from 178 to 10,000 rows: splines fit best; small tables want small nets and
  * small batches; the weights that are best on held-out rows are found within some thousand steps; a step size that
- * falls to 0 as a cosine gains more than it costs; and where there are few rows for a column, weights that decay do (1.2
- * to 4 nats on digits and breast cancer), while with many they cost.
+ * falls to 0 as a cosine gains more than it costs; and where there are few rows for a column, weights that decay do (2
+ * to 4 nats on breast cancer and digits), while with many they cost.
  */
 #include "streams.h"
 #include "train_run.h"

@@ -89,8 +89,10 @@ void app_train_search(app_run *r, app_training *s)
     char text[64];
     int64_t *order = leat_arena_alloc(&r->arena, (size_t)rows * sizeof *order);
     s->train.folds = s->train.folds > 0 ? s->train.folds : 1;
-    if (!order || rows < ROWS_TO_FOLD || s->train.folds > rows)
+    if (!order || rows < ROWS_TO_FOLD || s->train.folds > rows) {
+        app_say(name, "%lld rows are too few to try anything on parts of them", (long long)rows);
         return;
+    }
     leat_rng rng = leat_rng_new((uint64_t)s->train.seed, APP_STREAM_DATA);
     leat_rng_permutation(&rng, order, rows);
     for (int i = 0; i < CANDIDATES; i++) {
@@ -109,5 +111,6 @@ void app_train_search(app_run *r, app_training *s)
     }
     s->model.hidden = chosen.model.hidden;
     s->train.weight_decay = chosen.train.weight_decay;
-    s->train.minutes = s->train.minutes > 0 ? s->train.minutes - (app_progress_now() - began) / 60 : 0;
+    if (s->train.minutes > 0) /* 0 would be no end */
+        s->train.minutes = fmax(s->train.minutes - (app_progress_now() - began) / 60, 1e-6);
 }
