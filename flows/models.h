@@ -51,6 +51,7 @@ typedef struct leat_realnvp_opts {
     leat_base *base;              /* NULL: leat_normal */
     leat_scale_map scale;
     bool one_net; /* one net for both, layers.N.net, of which s is the first half of the outputs */
+    bool mixed;   /* before each coupling leat_actnorm and leat_lu_linear: a step of Glow, for rows of numbers */
 } leat_realnvp_opts;
 
 LEAT_API leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o);

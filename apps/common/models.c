@@ -39,7 +39,8 @@ static leat_flow *build_realnvp(leat_model *m, int64_t dim, int64_t context, con
                                   .base = app_base_build(m, dim, context, o->base),
                                   .couplings = (int)o->couplings,
                                   .scale = maps[o->scale_map],
-                                  .one_net = o->one_net };
+                                  .one_net = o->one_net,
+                                  .mixed = o->kind == APP_GLOW };
     set_hidden(realnvp.hidden, &o->hidden);
     return leat_realnvp_new(m, &realnvp);
 }
@@ -103,19 +104,16 @@ int app_model_kind(const app_model_settings *o, int64_t dim)
 
 bool app_model_is_coupling(int kind)
 {
-    return kind == APP_NICE || kind == APP_REALNVP || kind == APP_NSF_COUPLING || kind == APP_FLOWPP;
-}
-
-bool app_model_is_of_images(int kind)
-{
-    return kind >= APP_GLOW;
+    return kind == APP_NICE || kind == APP_REALNVP || kind == APP_NSF_COUPLING || kind == APP_FLOWPP ||
+           kind == APP_GLOW;
 }
 
 leat_flow *app_model_build(leat_model *m, int64_t dim, int64_t context, const app_model_settings *o)
 {
     static leat_flow *(*const builders[])(leat_model *, int64_t, int64_t, const app_model_settings *) = {
-        [APP_NICE] = build_nice, [APP_REALNVP] = build_realnvp,  [APP_MAF] = build_maf,
-        [APP_NSF] = build_nsf,   [APP_NSF_COUPLING] = build_nsf, [APP_FLOWPP] = build_flowpp,
+        [APP_NICE] = build_nice,    [APP_REALNVP] = build_realnvp,  [APP_MAF] = build_maf,
+        [APP_NSF] = build_nsf,      [APP_NSF_COUPLING] = build_nsf, [APP_FLOWPP] = build_flowpp,
+        [APP_GLOW] = build_realnvp,
     };
     return builders[app_model_kind(o, dim)](m, dim, context, o);
 }

@@ -15,10 +15,8 @@ typedef struct app_model_settings {
     const char *base; /* NULL: the model's own */
 } app_model_settings;
 
-/* Of tables, and behind them of images alone. */
 enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING, APP_FLOWPP, APP_GLOW };
-#define APP_MODEL_WORDS       "auto|nice|realnvp|maf|nsf|nsf-coupling|flowpp"
-#define APP_IMAGE_MODEL_WORDS "|glow"
+#define APP_MODEL_WORDS "auto|nice|realnvp|maf|nsf|nsf-coupling|flowpp|glow"
 
 /* clang-format off */
 #define APP_COUPLING_OPTIONS(type, field)                                                                              \
@@ -49,7 +47,6 @@ enum { APP_AUTO, APP_NICE, APP_REALNVP, APP_MAF, APP_NSF, APP_NSF_COUPLING, APP_
  * given; and whether that is a flow of couplings, which need another column, be it a context's. */
 int app_model_kind(const app_model_settings *o, int64_t dim);
 bool app_model_is_coupling(int kind);
-bool app_model_is_of_images(int kind); /* of nothing else */
 
 /* NICE's, but for what the data say: context, base, image. */
 leat_nice_opts app_nice_opts(leat_model *m, int64_t dim, const app_model_settings *o);

@@ -220,7 +220,7 @@ static const char *training_text(app_run *r, leat_status *s)
     put_text(r, &w, r->o->data);
     put_number(&w, "noise", r->noise);
     leat_json_key(&w, "model");
-    put_words(&w, APP_MODEL_WORDS APP_IMAGE_MODEL_WORDS, app_model_kind(&r->job->settings->model, r->data.x.columns));
+    put_words(&w, APP_MODEL_WORDS, app_model_kind(&r->job->settings->model, r->data.x.columns));
     put_losses(&w, &state);
     if (r->test > 0)
         put_number(&w, "test_bits_per_dimension", r->test);

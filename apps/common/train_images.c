@@ -22,7 +22,7 @@
 bool app_train_on_images(const app_train_job *job)
 {
     const char *data = job->settings->train.data;
-    return app_model_is_of_images(job->settings->model.kind) || (!app_data_find(data) && app_path_is_images(data));
+    return job->settings->model.kind == APP_GLOW || (!app_data_find(data) && app_path_is_images(data));
 }
 
 leat_code app_train_load_images(app_run *r)

@@ -30,6 +30,10 @@ leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o)
     for (int i = 0; i < couplings; i++) {
         leat_mask mask = mask_of(m, o, i);
         int64_t seen = mask.kept + o->context;
+        if (o->mixed) {
+            leat_flow_add(flow, leat_actnorm(m, o->dim));
+            leat_flow_add(flow, leat_lu_linear(m, o->dim));
+        }
         if (o->one_net) {
             leat_module *net = leat_mlp(m, seen, hidden, 2 * mask.moved, LEAT_RELU);
             leat_flow_add(flow, leat_coupling(m, mask, &leat_affine, close_scales(m, net, mask.moved, o)));

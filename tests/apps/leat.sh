@@ -174,6 +174,11 @@ run 0 sample flowpp.leat -n 50 --seed 7
 run 2 fit people.csv -o no.leat --model flowpp --components 65
 refuses 'one width' fit people.csv -o no.leat --model flowpp --hidden 16,8 --quiet
 
+run 0 fit people.csv -o glow.leat --model glow --couplings 2 --epochs 3 --quiet
+run 0 inspect glow.leat
+[ "$(grep -c 'actnorm' out)" -eq 2 ] && [ "$(grep -c 'lu_linear' out)" -eq 2 ] || fail "inspect glow"
+run 0 check glow.leat people.csv
+
 # ---- one column ----
 cut -d, -f1 people.csv >one.csv
 for options in '' '--model maf' '--context age'; do
