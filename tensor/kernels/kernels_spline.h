@@ -22,32 +22,27 @@ typedef struct spline_bin {
     vec unit[2];              /* and one over the sum of all */
 } spline_bin;
 
-/* 1 / (1 + clip |raw|), and from raw to the clipped number, for `count` numbers and their gradients, in place. */
+/* 1 / (1 + clip |raw|), which raw is multiplied with; its square is the derivative. */
 SIMD_INLINE vec spline_damping(vec raw, leat_real clip)
 {
     return v_div(v_set(1), v_fma(v_abs(raw), v_set(clip), v_set(1)));
 }
 
-static void spline_clip(leat_real *raw, int64_t count, leat_real clip)
+/* The bins' numbers, in place; `damping` gets what they are multiplied with, unless it is NULL. */
+SIMD_INLINE void spline_clip(leat_real *raw, int64_t bins, leat_real clip, leat_real *damping)
 {
-    for (int64_t i = 0; clip != 0 && i < count; i += VL) {
-        vec at = load_up_to(raw + i, count - i);
-        store_up_to(raw + i, v_mul(at, spline_damping(at, clip)), count - i);
-    }
-}
-
-static void spline_clip_backward(const leat_real *raw, leat_real *d, int64_t count, leat_real clip)
-{
-    for (int64_t i = 0; clip != 0 && i < count; i += VL) {
-        vec damping = spline_damping(load_up_to(raw + i, count - i), clip);
-        store_up_to(d + i, v_mul(load_up_to(d + i, count - i), v_mul(damping, damping)), count - i);
+    for (int64_t i = 0; clip != 0 && i < bins * VL; i += VL) {
+        vec at = v_load(raw + i), by = spline_damping(at, clip);
+        v_store(raw + i, v_mul(at, by));
+        if (damping)
+            v_store(damping + i, by);
     }
 }
 
 /* e times what is returned is softmax(e) over the bins. */
-SIMD_INLINE vec spline_softmax(leat_real *e, int64_t bins, leat_real clip)
+SIMD_INLINE vec spline_softmax(leat_real *e, int64_t bins, leat_real clip, leat_real *damping)
 {
-    spline_clip(e, bins * VL, clip);
+    spline_clip(e, bins, clip, damping);
     vec top = v_load(e), total = v_set(0);
     for (int64_t j = 1; j < bins; j++)
         top = v_max(v_load(e + j * VL), top);
@@ -117,13 +112,13 @@ SIMD_INLINE void spline_slopes(const leat_spline_constants *k, const leat_real *
 }
 
 /* The bin of `at`, an x (axis 0) or a y; e has widths, heights and slopes, turned, and then the exponentials of
- * the first two. */
+ * the first two, whose dampings are kept unless `damping` is NULL. */
 SIMD_INLINE spline_bin spline_find(const leat_spline_constants *k, leat_real e[3][LEAT_SPLINE_BINS * VL], int axis,
-                                   vec at)
+                                   vec at, leat_real (*damping)[LEAT_SPLINE_BINS * VL])
 {
     spline_bin b;
-    b.unit[0] = spline_softmax(e[0], k->bins, k->clip[0]);
-    b.unit[1] = spline_softmax(e[1], k->bins, k->clip[0]);
+    b.unit[0] = spline_softmax(e[0], k->bins, k->clip[0], damping ? damping[0] : NULL);
+    b.unit[1] = spline_softmax(e[1], k->bins, k->clip[0], damping ? damping[1] : NULL);
     spline_axis(k, e[axis], axis, at, true, &b);
     spline_axis(k, e[!axis], !axis, at, false, &b);
     spline_slopes(k, e[2], &b);
@@ -195,7 +190,7 @@ static void spline_values(const void *constants, const leat_map_rows *r, int64_t
         spread(r->theta[1] + at * k->bins, lanes, k->bins, e[1]);
         spread(r->theta[2] + at * k->slopes, lanes, k->slopes, e[2]);
         vec given = load_up_to(r->x + at, left), x = spline_wrap(k, given);
-        spline_bin b = spline_find(k, e, k->inverse, x);
+        spline_bin b = spline_find(k, e, k->inverse, x, NULL);
         vec t = k->inverse ? spline_solve(&b, x) : spline_unit(v_div(v_sub(x, b.x0), b.w));
         spline_point p = spline_at(&b, t);
         vec y = k->inverse ? v_fma(b.w, t, b.x0) : v_fma(b.h, v_div(p.over, p.under), b.y0), slope = v_log(p.slope);
@@ -252,7 +247,7 @@ SIMD_INLINE spline_gradient spline_differentiate(const spline_bin *b, const spli
 
 /* From the bin's begin and size to the raw numbers, through the softmax, in its place. */
 SIMD_INLINE void spline_axis_backward(const leat_spline_constants *k, leat_real *e, int axis, const spline_bin *b,
-                                      const spline_gradient *d)
+                                      const spline_gradient *d, const leat_real *damping)
 {
     const vec scale = v_mul(v_set(k->scale[axis]), b->unit[axis]);
     vec begin = v_mul(scale, d->begin[axis]), size = v_mul(scale, d->size[axis]);
@@ -260,7 +255,9 @@ SIMD_INLINE void spline_axis_backward(const leat_spline_constants *k, leat_real 
     for (int64_t j = 0; j < k->bins; j++) {
         vec count = v_set((leat_real)j);
         vec own = v_select(v_lt(count, b->number), begin, v_select(v_eq(count, b->number), size, v_set(0)));
-        v_store(e + j * VL, v_mul(v_load(e + j * VL), v_sub(own, mean)));
+        vec clipped = v_mul(v_load(e + j * VL), v_sub(own, mean));
+        vec by = k->clip[0] != 0 ? v_load(damping + j * VL) : v_set(1);
+        v_store(e + j * VL, v_mul(clipped, v_mul(by, by)));
     }
 }
 
@@ -290,38 +287,30 @@ SIMD_INLINE void spline_mask(spline_gradient *d, vmask outside, vec g)
     }
 }
 
-static void spline_sizes_backward(const leat_spline_constants *k, const leat_real *e, int64_t lanes,
-                                  const leat_real *raw, leat_real *d)
-{
-    gather(e, lanes, k->bins, d);
-    spline_clip_backward(raw, d, lanes * k->bins, k->clip[0]);
-}
-
 /* `h` has the gradient towards the log-derivative of every element. */
 static void spline_gradients(const void *constants, const leat_map_rows *r, int64_t from, int64_t count,
                              const leat_real *h)
 {
     const leat_spline_constants *k = constants;
-    leat_real e[3][LEAT_SPLINE_BINS * VL];
+    leat_real e[3][LEAT_SPLINE_BINS * VL], damping[2][LEAT_SPLINE_BINS * VL];
     for (int64_t i = 0, left = count; left > 0; i += VL, left -= VL) {
         int64_t at = from + i, lanes = left < VL ? left : VL;
         spread(r->theta[0] + at * k->bins, lanes, k->bins, e[0]);
         spread(r->theta[1] + at * k->bins, lanes, k->bins, e[1]);
         spread(r->theta[2] + at * k->slopes, lanes, k->slopes, e[2]);
         vec given = load_up_to(r->x + at, left), x = spline_wrap(k, given), g = load_up_to(r->g + at, left);
-        spline_bin b = spline_find(k, e, 0, x);
+        spline_bin b = spline_find(k, e, 0, x, damping);
         spline_point p = spline_at(&b, spline_unit(v_div(v_sub(x, b.x0), b.w)));
         spline_gradient d = spline_differentiate(&b, &p, g, load_up_to(h + i, left), k->inverse);
         spline_mask(&d, spline_outside(k, given), g);
-        spline_axis_backward(k, e[0], 0, &b, &d);
-        spline_axis_backward(k, e[1], 1, &b, &d);
+        spline_axis_backward(k, e[0], 0, &b, &d, damping[0]);
+        spline_axis_backward(k, e[1], 1, &b, &d, damping[1]);
         spline_slopes_backward(k, e[2], &b, &d);
         if (r->dx)
             store_up_to(r->dx + at, d.x, left);
-        if (r->dtheta[0])
-            spline_sizes_backward(k, e[0], lanes, r->theta[0] + at * k->bins, r->dtheta[0] + at * k->bins);
-        if (r->dtheta[1])
-            spline_sizes_backward(k, e[1], lanes, r->theta[1] + at * k->bins, r->dtheta[1] + at * k->bins);
+        for (int axis = 0; axis < 2; axis++)
+            if (r->dtheta[axis])
+                gather(e[axis], lanes, k->bins, r->dtheta[axis] + at * k->bins);
         if (r->dtheta[2])
             gather(e[2], lanes, k->slopes, r->dtheta[2] + at * k->slopes);
     }
