@@ -250,14 +250,24 @@ static leat_var middle_axis(leat_var x)
     return leat_add(y, leat_searchsorted(leat_slice(leat_reshape(x, LEAT_SHAPE(-1)), 0, 0, 99), y, true));
 }
 
+static leat_var columns(leat_var x)
+{
+    int64_t at[90];
+    for (int i = 0; i < 90; i++)
+        at[i] = i * 7 % 90;
+    leat_index index = { at, 90 };
+    leat_var y = leat_index_select(x, 1, index);
+    return leat_index_add(leat_index_copy(x, 1, index, leat_exp(y)), 1, index, y);
+}
+
 Test(axes, threads_do_not_change_a_bit)
 {
-    function *const functions[] = { last_axis, first_axis, middle_axis };
+    function *const functions[] = { last_axis, first_axis, middle_axis, columns };
     enum { ROWS = 1000, COLUMNS = 90, ALL = ROWS * COLUMNS };
     static leat_real y[3][ALL], dx[3][ALL], x[ALL];
     leat_rng rng = leat_rng_new(1, 2);
     leat_rng_fill_normal(&rng, x, ALL);
-    for (int f = 0; f < 3; f++) {
+    for (int f = 0; f < 4; f++) {
         for (int i = 0; i < 3; i++) {
             leat_pool *pool = leat_pool_new(i + 1, NULL);
             leat_tape *t = leat_tape_new(&(leat_tape_opts){ .pool = pool });
