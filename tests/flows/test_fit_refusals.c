@@ -1,6 +1,8 @@
 /* Fitting: what is refused, what goes wrong on the way, and memory. */
 #include "fit_support.h"
 
+#include <criterion/parameterized.h>
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -242,12 +244,14 @@ Test(fit, a_validation_loss_that_is_not_finite)
 typedef struct counter {
     leat_allocator allocator;
     int64_t calls, limit, blocks; /* limit: calls that are answered, -1 for all */
+    bool once;                    /* and all after the one that was not */
 } counter;
 
 static void *count_allocate(void *user, size_t bytes)
 {
     counter *c = user;
-    void *block = c->limit >= 0 && c->calls >= c->limit ? NULL : malloc(bytes);
+    bool fails = c->limit >= 0 && (c->once ? c->calls == c->limit : c->calls >= c->limit);
+    void *block = fails ? NULL : malloc(bytes);
     c->calls++;
     c->blocks += block != NULL;
     return block;
@@ -295,8 +299,14 @@ static leat_code whole_life(leat_fit *f, const char *path)
     return code ? code : leat_fit_resume(f, path, NULL);
 }
 
-/* Every call may fail: LEAT_ENOMEM is told, and nothing leaks. */
-Test(fit, out_of_memory)
+/* Every call may fail, alone or with all that follow: LEAT_ENOMEM is told, or nothing is lost by it, and nothing leaks. */
+ParameterizedTestParameters(fit, out_of_memory)
+{
+    static int once[] = { 0, 1 };
+    return cr_make_param_array(int, once, 2);
+}
+
+ParameterizedTest(const int *once, fit, out_of_memory)
 {
     leat_tensor x, c;
     fit_data(5, 40, &x, &c);
@@ -305,13 +315,16 @@ Test(fit, out_of_memory)
     cr_assert_geq(fd, 0);
     close(fd);
     bool whole = false;
-    for (int64_t limit = 0; !whole; limit++) {
-        counter count = { .limit = limit };
+    uint64_t right = 0;
+    for (int64_t limit = -1; !whole; limit++) {
+        counter count = { .limit = limit, .once = *once };
         leat_model *m;
         leat_fit *f = counted_fit(&count, x, &m);
         leat_code code = whole_life(f, path);
         cr_assert(code == LEAT_OK || code == LEAT_ENOMEM || (code == LEAT_ESTATE && !f), "%d after %lld calls: %s",
                   code, (long long)limit, leat_fit_status(f)->message);
+        right = limit < 0 ? leat_model_hash(m) : right;
+        cr_assert(code || leat_model_hash(m) == right, "%lld calls", (long long)limit);
         whole = code == LEAT_OK && count.calls <= limit;
         leat_model_free(m);
         cr_assert_eq(count.blocks, 0, "%lld blocks leak", (long long)count.blocks);

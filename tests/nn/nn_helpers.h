@@ -154,18 +154,18 @@ static inline void holder_add(holder *h, leat_module *child, const char *name)
 
 /* Counts; fails from call number `limit` on (-1: never). */
 typedef struct ledger {
-    int64_t calls, blocks, limit;
+    int64_t calls, blocks, limit; /* limit: calls that are answered, -1 for all */
+    bool once;                    /* and all after the one that was not */
     leat_allocator allocator;
 } ledger;
 
 static inline void *ledger_allocate(void *user, size_t bytes)
 {
     ledger *l = user;
-    if (l->limit >= 0 && l->calls >= l->limit)
-        return NULL;
-    l->calls++;
-    l->blocks++;
-    return malloc(bytes);
+    bool fails = l->limit >= 0 && (l->once ? l->calls == l->limit : l->calls >= l->limit);
+    l->calls += !fails || l->once;
+    l->blocks += !fails;
+    return fails ? NULL : malloc(bytes);
 }
 
 static inline void ledger_release(void *user, void *block)

@@ -169,6 +169,11 @@ Test(batches, what_makes_no_sense)
     cr_assert_null(leat_batches_new(m, scalar, &(leat_batches_opts){ .size = 2 }));
     CHECK_FAILED(m, LEAT_ESHAPE, "have no rows");
     leat_model_free(m);
+    m = leat_model_new(NULL);
+    data.shape = LEAT_SHAPE(INT64_MAX, 4);
+    cr_assert_null(leat_batches_new(m, data, &(leat_batches_opts){ .size = 2 }));
+    CHECK_FAILED(m, LEAT_ESHAPE, "have no rows");
+    leat_model_free(m);
     cr_assert_not(leat_batches_next(NULL, &batch));
     cr_assert_eq(leat_batches_per_epoch(NULL), 0);
     cr_assert_eq(leat_batches_rows(NULL).count, 0);

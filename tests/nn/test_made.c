@@ -115,6 +115,18 @@ static int64_t columns_of(const leat_made_opts *o)
 }
 
 /* Row by row of the Jacobian, summed over the batch: zero exactly where the order forbids, and nowhere else. */
+/* The first unit has 3 numbers; each further one and each output, of 8 groups for 2 features, has 2. */
+Test(made, has_as_many_layers_as_are_allowed)
+{
+    leat_made_opts o = { .features = 2, .widths = { 1, 1, 1, 1, 1, 1, 1, 1 } };
+    for (int i = 0; i < LEAT_MAX_HIDDEN; i++)
+        o.hidden[i] = 1;
+    leat_model *m = leat_model_new(NULL);
+    leat_made(m, &o);
+    cr_assert_eq(leat_param_count(m), 3 + 2 * (LEAT_MAX_HIDDEN - 1) + 2 * 2 * LEAT_MAX_GROUPS);
+    leat_model_free(m);
+}
+
 Test(made, the_jacobian_is_zero_exactly_where_the_order_forbids)
 {
     for (size_t n = 0; n < sizeof nets / sizeof *nets; n++) {

@@ -1,6 +1,8 @@
 /* Memory: no allocation in a training step from the third on, and an allocator that fails at every call in turn. */
 #include "nn_helpers.h"
 
+#include <criterion/parameterized.h>
+
 TestSuite(memory, .init = make_folder, .fini = remove_folder);
 
 /* A whole life: build, train, save, load. The first failure is returned, from wherever it comes. */
@@ -78,16 +80,25 @@ Test(memory, a_step_does_not_allocate_from_the_third_on)
     leat_arena_free(&a);
 }
 
-/* Every call may fail: then LEAT_ENOMEM is reported, whatever was there before is unchanged, and nothing leaks. */
-Test(memory, failing_while_building_and_training)
+/* Every call may fail, alone or with all that follow: then LEAT_ENOMEM is reported or nothing is lost by it, whatever was
+ * there before is unchanged, and nothing leaks. */
+ParameterizedTestParameters(memory, failing_while_building_and_training)
+{
+    static int once[] = { 0, 1 };
+    return cr_make_param_array(int, once, 2);
+}
+
+ParameterizedTest(const int *once, memory, failing_while_building_and_training)
 {
     leat_arena a;
     leat_arena_init(&a, NULL);
     leat_tensor data = make_data(&a, LEAT_SHAPE(100, 4), 3);
     bool whole = false;
-    for (int64_t limit = 0; !whole; limit++) {
+    uint64_t right = 0;
+    for (int64_t limit = -1; !whole; limit++) {
         ledger counts;
         ledger_init(&counts, limit);
+        counts.once = *once;
         life l;
         leat_code code = life_begin(&l, &counts.allocator, 1, data);
         cr_assert_eq(leat_model_code(l.model), code);
@@ -100,12 +111,25 @@ Test(memory, failing_while_building_and_training)
                 hash = leat_model_hash(l.model);
         }
         cr_assert(code == LEAT_OK || code == LEAT_ENOMEM, "call %lld: %d", (long long)limit, code);
-        whole = code == LEAT_OK;
+        right = limit < 0 ? hash : right;
+        cr_assert(code || hash == right, "call %lld", (long long)limit);
+        whole = code == LEAT_OK && limit >= counts.calls;
         leat_model_free(l.model);
         cr_assert_eq(counts.blocks, 0);
         cr_assert_lt(limit, 1000);
     }
     leat_arena_free(&a);
+}
+
+Test(memory, failing_for_a_module)
+{
+    ledger counts;
+    ledger_init(&counts, -1);
+    leat_model *m = leat_model_new(&(leat_model_opts){ .allocator = &counts.allocator });
+    counts.limit = counts.calls;
+    cr_assert_null(leat_module_new(m, &holder_type, (size_t)1 << 24));
+    CHECK_FAILED(m, LEAT_ENOMEM, "holder: out of memory for a module");
+    leat_model_free(m);
 }
 
 Test(memory, a_step_can_be_repeated_when_there_is_memory_again)
