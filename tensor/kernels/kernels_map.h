@@ -38,9 +38,7 @@ SIMD_INLINE void gather(const leat_real *from, int64_t count, int64_t n, leat_re
 /* exp(x) for x <= 0, but no less than about 2^least, which is a normal number. */
 SIMD_INLINE vec map_exp(vec x, int least)
 {
-    vec n, r, w;
-    v_exp_reduced(v_max(v_set((vreal)least * (vreal)0.69), x), &n, &r, &w);
-    return v_mul(v_add(v_set(1), v_add(r, w)), v_pow2(n));
+    return v_exp_normal(v_max(v_set((vreal)least * (vreal)0.69), x));
 }
 
 /* What a map does to `count` elements from number `from` on; `each` gets their log-derivatives, or has the gradients

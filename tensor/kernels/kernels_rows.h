@@ -203,39 +203,6 @@ static void log_softmax_backward(const leat_real *y, const leat_real *g, leat_re
     }
 }
 
-/* ---- attention --------------------------------------------------------------------------------------------------- */
-
-static void attention(leat_real *x, int64_t rows, int64_t n, leat_real *top, leat_real *total, leat_real *shrink)
-{
-    for (int64_t j = 0; j < n; j += VL) {
-        vec before = load_up_to(top + j, n - j), greatest = before;
-        for (int64_t i = 0; i < rows; i++)
-            greatest = v_maximum(greatest, load_up_to(x + i * n + j, n - j));
-        vec factor = v_exp(v_sub(before, greatest)), sum = v_mul(load_up_to(total + j, n - j), factor);
-        for (int64_t i = 0; i < rows; i++) {
-            vec weight = v_exp(v_sub(load_up_to(x + i * n + j, n - j), greatest));
-            store_up_to(x + i * n + j, weight, n - j);
-            sum = v_add(sum, weight);
-        }
-        store_up_to(top + j, greatest, n - j);
-        store_up_to(total + j, sum, n - j);
-        store_up_to(shrink + j, factor, n - j);
-    }
-}
-
-static void attention_backward(leat_real *x, leat_real *g, int64_t rows, int64_t n, const leat_real *log_total,
-                               const leat_real *middle)
-{
-    for (int64_t j = 0; j < n; j += VL) {
-        vec shift = load_up_to(log_total + j, n - j), centre = load_up_to(middle + j, n - j);
-        for (int64_t i = j; i < rows * n; i += n) {
-            vec weight = v_exp(v_sub(load_up_to(x + i, n - j), shift));
-            store_up_to(x + i, weight, n - j);
-            store_up_to(g + i, v_mul(weight, v_sub(load_up_to(g + i, n - j), centre)), n - j);
-        }
-    }
-}
-
 /* ---- variance ---------------------------------------------------------------------------------------------------- */
 
 /* The mean is found as the first number and the mean difference from it: of equal numbers it is that number. */
@@ -436,6 +403,7 @@ static void logistic_log_density_backward(const leat_real *x, const leat_real *g
     }
 }
 
+#include "kernels_attention.h"
 #include "kernels_gates.h"
 #include "kernels_map.h"
 #include "kernels_mixture.h"
