@@ -5,8 +5,9 @@ static const app_option table[] = {
     APP_LEVEL_OPTIONS(app_training, image, "2", "128"),
     { "steps", APP_INTEGER(app_training, image.steps), "8", .min = 1, .max = 1000,
       .help = "of each level: actnorm, 1x1 convolution, coupling" },
-    { "permutation", APP_CHOICE(app_training, image.permutation), "lu", .words = "lu|shuffle",
-      .help = "what stands between couplings: learned 1x1 convolutions, or fixed random permutations" },
+    { "permutation", APP_CHOICE(app_training, image.permutation), "lu", .words = "lu|shuffle|reverse",
+      .help = "what stands between couplings: learned 1x1 convolutions, fixed random permutations, or the order turned "
+              "round" },
     { "additive", APP_FLAG(app_training, image.additive), .help = "additive couplings, not affine ones" },
     { "out", APP_STRING(app_training, train.out), "glow-out", .value = "DIR", .help = "folder for the results" },
     APP_IMAGE_TRAIN_OPTIONS(app_training, train),

@@ -97,7 +97,8 @@ typedef struct leat_glow_opts {
     int bits;              /* of a number, 1 to 8; 0: 8 */
     int64_t context;       /* features of the context, 0 for none */
     bool additive;         /* couplings by leat_additive instead of leat_sigmoid_affine */
-    bool permuted;         /* fixed random permutations instead of 1x1 convolutions */
+    bool permuted;         /* fixed random permutations instead of 1x1 convolutions, */
+    bool reversed;         /* or the channels' order turned round */
     bool plain_priors;     /* all that leaves is N(0, 1) */
     bool continuous;       /* rows of real numbers, which need no dequantisation */
 } leat_glow_opts;

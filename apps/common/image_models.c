@@ -48,7 +48,8 @@ static leat_flow *build_glow(leat_model *m, const wish *a)
                                                .bits = (int)a->image->bits,
                                                .context = a->classes,
                                                .additive = a->image->additive,
-                                               .permuted = a->image->permutation != 0 });
+                                               .permuted = a->image->permutation == 1,
+                                               .reversed = a->image->permutation == 2 });
 }
 
 static leat_flow *build_flowpp(leat_model *m, const wish *a)

@@ -8,7 +8,9 @@ static void add_step(leat_model *m, leat_transform *level, const leat_glow_opts 
     leat_mask mask = leat_mask_halves(m, channels, 0);
     leat_module *net = leat_glow_net(m, mask.kept + o->context, o->hidden, mask.moved * leat_elementwise_width(e));
     leat_chain_add(level, leat_actnorm(m, channels));
-    leat_chain_add(level, o->permuted ? leat_permutation(m, channels, NULL) : leat_lu_linear(m, channels));
+    leat_transform *fixed = o->reversed ? leat_reverse(m, channels) : NULL;
+    fixed = o->permuted ? leat_permutation(m, channels, NULL) : fixed;
+    leat_chain_add(level, fixed ? fixed : leat_lu_linear(m, channels));
     leat_chain_add(level, leat_coupling(m, mask, e, net));
 }
 
@@ -42,8 +44,7 @@ static leat_transform *level_of(leat_model *m, const leat_glow_opts *o, const in
 leat_flow *leat_glow_new(leat_model *m, const leat_glow_opts *options)
 {
     leat_glow_opts o = *options;
-    const int64_t image[] = { o.height, o.width, o.channels ? o.channels : 1 };
-    leat_shape row = LEAT_SHAPE(image[0], image[1], image[2]);
+    leat_shape row = LEAT_SHAPE(o.height, o.width, o.channels ? o.channels : 1);
     int64_t dim = leat_shape_count(&row);
     o.levels = o.levels ? o.levels : 3;
     o.steps = o.steps ? o.steps : 32;
@@ -55,6 +56,6 @@ leat_flow *leat_glow_new(leat_model *m, const leat_glow_opts *options)
     if (!o.continuous)
         leat_flow_add(flow, leat_dequantize(m, dim, o.bits ? o.bits : 8));
     leat_flow_add(flow, leat_view(m, LEAT_SHAPE(dim), row));
-    leat_flow_add(flow, level_of(m, &o, image, o.levels));
+    leat_flow_add(flow, level_of(m, &o, row.size, o.levels));
     return flow;
 }

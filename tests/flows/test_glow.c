@@ -46,6 +46,7 @@ static const leat_glow_opts models[] = {
       .steps = 1,
       .hidden = 4,
       .additive = true,
+      .reversed = true,
       .plain_priors = true },
 };
 enum { MODELS = sizeof models / sizeof *models, PYTORCHS = 2, ROWS = 12 };
