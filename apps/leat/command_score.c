@@ -50,7 +50,8 @@ static const app_option table[] = {
 static const app_program program = {
     .name = "leat score",
     .summary = "Log-likelihood of every row of a table under a model, in nats, one value a line.\n"
-               "Of images: bits per dimension of each.",
+               "Of images: bits per dimension of each; of a folder with a training and a test set\n"
+               "(as t10k-images-idx3-ubyte, also .gz), the test set is scored.",
     APP_TABLE(table),
     .arguments = "MODEL DATA",
     .min_arguments = 2,

@@ -146,7 +146,7 @@ static leat_code open_images(app_rows *r, const char *path, int64_t first, int64
     app_trained *m = r->m;
     leat_images *i = &r->images;
 
-    if (leat_images_read(path, &m->arena, i, &m->status) ||
+    if (leat_test_images_read(path, &m->arena, i, &m->status) ||
         (o->labels && leat_labels_read(o->labels, &m->arena, i, &m->status)) ||
         app_images_pad(i, o->pad, &m->arena, &m->status) || check_size(r, path)) {
         return m->status.code;

@@ -7,7 +7,7 @@
  * table must have just the columns of the flow, in its order. A first line with all of the flow's names is a header,
  * numbers or not.
  *
- * For a flow of images, a folder or file of images is such a table too; the context is the class, one-hot.
+ * For a flow of images, a folder (its test set, if it has one) or file of images is such a table too; the context is the class, one-hot.
  */
 #ifndef APPS_LEAT_ROWS_H
 #define APPS_LEAT_ROWS_H

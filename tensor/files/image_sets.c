@@ -147,6 +147,17 @@ static leat_code split(const struct reader *r, bool published, leat_image_sets *
     return LEAT_OK;
 }
 
+leat_code leat_test_images_read(const char *path, leat_arena *a, leat_images *out, leat_status *s)
+{
+    const struct reader r = { path, NULL, a, s };
+    char found[LEAT_PATH];
+
+    if (find_idx(&r, "t10k", "images", 3, found))
+        return read_idx(&r, "t10k", out);
+    bool sets = find_folder(&r, "train", found) && find_folder(&r, "test", found);
+    return leat_images_read(sets ? found : path, a, out, s);
+}
+
 leat_code leat_image_sets_read(const char *path, const leat_image_sets_opts *opts, leat_arena *a, leat_image_sets *out,
                                leat_status *s)
 {

@@ -66,6 +66,9 @@ typedef struct leat_image_sets_opts {
 leat_code leat_image_sets_read(const char *path, const leat_image_sets_opts *opts, leat_arena *a, leat_image_sets *out,
                                leat_status *s);
 
+/* The test set and its labels of a folder that has one, as above; of any other path all images. */
+leat_code leat_test_images_read(const char *path, leat_arena *a, leat_images *out, leat_status *s);
+
 /* ---- bytes in memory --------------------------------------------------------------------------------------------- */
 
 /* What the readers do with a file's bytes. `source` names them in messages; `scratch` is used and left as it was. */

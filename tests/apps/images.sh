@@ -115,6 +115,12 @@ png padded/samples.png 131 40
 run 0 $quick --bits 2 --subset 10 --out few
 grep -q '(2 images)' out || fail "--subset does not hold for the test"
 
+if [ "$name" = train_glow ]; then
+    run 0 $short --permutation reverse --out reversed
+    program=$leat run 0 inspect reversed/model.safetensors
+    grep -q 'reverse' out || fail "--permutation reverse"
+fi
+
 # ---- leat on images ----
 program=$leat
 run 0 inspect first/model.safetensors
@@ -124,6 +130,8 @@ grep -q '"image":\[8,8,1\]' out || fail "inspect --json does not tell of images"
 run 0 score first/model.safetensors set/t10k-images-idx3-ubyte.gz
 cp out scores
 [ "$(wc -l <scores)" -eq 20 ] || fail "score: not a value for each image"
+run 0 score first/model.safetensors set
+same out scores 'by the folder of the test set'
 grep -q '20 images, .* bits per dimension' err || fail "score: no summary"
 run 0 score first/model.safetensors set/t10k-images-idx3-ubyte.gz --mean
 awk -v mean="$(cat out)" '{ s += $1 } END { d = s / NR - mean; exit !(d * d < 1e-18) }' scores || fail "--mean"
@@ -139,6 +147,9 @@ cmp -s out drawn && fail "--seed changes nothing"
 for rows in 0:7 7:; do run 0 score first/model.safetensors other/test-ubyte --rows $rows; cat out; done >parts.txt
 same parts.txt scores 'by parts'
 run 0 score classes/model.safetensors other/test-ubyte --labels set/t10k-labels-idx1-ubyte
+cp out labelled
+run 0 score classes/model.safetensors set
+same out labelled 'by the labels of the folder'
 run 0 sample first/model.safetensors -n 7 -o grid.png
 png grid.png 28 28
 run 0 sample first/model.safetensors -n 10 -o one.png --each
