@@ -118,7 +118,7 @@ grep -q '(2 images)' out || fail "--subset does not hold for the test"
 if [ "$name" = train_glow ]; then
     run 0 $short --permutation reverse --out reversed
     program=$leat run 0 inspect reversed/model.safetensors
-    grep -q 'reverse' out || fail "--permutation reverse"
+    grep -v ^options out | grep -q reverse || fail '--permutation reverse'
 fi
 
 # ---- leat on images ----
