@@ -29,19 +29,16 @@ static void print_help(FILE *f)
         "Usage: leat COMMAND ...\n\nNormalizing flows over tables of numbers (.csv or .npy; \"-\" is standard input or "
         "output).\n\nCommands:\n",
         f);
-    for (int i = 0; i < COMMANDS; i++) {
+    for (int i = 0; i < COMMANDS; i++)
         fprintf(f, "  %-7s %-29s  %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
-    }
     fputs("\nleat COMMAND --help lists the options of a command.\n", f);
 }
 
 static const command *find(const char *name)
 {
-    for (int i = 0; i < COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) == 0) {
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
             return &commands[i];
-        }
-    }
     return NULL;
 }
 
@@ -56,11 +53,10 @@ static int run_plain(const char *name)
         printf("leat %s\n", LEAT_VERSION);
         return 0;
     }
-    if (*name) {
+    if (*name)
         fprintf(stderr, "leat: there is no command '%.40s' (leat --help lists them)\n", name);
-    } else {
+    else
         print_help(stderr);
-    }
     return 2;
 }
 
@@ -69,11 +65,9 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     const command *c = find(name);
     char program[20] = "leat";
-
     app_begin();
-    if (!c) {
+    if (!c)
         return app_end(program, run_plain(name));
-    }
     snprintf(program, sizeof program, "leat %s", c->name);
     return app_end(program, c->run(argc - 1, argv + 1));
 }

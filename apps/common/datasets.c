@@ -38,7 +38,6 @@ static leat_code generate_shuffled(const char *name, point_fn *point, int64_t n,
 {
     leat_arena scratch;
     leat_tensor ordered;
-
     *out = (leat_tensor){ 0 };
     leat_arena_init(&scratch, a->allocator);
     leat_code code = generate(name, point, n, noise, r, &scratch, &ordered, s);
@@ -66,7 +65,6 @@ static void moons(int64_t i, int64_t n, leat_rng *r, double p[2])
     bool upper = i < outer;
     int64_t k = upper ? i : i - outer, last = (upper ? outer : n - outer) - 1;
     double t = k == last && last > 0 ? pi : (double)k * (pi / (double)(last > 0 ? last : 1));
-
     (void)r;
     p[0] = upper ? cos(t) : 1 - cos(t);
     p[1] = upper ? sin(t) : 0.5 - sin(t);
@@ -76,7 +74,6 @@ static void circles(int64_t i, int64_t n, leat_rng *r, double p[2])
 {
     int64_t outer = n / 2, k = i < outer ? i : i - outer, count = i < outer ? outer : n - outer;
     double radius = i < outer ? 3 : 1.5, t = 2 * pi * (double)k / (double)count;
-
     (void)r;
     p[0] = radius * cos(t);
     p[1] = radius * sin(t);
@@ -85,7 +82,6 @@ static void circles(int64_t i, int64_t n, leat_rng *r, double p[2])
 static void blobs(int64_t i, int64_t n, leat_rng *r, double p[2])
 {
     double t = 2 * pi * (double)leat_rng_below(r, 8) / 8;
-
     (void)i, (void)n;
     p[0] = 4 / 1.414 * cos(t);
     p[1] = 4 / 1.414 * sin(t);
@@ -95,7 +91,6 @@ static void pinwheel(int64_t i, int64_t n, leat_rng *r, double p[2])
 {
     double x = 1 + 0.3 * leat_rng_normal(r), y = 0.1 * leat_rng_normal(r);
     double t = 2 * pi * (double)(i / ((n + 4) / 5)) / 5 + 0.25 * exp(x);
-
     p[0] = 2 * (x * cos(t) + y * sin(t));
     p[1] = 2 * (y * cos(t) - x * sin(t));
 }
@@ -103,7 +98,6 @@ static void pinwheel(int64_t i, int64_t n, leat_rng *r, double p[2])
 static void checkerboard(int64_t i, int64_t n, leat_rng *r, double p[2])
 {
     double x = 4 * leat_rng_uniform(r) - 2, y = leat_rng_uniform(r) - 2 * (double)leat_rng_below(r, 2);
-
     (void)i, (void)n;
     p[0] = 2 * x;
     p[1] = 2 * (y + fabs(fmod(floor(x), 2)));
@@ -113,7 +107,6 @@ static void spirals(int64_t i, int64_t n, leat_rng *r, double p[2])
 {
     double t = 3 * pi * sqrt(leat_rng_uniform(r)), side = i < n / 2 ? 1 : -1;
     double x = -t * cos(t) + 0.5 * leat_rng_uniform(r), y = t * sin(t) + 0.5 * leat_rng_uniform(r);
-
     p[0] = side * x / 3;
     p[1] = side * y / 3;
 }
@@ -121,7 +114,6 @@ static void spirals(int64_t i, int64_t n, leat_rng *r, double p[2])
 static void swiss_roll(int64_t i, int64_t n, leat_rng *r, double p[2])
 {
     double t = 1.5 * pi * (1 + 2 * leat_rng_uniform(r));
-
     (void)i, (void)n;
     p[0] = t * cos(t) / 5;
     p[1] = t * sin(t) / 5;
@@ -130,7 +122,6 @@ static void swiss_roll(int64_t i, int64_t n, leat_rng *r, double p[2])
 static void s_curve(int64_t i, int64_t n, leat_rng *r, double p[2])
 {
     double t = 3 * pi * (leat_rng_uniform(r) - 0.5);
-
     (void)i, (void)n;
     p[0] = sin(t);
     p[1] = copysign(1, t) * (cos(t) - 1);

@@ -12,7 +12,6 @@
 double app_progress_now(void)
 {
     struct timespec t;
-
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
@@ -20,12 +19,10 @@ double app_progress_now(void)
 const char *app_time_text(double seconds, char out[APP_TIME_TEXT])
 {
     long long s = seconds < 360000 ? (long long)(seconds + 0.5) : 359999;
-
-    if (s >= 3600) {
+    if (s >= 3600)
         snprintf(out, APP_TIME_TEXT, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
-    } else {
+    else
         snprintf(out, APP_TIME_TEXT, "%lld:%02lld", s / 60, s % 60);
-    }
     return out;
 }
 
@@ -36,7 +33,6 @@ const char *app_progress_text(int64_t done, int64_t skipped, int64_t total, doub
            rate = seconds > 0 ? (double)(done - skipped) / seconds : 0;
     double left = rate > 0 && total > done ? (double)(total - done) / rate : 0;
     char time[APP_TIME_TEXT];
-
     snprintf(out, APP_PROGRESS_TEXT, "%3d%%  step %lld/%lld  %.*f steps/s  %s left  loss %.4f", (int)(100 * part),
              (long long)done, (long long)total, rate < 10 ? 1 : 0, rate, app_time_text(left, time), loss);
     return out;
@@ -45,7 +41,6 @@ const char *app_progress_text(int64_t done, int64_t skipped, int64_t total, doub
 void app_progress_start(app_progress *p, int64_t total, bool quiet)
 {
     const char *term = getenv("TERM");
-
     *p = (app_progress){ .total = total, .start = app_progress_now() };
     p->shown = p->start; /* the first rate is one over a tenth of a second at least */
     p->enabled = !quiet && isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
@@ -60,7 +55,6 @@ void app_progress_skip(app_progress *p, int64_t steps)
 static int terminal_width(void)
 {
     struct winsize size = { 0 };
-
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
@@ -68,15 +62,12 @@ void app_progress_step(app_progress *p, double loss)
 {
     char text[APP_PROGRESS_TEXT];
     double time;
-
     p->done++;
-    if (!p->enabled) {
+    if (!p->enabled)
         return;
-    }
     time = app_progress_now();
-    if (time - p->shown < 0.1) {
+    if (time - p->shown < 0.1)
         return;
-    }
     app_progress_text(p->done, p->skipped, p->total, time - p->start, loss, text);
     fprintf(stderr, "\r%.*s\033[K", terminal_width() - 1, text);
     fflush(stderr);

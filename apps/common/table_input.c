@@ -17,7 +17,6 @@ leat_table *app_table_open(const char *program, const char *path, const app_tabl
                            leat_status *s)
 {
     leat_table *t;
-
     opts.columns = o->columns;
     opts.header = (leat_table_header)o->header;
     opts.delimiter = o->delimiter ? read_delimiter(o->delimiter) : '\0';
@@ -31,8 +30,7 @@ leat_table *app_table_open(const char *program, const char *path, const app_tabl
         return NULL;
     }
     t = leat_table_open(path, &opts, s);
-    if (t && program && leat_table_note(t)) {
+    if (t && program && leat_table_note(t))
         fprintf(stderr, "%s: warning: %s: %s (--header yes or no decides)\n", program, path, leat_table_note(t));
-    }
     return t;
 }

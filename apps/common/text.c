@@ -28,14 +28,12 @@ static bool reserve(app_text *t, size_t more)
     if (t->size + more + 1 > t->capacity) {
         size_t capacity = 2 * (t->size + more) + 256;
         char *bytes = leat_arena_alloc(t->arena, capacity);
-
         if (!bytes) {
             t->failed = true;
             return false;
         }
-        if (t->size > 0) {
+        if (t->size > 0)
             memcpy(bytes, t->bytes, t->size);
-        }
         t->bytes = bytes;
         t->capacity = capacity;
     }
@@ -45,9 +43,8 @@ static bool reserve(app_text *t, size_t more)
 void app_text_add(app_text *t, const void *bytes, size_t size)
 {
     if (reserve(t, size)) {
-        if (size > 0) {
+        if (size > 0)
             memcpy(t->bytes + t->size, bytes, size);
-        }
         t->size += size;
         t->bytes[t->size] = '\0';
     }
@@ -62,9 +59,8 @@ static locale_t enter_c_locale(locale_t *c)
 static void leave_c_locale(locale_t before, locale_t c)
 {
     uselocale(before);
-    if (c) {
+    if (c)
         freelocale(c);
-    }
 }
 
 void app_text_format(app_text *t, const char *format, ...)
@@ -72,7 +68,6 @@ void app_text_format(app_text *t, const char *format, ...)
     locale_t c, before = enter_c_locale(&c);
     va_list arguments;
     int length;
-
     va_start(arguments, format);
     length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
@@ -89,9 +84,8 @@ void app_text_format(app_text *t, const char *format, ...)
 
 static size_t digits(const char *text, size_t size, size_t from)
 {
-    while (from < size && text[from] >= '0' && text[from] <= '9') {
+    while (from < size && text[from] >= '0' && text[from] <= '9')
         from++;
-    }
     return from;
 }
 
@@ -99,23 +93,19 @@ static size_t digits(const char *text, size_t size, size_t from)
 static bool is_number(const char *text, size_t size)
 {
     size_t begin = size > 0 && (text[0] == '-' || text[0] == '+'), at = digits(text, size, begin), count = at - begin;
-
     if (at < size && text[at] == '.') {
         size_t end = digits(text, size, at + 1);
-
         count += end - at - 1;
         at = end;
     }
-    if (count == 0) {
+    if (count == 0)
         return false;
-    }
     if (at < size && (text[at] == 'e' || text[at] == 'E')) {
         begin = at + 1;
         begin += begin < size && (text[begin] == '-' || text[begin] == '+');
         at = digits(text, size, begin);
-        if (at == begin) {
+        if (at == begin)
             return false;
-        }
     }
     return at == size;
 }
@@ -124,10 +114,8 @@ bool app_number_read(const char *text, size_t size, double *out)
 {
     char copy[512];
     locale_t c, before;
-
-    if (!is_number(text, size) || size >= sizeof copy) {
+    if (!is_number(text, size) || size >= sizeof copy)
         return false;
-    }
     memcpy(copy, text, size);
     copy[size] = '\0';
     before = enter_c_locale(&c);
@@ -141,17 +129,14 @@ bool app_integer_read(const char *text, size_t size, int64_t *out)
     char copy[32];
     size_t begin = size > 0 && (text[0] == '-' || text[0] == '+');
     long long value;
-
-    if (digits(text, size, begin) != size || begin == size || size >= sizeof copy) {
+    if (digits(text, size, begin) != size || begin == size || size >= sizeof copy)
         return false;
-    }
     memcpy(copy, text, size);
     copy[size] = '\0';
     errno = 0;
     value = strtoll(copy, NULL, 10);
-    if (errno != 0) {
+    if (errno != 0)
         return false;
-    }
     *out = value;
     return true;
 }
@@ -159,10 +144,8 @@ bool app_integer_read(const char *text, size_t size, int64_t *out)
 const char *app_excerpt(const char *text, size_t size, char out[APP_EXCERPT])
 {
     size_t shown = size < APP_EXCERPT - 1 ? size : APP_EXCERPT - 4;
-
-    for (size_t i = 0; i < shown; i++) {
+    for (size_t i = 0; i < shown; i++)
         out[i] = isprint((unsigned char)text[i]) && (unsigned char)text[i] < 0x80 ? text[i] : '?';
-    }
     memcpy(out + shown, size > shown ? "..." : "", size > shown ? 4 : 1);
     return out;
 }

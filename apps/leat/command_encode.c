@@ -42,10 +42,8 @@ static const app_program decode_program = {
 static leat_code encode(app_trained *m, const app_rows *r, app_output *w)
 {
     leat_tensor z = leat_tensor_new(&m->arena, LEAT_SHAPE(r->count, r->features), &m->status);
-
-    if (!z.data || leat_flow_encode_doubles(m->flow, m->tape, r->x, r->context, z.data, NULL)) {
+    if (!z.data || leat_flow_encode_doubles(m->flow, m->tape, r->x, r->context, z.data, NULL))
         return m->status.code;
-    }
     return app_output_append(w, &z);
 }
 
@@ -53,20 +51,16 @@ static leat_code decode(app_trained *m, const app_rows *r, app_output *w)
 {
     leat_tensor z = app_to_reals(&m->arena, r->x, r->count, &m->status);
     double *x = leat_arena_alloc(&m->arena, (size_t)(r->count * r->features) * sizeof *x);
-
-    if (!z.data || !x) {
+    if (!z.data || !x)
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of a table");
-    }
-    if (leat_flow_decode_doubles(m->flow, m->tape, z, r->context, x, NULL)) {
+    if (leat_flow_decode_doubles(m->flow, m->tape, z, r->context, x, NULL))
         return LEAT_OK;
-    }
     return app_output_append_doubles(w, (leat_doubles){ x, r->count, r->features });
 }
 
 static leat_code map_block(app_trained *m, const app_rows *r, bool inverse, app_output *w)
 {
     leat_arena_mark mark = leat_arena_save(&m->arena);
-
     leat_tape_reset(m->tape);
     (inverse ? decode : encode)(m, r, w);
     if (!m->status.code && leat_tape_code(m->tape)) {
@@ -84,10 +78,8 @@ static leat_code run(app_trained *m, const settings *o, const char *path, bool i
                                           .doubles = inverse && app_rows_are_doubles(m->flow) };
     app_output w;
     app_rows r;
-
-    if (app_rows_open(&r, m, path, inverse ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows, &o->table)) {
+    if (app_rows_open(&r, m, path, inverse ? APP_ROWS_LATENT : APP_ROWS_DATA, o->rows, &o->table))
         return m->status.code;
-    }
     if (!app_output_open(&w, m, o->out, path, opts)) {
         while (app_rows_next(&r) && !map_block(m, &r, inverse, &w)) {
         }
@@ -103,13 +95,10 @@ static int map(const app_program *program, int argc, char **argv, bool inverse)
     app_arguments rest;
     int exit_code = app_options_parse(program, argc, argv, &o, &rest);
     app_trained m;
-
-    if (exit_code >= 0) {
+    if (exit_code >= 0)
         return exit_code;
-    }
-    if (!app_trained_open(&m, program->name, rest.values[0], &o.open)) {
+    if (!app_trained_open(&m, program->name, rest.values[0], &o.open))
         run(&m, &o, rest.values[1], inverse);
-    }
     return app_trained_close(&m);
 }
 

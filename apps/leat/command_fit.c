@@ -36,7 +36,6 @@ int app_leat_fit(int argc, char **argv)
     app_arguments rest;
     char **typed = malloc((size_t)argc * sizeof *typed);
     int exit_code = -1;
-
     if (!typed) {
         fprintf(stderr, "%s: out of memory\n", program.name);
         return 1;

@@ -40,19 +40,16 @@ typedef struct counting {
 static void count_matrix(leat_visitor *v, leat_module *owner, leat_param *p)
 {
     counting *c = (counting *)v;
-
     (void)owner;
     c->convolutions = c->convolutions || p->leaf.shape.rank == 4;
-    if (p->leaf.shape.rank == 2) {
+    if (p->leaf.shape.rank == 2)
         c->multiplications += leat_shape_count(&p->leaf.shape);
-    }
 }
 
 /* -1: not known. */
 static int64_t cost(app_trained *m)
 {
     counting c = { .visitor = { .param = count_matrix } };
-
     leat_visit_model(&c.visitor, m->model);
     return c.convolutions ? -1 : c.multiplications;
 }
@@ -71,7 +68,6 @@ static int64_t count_parts(app_trained *m, void (*count_one)(leat_visitor *, lea
 {
     int64_t count = 0;
     leat_visitor visitor = { .user = &count, .enter = count_one };
-
     leat_visit_model(&visitor, m->model);
     return count;
 }
@@ -96,14 +92,11 @@ static void print_names(const char *title, const char *const *names, int64_t cou
 static void print_members(const leat_json *record)
 {
     const char *separator = "";
-
     for (const leat_json *v = record ? record->first : NULL; v; v = v->next) {
         bool list = v->kind == LEAT_JSON_ARRAY && v->count > 0;
-
         if (v->kind != LEAT_JSON_STRING && v->kind != LEAT_JSON_NUMBER && !list &&
-            !(v->kind == LEAT_JSON_BOOL && v->boolean)) {
+            !(v->kind == LEAT_JSON_BOOL && v->boolean))
             continue;
-        }
         fputs(separator, stdout);
         app_put_text(stdout, v->key);
         if (v->kind == LEAT_JSON_STRING) {
@@ -112,9 +105,8 @@ static void print_members(const leat_json *record)
         } else if (v->kind == LEAT_JSON_NUMBER) {
             printf(" %g", v->number);
         }
-        for (const leat_json *i = list ? v->first : NULL; i; i = i->next) {
+        for (const leat_json *i = list ? v->first : NULL; i; i = i->next)
             printf("%c%g", i == v->first ? ' ' : ',', i->number);
-        }
         separator = ", ";
     }
 }
@@ -134,7 +126,6 @@ static leat_code print_tree(app_trained *m)
 {
     const char *summary = leat_summary(m->model, &m->arena);
     int64_t dim = leat_flow_dim(m->flow), context = leat_flow_context(m->flow);
-
     printf("%lld feature%s", (long long)dim, dim == 1 ? "" : "s");
     printf(context > 0 ? ", given a context of %lld\n" : "\n", (long long)context);
     print_names("features    ", m->columns, dim);
@@ -152,9 +143,8 @@ static leat_code print_tree(app_trained *m)
         printf("a sample    %lld multiply-adds\n", (long long)cost(m));
     }
     print_record(m);
-    if (!summary) {
+    if (!summary)
         return leat_fail(&m->status, LEAT_ENOMEM, "%s: out of memory for the summary", m->path);
-    }
     printf("\n%s", summary);
     return m->status.code;
 }
@@ -175,9 +165,8 @@ static void put_tensor(listing *l, const char *name, const leat_shape *shape, bo
     leat_json_put_bool(l->json, trained);
     leat_json_key(l->json, "shape");
     leat_json_open(l->json, '[');
-    for (int i = 0; i < shape->rank; i++) {
+    for (int i = 0; i < shape->rank; i++)
         leat_json_put_int(l->json, shape->size[i]);
-    }
     leat_json_close(l->json, ']');
     leat_json_close(l->json, '}');
 }
@@ -185,7 +174,6 @@ static void put_tensor(listing *l, const char *name, const leat_shape *shape, bo
 static void put_param(leat_visitor *v, leat_module *owner, leat_param *p)
 {
     char path[512];
-
     (void)owner;
     put_tensor((listing *)v, leat_param_path(p, path, sizeof path), &p->leaf.shape, true);
 }
@@ -193,7 +181,6 @@ static void put_param(leat_visitor *v, leat_module *owner, leat_param *p)
 static void put_buffer(leat_visitor *v, leat_module *owner, leat_buffer *b)
 {
     char place[400], path[512];
-
     leat_scope_path(&owner->scope, place, sizeof place);
     snprintf(path, sizeof path, "%s%s%s", place, place[0] ? "." : "", b->name);
     put_tensor((listing *)v, path, &b->value.shape, false);
@@ -213,9 +200,8 @@ static void put_names(leat_json_writer *w, const char *key, const char *const *n
         return;
     }
     leat_json_open(w, '[');
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < count; i++)
         leat_json_put_text(w, names[i]);
-    }
     leat_json_close(w, ']');
 }
 
@@ -223,7 +209,6 @@ static void put_names(leat_json_writer *w, const char *key, const char *const *n
 static void put_value(leat_json_writer *w, const leat_json *v)
 {
     bool object = v && v->kind == LEAT_JSON_OBJECT;
-
     if (!v || v->kind == LEAT_JSON_NULL) {
         leat_json_put_null(w);
     } else if (v->kind == LEAT_JSON_BOOL) {
@@ -237,9 +222,8 @@ static void put_value(leat_json_writer *w, const leat_json *v)
     } else {
         leat_json_open(w, object ? '{' : '[');
         for (const leat_json *i = v->first; i; i = i->next) {
-            if (object) {
+            if (object)
                 leat_json_key(w, i->key);
-            }
             put_value(w, i);
         }
         leat_json_close(w, object ? '}' : ']');
@@ -252,7 +236,6 @@ static leat_code print_json(app_trained *m)
     listing l = { .visitor = { .param = put_param, .buffer = put_buffer }, .json = &w };
     char *text;
     size_t size;
-
     leat_json_open(&w, '{');
     put_int(&w, "dim", leat_flow_dim(m->flow));
     put_int(&w, "context", leat_flow_context(m->flow));
@@ -260,9 +243,8 @@ static leat_code print_json(app_trained *m)
     if (m->image.rank) {
         leat_json_key(&w, "image");
         leat_json_open(&w, '[');
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 3; i++)
             leat_json_put_int(&w, m->image.size[i]);
-        }
         leat_json_close(&w, ']');
         put_int(&w, "levels", count_parts(m, count_split) + 1);
     }
@@ -281,9 +263,8 @@ static leat_code print_json(app_trained *m)
     leat_visit_model(&l.visitor, m->model);
     leat_json_close(&w, ']');
     leat_json_close(&w, '}');
-    if (leat_json_finish(&w, &text, &size, &m->status)) {
+    if (leat_json_finish(&w, &text, &size, &m->status))
         return m->status.code;
-    }
     puts(text);
     return LEAT_OK;
 }
@@ -294,16 +275,13 @@ int app_leat_inspect(int argc, char **argv)
     app_arguments rest;
     int exit_code = app_options_parse(&program, argc, argv, &o, &rest);
     app_trained m;
-
-    if (exit_code >= 0) {
+    if (exit_code >= 0)
         return exit_code;
-    }
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open)) {
-        if (o.json) {
+        if (o.json)
             print_json(&m);
-        } else {
+        else
             print_tree(&m);
-        }
     }
     return app_trained_close(&m);
 }

@@ -45,10 +45,8 @@ int app_leat_plot(int argc, char **argv)
     app_trained m;
     app_drawing drawing = { 0 };
     leat_doubles data = { 0 }, context;
-
-    if (exit_code >= 0) {
+    if (exit_code >= 0)
         return exit_code;
-    }
     if (!o.out) {
         fprintf(stderr, "%s: --out says where the picture goes (%s --help lists the options)\n", program.name,
                 program.name);
@@ -62,12 +60,10 @@ int app_leat_plot(int argc, char **argv)
     if (!app_trained_open(&m, program.name, rest.values[0], &o.open) &&
         !app_output_allow(&m, o.out, rest.count > 1 ? rest.values[1] : NULL) &&
         (rest.count < 2 || !app_rows_all(&m, rest.values[1], APP_ROWS_DATA, &o.table, INT64_MAX, &data, &context))) {
-        if (data.rows > 0) {
+        if (data.rows > 0)
             drawing.data = app_to_reals(&m.arena, data, data.rows, &m.status);
-        }
-        if (!m.status.code) {
+        if (!m.status.code)
             o.beside ? app_draw_beside(&m, &drawing, &o.open) : app_draw(&m, &drawing);
-        }
     }
     return app_trained_close(&m);
 }

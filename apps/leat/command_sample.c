@@ -70,7 +70,6 @@ static leat_code draw(drawing *d, int64_t first, int64_t n)
 {
     app_trained *m = d->m;
     leat_doubles given = { d->given ? d->context : NULL, n, d->given };
-
     leat_tape_reset(m->tape);
     if (leat_flow_draw_rows_doubles(m->flow, m->tape, first, n, d->o->temperature, given, d->drawn)) {
         return leat_fail(&m->status, leat_tape_code(m->tape), "drawing rows from %lld: %s", (long long)first,
@@ -81,9 +80,8 @@ static leat_code draw(drawing *d, int64_t first, int64_t n)
         d->written[i * d->width + d->dim] = (double)((first + i) / d->o->per_row);
     }
     if (d->images.pixels) {
-        for (int64_t i = 0; i < n * d->dim; i++) {
+        for (int64_t i = 0; i < n * d->dim; i++)
             d->images.pixels[d->images.count * d->dim + i] = (uint8_t)d->drawn[i];
-        }
         d->images.count += n;
         return LEAT_OK;
     }
@@ -94,7 +92,6 @@ static leat_code draw(drawing *d, int64_t first, int64_t n)
 static leat_code draw_for_block(drawing *d, const app_rows *r)
 {
     int64_t each = d->o->per_row, end = (r->first + r->count) * each;
-
     for (int64_t i = r->first * each, n; i < end && !d->m->status.code; i += n) {
         n = end - i < d->block ? end - i : d->block;
         for (int64_t k = 0; k < n; k++) {
@@ -110,10 +107,8 @@ static leat_code draw_for_block(drawing *d, const app_rows *r)
 static leat_code check_count(drawing *d, int64_t rows, bool end)
 {
     const settings *o = d->o;
-
-    if (o->count == 0 || (end ? rows * o->per_row == o->count : rows <= o->count / o->per_row)) {
+    if (o->count == 0 || (end ? rows * o->per_row == o->count : rows <= o->count / o->per_row))
         return d->m->status.code;
-    }
     return leat_fail(&d->m->status, LEAT_EARG,
                      "-n %lld, where the context has %s%lld row%s and --per-row is %lld: --per-row says how many are "
                      "drawn for each",
@@ -126,10 +121,8 @@ static leat_code draw_for_context(drawing *d)
     app_trained *m = d->m;
     int64_t rows = 0;
     app_rows r;
-
-    if (app_rows_open(&r, m, d->o->context, APP_ROWS_CONTEXT, d->o->rows, &d->o->table)) {
+    if (app_rows_open(&r, m, d->o->context, APP_ROWS_CONTEXT, d->o->rows, &d->o->table))
         return m->status.code;
-    }
     while (app_rows_next(&r) && !check_count(d, rows += r.count, false) && !draw_for_block(d, &r)) {
     }
     app_rows_close(&r);
@@ -140,20 +133,16 @@ static leat_code draw_for_context(drawing *d)
 static void set_classes(drawing *d, int64_t first, int64_t n)
 {
     int64_t wanted = d->o->class_of;
-
-    for (int64_t i = 0; i < n * d->given; i++) {
+    for (int64_t i = 0; i < n * d->given; i++)
         d->context[i] = i % d->given == (wanted >= 0 ? wanted : (first + i / d->given) % d->given);
-    }
 }
 
 static leat_code draw_all(drawing *d)
 {
     const settings *o = d->o;
     int64_t first, last;
-
-    if (o->context) {
+    if (o->context)
         return draw_for_context(d);
-    }
     if (!app_row_range(o->rows, &first, &last)) {
         return leat_fail(&d->m->status, LEAT_EARG,
                          "--rows %.60s: rows are given as A:B, counted from 0, B not included", o->rows);
@@ -162,9 +151,8 @@ static leat_code draw_all(drawing *d)
     for (int64_t i = first, n; i < last; i += n) {
         n = last - i < d->block ? last - i : d->block;
         set_classes(d, i, n);
-        if (draw(d, i, n)) {
+        if (draw(d, i, n))
             break;
-        }
     }
     return d->m->status.code;
 }
@@ -172,12 +160,10 @@ static leat_code draw_all(drawing *d)
 /* The names of what is written; NULL: none are known. */
 static const char *const *name_columns(const drawing *d, const char **names)
 {
-    if (!d->m->columns || !names) {
+    if (!d->m->columns || !names)
         return NULL;
-    }
-    for (int64_t j = 0; j < d->width; j++) {
+    for (int64_t j = 0; j < d->width; j++)
         names[j] = j < d->dim ? d->m->columns[j] : "row";
-    }
     return names;
 }
 
@@ -187,20 +173,16 @@ static leat_code draw_images(drawing *d)
     app_trained *m = d->m;
     const settings *o = d->o;
     leat_images *images = &d->images;
-
-    if (!m->image.rank || !o->out || !leat_path_ends(o->out, ".png") || o->context) {
+    if (!m->image.rank || !o->out || !leat_path_ends(o->out, ".png") || o->context)
         return leat_fail(&m->status, LEAT_EARG, "--each is for a model of images, and -o NAME.png says where they go");
-    }
     *images = (leat_images){ .height = (int)m->image.size[0],
                              .width = (int)m->image.size[1],
                              .channels = (int)m->image.size[2],
                              .pixels = leat_arena_alloc(&m->arena, (size_t)(o->count * d->dim)) };
-    if (!images->pixels) {
+    if (!images->pixels)
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld images", (long long)o->count);
-    }
-    if (app_output_allow(m, o->out, NULL) || draw_all(d)) {
+    if (app_output_allow(m, o->out, NULL) || draw_all(d))
         return m->status.code;
-    }
     return o->each ? app_image_files_write(o->out, images, &m->status)
                    : app_image_grid_write(o->out, images, d->given > 1 && o->class_of < 0 ? d->given : 0, &m->status);
 }
@@ -214,9 +196,7 @@ static leat_code run(app_trained *m, const settings *o)
                   .block = m->image.rank ? IMAGES : BLOCK };
     leat_table_writer_opts opts = { .doubles = app_rows_are_doubles(m->flow) };
     const char **names;
-
     bool by_class = m->image.rank > 0 && d.given > 0 && !o->context;
-
     if (o->class_of >= 0 && (!by_class || o->class_of >= d.given)) {
         return leat_fail(&m->status, LEAT_EARG,
                          by_class ? "%s: there is no class %lld of %lld, counted from 0"
@@ -235,12 +215,10 @@ static leat_code run(app_trained *m, const settings *o)
     d.written =
         d.width > d.dim ? leat_arena_alloc(&m->arena, (size_t)(d.block * d.width) * sizeof *d.written) : d.drawn;
     d.context = leat_arena_alloc(&m->arena, (size_t)(d.block * d.given) * sizeof *d.context);
-    if (!names || !d.drawn || !d.written || !d.context) {
+    if (!names || !d.drawn || !d.written || !d.context)
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for rows of %lld columns", (long long)d.width);
-    }
-    if (o->each || (m->image.rank && o->out && leat_path_ends(o->out, ".png"))) {
+    if (o->each || (m->image.rank && o->out && leat_path_ends(o->out, ".png")))
         return draw_images(&d);
-    }
     opts.columns = d.width;
     opts.names = name_columns(&d, names);
     if (!app_output_open(&d.w, m, o->out, o->context, opts)) {
@@ -256,10 +234,8 @@ int app_leat_sample(int argc, char **argv)
     app_arguments rest;
     int exit_code = app_options_parse(&program, argc, argv, &o, &rest);
     app_trained m;
-
-    if (exit_code >= 0) {
+    if (exit_code >= 0)
         return exit_code;
-    }
     if (o.count == 0 && !o.context) {
         fprintf(stderr, "%s: -n says how many rows (%s --help lists the options)\n", program.name, program.name);
         return 2;
@@ -269,8 +245,7 @@ int app_leat_sample(int argc, char **argv)
         return 2;
     }
     o.open.seed = o.seed;
-    if (!app_trained_open(&m, program.name, rest.values[0], &o.open)) {
+    if (!app_trained_open(&m, program.name, rest.values[0], &o.open))
         run(&m, &o);
-    }
     return app_trained_close(&m);
 }

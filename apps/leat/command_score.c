@@ -86,16 +86,14 @@ static double shown(const scoring *s, double score)
 /* Whether a comes behind b in the list: the more likely, or of equals the later. NaN comes first of all. */
 static bool behind(const entry *a, const entry *b)
 {
-    if (isnan(a->value) || isnan(b->value)) {
+    if (isnan(a->value) || isnan(b->value))
         return isnan(a->value) && isnan(b->value) ? a->row > b->row : isnan(b->value);
-    }
     return a->value > b->value || (a->value == b->value && a->row > b->row);
 }
 
 static void swap(entry *a, entry *b)
 {
     entry was = *a;
-
     *a = *b;
     *b = was;
 }
@@ -104,9 +102,8 @@ static void sink(entry *heap, int64_t size, int64_t i)
 {
     for (int64_t child = 2 * i + 1; child < size; child = 2 * i + 1) {
         child += child + 1 < size && behind(&heap[child + 1], &heap[child]) ? 1 : 0;
-        if (!behind(&heap[child], &heap[i])) {
+        if (!behind(&heap[child], &heap[i]))
             return;
-        }
         swap(&heap[child], &heap[i]);
         i = child;
     }
@@ -116,11 +113,9 @@ static void keep_least(scoring *s, entry e)
 {
     if (s->heap_size < s->o->top) {
         int64_t i = s->heap_size++;
-
         s->heap[i] = e;
-        for (; i > 0 && behind(&s->heap[i], &s->heap[(i - 1) / 2]); i = (i - 1) / 2) {
+        for (; i > 0 && behind(&s->heap[i], &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
             swap(&s->heap[i], &s->heap[(i - 1) / 2]);
-        }
     } else if (behind(&s->heap[0], &e)) {
         s->heap[0] = e;
         sink(s->heap, s->heap_size, 0);
@@ -133,15 +128,12 @@ static leat_code draw_least(scoring *s)
     app_trained *m = &s->m;
     leat_images least = s->images;
     size_t size = (size_t)app_image_size(&least);
-
     least.count = s->heap_size;
     least.pixels = leat_arena_alloc(&m->arena, (size_t)least.count * size);
-    if (!least.pixels) {
+    if (!least.pixels)
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for a picture");
-    }
-    for (int64_t i = 0; i < s->heap_size; i++) {
+    for (int64_t i = 0; i < s->heap_size; i++)
         memcpy(least.pixels + (size_t)i * size, s->images.pixels + (size_t)s->heap[i].row * size, size);
-    }
     return app_image_grid_write(s->o->picture, &least, 0, &m->status);
 }
 
@@ -151,9 +143,8 @@ static void print_least(scoring *s)
         swap(&s->heap[0], &s->heap[n - 1]);
         sink(s->heap, n - 1, 0);
     }
-    for (int64_t i = 0; i < s->heap_size; i++) {
+    for (int64_t i = 0; i < s->heap_size; i++)
         printf("%lld %.17g\n", (long long)s->heap[i].row, shown(s, s->heap[i].value));
-    }
 }
 
 /* ---- scoring ----------------------------------------------------------------------------------------------------- */
@@ -167,9 +158,8 @@ static void note(scoring *s, double value, int64_t row)
     s->rows++;
     s->infinite += isfinite(value) ? 0 : 1;
     s->total += value;
-    if (s->o->top > 0) {
+    if (s->o->top > 0)
         keep_least(s, (entry){ value, row });
-    }
 }
 
 static void score_images(scoring *s, const app_rows *r, double *values)
@@ -179,16 +169,13 @@ static void score_images(scoring *s, const app_rows *r, double *values)
     leat_tensor x = app_to_reals(&m->arena, r->x, r->count, &m->status);
     leat_bits_opts o = { .draws = s->o->iw > 1 ? s->o->iw : s->o->draws };
     leat_bits bits;
-
     *(s->o->iw > 1 ? &o.weighted_rows : &o.rows) = values;
-    if (r->context.data) {
+    if (r->context.data)
         o.context = app_to_reals(&m->arena, r->context, r->count, &m->status);
-    }
     if (!m->status.code && !leat_flow_bits(m->flow, m->tape, x, &o, &bits)) {
         app_bits_add(&s->bits, s->rows, &bits, r->count);
-        for (int64_t i = 0; i < r->count; i++) {
+        for (int64_t i = 0; i < r->count; i++)
             values[i] = -values[i];
-        }
     }
     leat_arena_restore(&m->arena, mark);
 }
@@ -196,21 +183,17 @@ static void score_images(scoring *s, const app_rows *r, double *values)
 static leat_code score_block(scoring *s, const app_rows *r, double *values)
 {
     app_trained *m = &s->m;
-
-    if (m->image.rank) {
+    if (m->image.rank)
         score_images(s, r, values);
-    } else {
+    else
         leat_flow_score_doubles(m->flow, m->tape, r->x, r->context, values);
-    }
-    if (m->status.code || leat_tape_code(m->tape)) {
+    if (m->status.code || leat_tape_code(m->tape))
         return leat_fail(&m->status, leat_tape_code(m->tape), "%s", leat_tape_errmsg(m->tape));
-    }
     for (int64_t i = 0; i < r->count; i++) {
         note(s, values[i], r->first + i);
         values[i] = shown(s, values[i]);
-        if (!s->out.writer && !s->o->mean && s->o->top == 0) {
+        if (!s->out.writer && !s->o->mean && s->o->top == 0)
             printf("%.17g\n", values[i]);
-        }
     }
     return s->out.writer ? leat_table_append_doubles(s->out.writer, values, r->count, &m->status) : LEAT_OK;
 }
@@ -221,10 +204,8 @@ static leat_code score_all(scoring *s, const char *path)
     double *values = NULL;
     int64_t capacity = 0;
     app_rows r;
-
-    if (app_rows_open(&r, m, path, APP_ROWS_DATA, s->o->rows, &s->o->table)) {
+    if (app_rows_open(&r, m, path, APP_ROWS_DATA, s->o->rows, &s->o->table))
         return m->status.code;
-    }
     s->images = r.images;
     while (app_rows_next(&r) && !ferror(stdout)) {
         if (r.count > capacity) {
@@ -235,9 +216,8 @@ static leat_code score_all(scoring *s, const char *path)
             leat_fail(&m->status, LEAT_ENOMEM, "out of memory");
             break;
         }
-        if (m->status.code || score_block(s, &r, values)) {
+        if (m->status.code || score_block(s, &r, values))
             break;
-        }
     }
     app_rows_close(&r);
     return m->status.code;
@@ -246,7 +226,6 @@ static leat_code score_all(scoring *s, const char *path)
 static void tell(const scoring *s)
 {
     double mean = s->total / (double)s->rows, dim = (double)leat_flow_dim(s->m.flow);
-
     if (s->rows == 0) {
         fprintf(stderr, "no rows\n");
         return;
@@ -259,12 +238,10 @@ static void tell(const scoring *s)
         fprintf(stderr, "%lld row%s, mean log-likelihood %.6g nats, least %.6g (row %lld)", (long long)s->rows,
                 s->rows == 1 ? "" : "s", mean, s->least, (long long)s->least_row);
     }
-    if (s->o->bin_width > 0) {
+    if (s->o->bin_width > 0)
         fprintf(stderr, ", %.6g bits per dimension", -(mean + dim * log(s->o->bin_width)) / (dim * log(2)));
-    }
-    if (s->infinite > 0) {
+    if (s->infinite > 0)
         fprintf(stderr, ", %lld not finite", (long long)s->infinite);
-    }
     fputc('\n', stderr);
 }
 
@@ -273,35 +250,25 @@ static leat_code run(scoring *s, const char *path)
     app_trained *m = &s->m;
     const char *const names[] = { m->image.rank ? "bits_per_dimension" : "log_likelihood" };
     const leat_table_writer_opts opts = { .columns = 1, .names = names, .doubles = true, .vector = true };
-
-    if (s->o->top > 0 && !(s->heap = malloc((size_t)s->o->top * sizeof *s->heap))) {
+    if (s->o->top > 0 && !(s->heap = malloc((size_t)s->o->top * sizeof *s->heap)))
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld rows", (long long)s->o->top);
-    }
-    if (s->o->picture && (!m->image.rank || s->o->top == 0 || !app_path_is_images(path))) {
+    if (s->o->picture && (!m->image.rank || s->o->top == 0 || !app_path_is_images(path)))
         return leat_fail(&m->status, LEAT_EARG, "--picture shows the images of --top N, for a model of images");
-    }
-    if (s->o->picture && app_output_allow(m, s->o->picture, path)) {
+    if (s->o->picture && app_output_allow(m, s->o->picture, path))
         return m->status.code;
-    }
-    if (s->o->out ? app_output_open(&s->out, m, s->o->out, path, opts) : app_output_allow(m, NULL, path)) {
+    if (s->o->out ? app_output_open(&s->out, m, s->o->out, path, opts) : app_output_allow(m, NULL, path))
         return m->status.code;
-    }
     score_all(s, path);
-    if (s->o->mean && s->rows == 0) {
+    if (s->o->mean && s->rows == 0)
         leat_fail(&m->status, LEAT_EARG, "%s: no rows, and no mean of them", path);
-    }
-    if (s->out.writer ? app_output_close(&s->out) : m->status.code) {
+    if (s->out.writer ? app_output_close(&s->out) : m->status.code)
         return m->status.code;
-    }
-    if (s->o->top > 0) {
+    if (s->o->top > 0)
         print_least(s);
-    }
-    if (s->o->picture && draw_least(s)) {
+    if (s->o->picture && draw_least(s))
         return m->status.code;
-    }
-    if (s->o->mean) {
+    if (s->o->mean)
         printf("%.17g\n", shown(s, s->total / (double)s->rows));
-    }
     return LEAT_OK;
 }
 
@@ -311,17 +278,14 @@ int app_leat_score(int argc, char **argv)
     app_arguments rest;
     int exit_code = app_options_parse(&program, argc, argv, &o, &rest);
     scoring s = { .o = &o, .least = HUGE_VAL };
-
-    if (exit_code >= 0) {
+    if (exit_code >= 0)
         return exit_code;
-    }
     if (!app_trained_open(&s.m, program.name, rest.values[0], &o.open)) {
         leat_flow_set_points(s.m.flow, o.points);
         run(&s, rest.values[1]);
     }
-    if (!s.m.status.code && fflush(stdout) == 0 && !ferror(stdout)) {
+    if (!s.m.status.code && fflush(stdout) == 0 && !ferror(stdout))
         tell(&s);
-    }
     free(s.heap);
     return app_trained_close(&s.m);
 }

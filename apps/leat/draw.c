@@ -7,7 +7,6 @@
 static int by_value(const void *a, const void *b)
 {
     const double *x = a, *y = b;
-
     return (*x > *y) - (*x < *y);
 }
 
@@ -17,21 +16,16 @@ app_range app_range_of(app_trained *m, const leat_tensor *tables, int count, int
     int64_t total = 0, n = 0, cut;
     app_range r = { 0, 1 };
     double *sorted, room;
-
-    for (int k = 0; k < count; k++) {
+    for (int k = 0; k < count; k++)
         total += tables[k].data ? tables[k].shape.size[0] : 0;
-    }
     sorted = leat_arena_alloc(&m->arena, (size_t)total * sizeof *sorted);
-    if (!sorted) {
+    if (!sorted)
         leat_fail(&m->status, LEAT_ENOMEM, "out of memory for the range of an axis");
-    }
     for (int k = 0; k < count && sorted; k++) {
         for (int64_t i = 0; tables[k].data && i < tables[k].shape.size[0]; i++) {
             double x = (double)tables[k].data[i * tables[k].shape.size[1] + column];
-
-            if (isfinite(x)) {
+            if (isfinite(x))
                 sorted[n++] = x;
-            }
         }
     }
     if (n > 0) {
@@ -49,10 +43,8 @@ leat_code app_draw(app_trained *m, const app_drawing *d)
 {
     int64_t dim = leat_flow_dim(m->flow);
     leat_tensor samples = leat_tensor_new(&m->arena, LEAT_SHAPE(d->samples, dim), &m->status);
-
-    if (!samples.data) {
+    if (!samples.data)
         return m->status.code;
-    }
     if (leat_flow_context(m->flow) > 0) {
         return leat_fail(&m->status, LEAT_EARG,
                          "%s: a conditional flow has a picture for each context: draw from it "

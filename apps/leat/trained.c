@@ -16,11 +16,9 @@
 
 static const char *find(const leat_flow_file *f, const char *key)
 {
-    for (int64_t i = 0; i < f->metadata_count; i++) {
-        if (strcmp(f->metadata[i][0], key) == 0) {
+    for (int64_t i = 0; i < f->metadata_count; i++)
+        if (strcmp(f->metadata[i][0], key) == 0)
             return f->metadata[i][1];
-        }
-    }
     return NULL;
 }
 
@@ -29,14 +27,11 @@ static leat_code read_record(app_trained *m, const leat_flow_file *f)
 {
     const char *text = find(f, "training"), *failed;
     leat_status why = { 0 };
-
-    if (text && leat_json_read(text, strlen(text), "training", 0, &m->arena, &m->record, &why)) {
+    if (text && leat_json_read(text, strlen(text), "training", 0, &m->arena, &m->record, &why))
         return leat_fail(&m->status, why.code, "%s: %s", m->path, why.message);
-    }
     failed = text ? leat_json_text(leat_json_get(m->record, "failed")) : NULL;
-    if (failed) {
+    if (failed)
         app_say(m->program, "warning: %s: the run that trained it failed: %s", m->path, failed);
-    }
     return LEAT_OK;
 }
 
@@ -49,17 +44,14 @@ static leat_code read_names(app_trained *m, const leat_flow_file *f, const char 
     leat_status why = { 0 };
     leat_json *list = NULL;
     int64_t i = 0;
-
-    if (!text || count == 0) {
+    if (!text || count == 0)
         return LEAT_OK;
-    }
     if (!names || leat_json_read(text, strlen(text), key, 0, &m->arena, &list, &why)) {
         return leat_fail(&m->status, names ? why.code : LEAT_ENOMEM, "%.200s: %.200s", m->path,
                          names ? why.message : "out of memory for the names of columns");
     }
-    for (const leat_json *v = list->kind == LEAT_JSON_ARRAY ? list->first : NULL; v && i < count; v = v->next) {
+    for (const leat_json *v = list->kind == LEAT_JSON_ARRAY ? list->first : NULL; v && i < count; v = v->next)
         i += (names[i] = leat_json_text(v)) ? 1 : 0;
-    }
     if (i != count || list->count != count) {
         return leat_fail(&m->status, LEAT_EFORMAT, "%.200s: its '%s' are not a list of %lld names", m->path, key,
                          (long long)count);
@@ -79,10 +71,8 @@ static bool is_pickle(const char *path)
     bool regular = stat(path, &st) == 0 && S_ISREG(st.st_mode); /* a pipe can be read but once */
     int fd = regular && !leat_path_ends(path, ".npz") ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     bool read_all = fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head;
-
-    if (fd >= 0) {
+    if (fd >= 0)
         close(fd);
-    }
     return read_all && (memcmp(head, "PK\3\4", 4) == 0 || (head[0] == 0x80 && head[1] >= 2 && head[1] <= 5));
 }
 
@@ -104,13 +94,11 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
     const leat_tape_opts tape = { .values_only = true, .evaluate = true };
     leat_flow_file file;
     leat_status why = { 0 };
-
     path = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
     *m = (app_trained){ .program = program, .path = path };
     leat_arena_init(&m->arena, NULL);
-    if (is_pickle(path)) {
+    if (is_pickle(path))
         return refuse_pickle(m);
-    }
     m->flow = leat_flow_load(path, &load, &file, &why);
     if (!m->flow) {
         return leat_fail(&m->status, why.code, "%s%s", why.message,
@@ -121,25 +109,20 @@ leat_code app_trained_open(app_trained *m, const char *program, const char *path
     m->model = leat_flow_model(m->flow);
     app_flow_is_of_images(m->flow, &m->image);
     m->tape = leat_model_tape(m->model, &tape);
-    if (!m->tape) {
+    if (!m->tape)
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for a tape");
-    }
-    if (file.note[0]) {
+    if (file.note[0])
         app_say(program, "%s: %s", path, file.note);
-    }
-    if (!read_record(m, &file) && !read_names(m, &file, "columns", leat_flow_dim(m->flow), &m->columns)) {
+    if (!read_record(m, &file) && !read_names(m, &file, "columns", leat_flow_dim(m->flow), &m->columns))
         read_names(m, &file, "context_columns", leat_flow_context(m->flow), &m->conditions);
-    }
     return m->status.code;
 }
 
 int app_trained_close(app_trained *m)
 {
     int exit_code = m->status.code ? 1 : 0;
-
-    if (exit_code) {
+    if (exit_code)
         app_say(m->program, "%s", m->status.message);
-    }
     leat_model_free(m->model);
     leat_arena_free(&m->arena);
     return exit_code;

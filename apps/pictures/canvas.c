@@ -12,16 +12,14 @@
 leat_code app_canvas_new(leat_arena *a, int width, int height, app_canvas *out, leat_status *s)
 {
     size_t pixels = (size_t)width * (size_t)height;
-
     *out = (app_canvas){ 0 };
     if (width < 1 || height < 1 || width > APP_CANVAS_LARGEST || height > APP_CANVAS_LARGEST) {
         return leat_fail(s, LEAT_EARG, "a picture of %d x %d pixels: each side is 1 to %d", width, height,
                          APP_CANVAS_LARGEST);
     }
     *out = (app_canvas){ width, height, leat_arena_alloc(a, 3 * pixels), leat_arena_zalloc(a, pixels) };
-    if (!out->rgb || !out->mask) {
+    if (!out->rgb || !out->mask)
         return leat_fail(s, LEAT_ENOMEM, "out of memory for a picture of %d x %d pixels", width, height);
-    }
     memset(out->rgb, 255, 3 * pixels);
     return LEAT_OK;
 }
@@ -34,7 +32,6 @@ static uint8_t mix(uint8_t under, uint8_t over, double cover)
 static void blend(app_canvas *c, int x, int y, app_color color, double cover)
 {
     uint8_t *p = c->rgb + 3 * ((size_t)y * (size_t)c->width + (size_t)x);
-
     cover *= color.alpha;
     p[0] = mix(p[0], color.red, cover);
     p[1] = mix(p[1], color.green, cover);
@@ -58,7 +55,6 @@ static double distance_to_box(double x, double y, double width, double height, d
 {
     double dx = fabs(x) - width / 2 + radius, dy = fabs(y) - height / 2 + radius;
     double ox = fmax(dx, 0), oy = fmax(dy, 0);
-
     return sqrt(ox * ox + oy * oy) + fmin(fmax(dx, dy), 0) - radius;
 }
 
@@ -66,13 +62,11 @@ void app_canvas_box(app_canvas *c, double x, double y, double width, double heig
                     app_color border)
 {
     int left, right, top, bottom;
-
     pixel_range(x - 1, x + width + 1, c->width, &left, &right);
     pixel_range(y - 1, y + height + 1, c->height, &top, &bottom);
     for (int j = top; j <= bottom; j++) {
         for (int i = left; i <= right; i++) {
             double d = distance_to_box(i + 0.5 - x - width / 2, j + 0.5 - y - height / 2, width, height, radius);
-
             blend(c, i, j, fill, clamp01(0.5 - d));
             blend(c, i, j, border, clamp01(1 - fabs(d)));
         }
@@ -82,13 +76,11 @@ void app_canvas_box(app_canvas *c, double x, double y, double width, double heig
 void app_canvas_disc(app_canvas *c, double x, double y, double radius, app_color color)
 {
     int left, right, top, bottom;
-
     pixel_range(x - radius - 1, x + radius + 1, c->width, &left, &right);
     pixel_range(y - radius - 1, y + radius + 1, c->height, &top, &bottom);
     for (int j = top; j <= bottom; j++) {
         for (int i = left; i <= right; i++) {
             double dx = i + 0.5 - x, dy = j + 0.5 - y;
-
             blend(c, i, j, color, clamp01(radius + 0.5 - sqrt(dx * dx + dy * dy)));
         }
     }
@@ -101,7 +93,6 @@ static double distance_to_segment(double x, double y, const double *a, const dou
     double ux = b[0] - a[0], uy = b[1] - a[1], square = ux * ux + uy * uy;
     double t = square > 0 ? clamp01(((x - a[0]) * ux + (y - a[1]) * uy) / square) : 0;
     double dx = x - a[0] - t * ux, dy = y - a[1] - t * uy;
-
     return sqrt(dx * dx + dy * dy);
 }
 
@@ -109,16 +100,13 @@ static void mark_segment(app_canvas *c, const double *a, const double *b, double
 {
     double reach = width / 2 + 1, most = width < 1 ? width : 1;
     int left, right, top, bottom;
-
     pixel_range(fmin(a[0], b[0]) - reach, fmax(a[0], b[0]) + reach, c->width, &left, &right);
     pixel_range(fmin(a[1], b[1]) - reach, fmax(a[1], b[1]) + reach, c->height, &top, &bottom);
     for (int j = top; j <= bottom; j++) {
         uint8_t *row = c->mask + (size_t)j * (size_t)c->width;
-
         for (int i = left; i <= right; i++) {
             double d = distance_to_segment(i + 0.5, j + 0.5, a, b);
             uint8_t cover = (uint8_t)(255 * fmin(clamp01(width / 2 + 0.5 - d), most) + 0.5);
-
             row[i] = cover > row[i] ? cover : row[i];
         }
     }
@@ -126,19 +114,16 @@ static void mark_segment(app_canvas *c, const double *a, const double *b, double
 
 void app_canvas_mark(app_canvas *c, const double *xy, int64_t n, double width)
 {
-    if (n == 1) {
+    if (n == 1)
         mark_segment(c, xy, xy, width);
-    }
-    for (int64_t i = 1; i < n; i++) {
+    for (int64_t i = 1; i < n; i++)
         mark_segment(c, xy + 2 * i - 2, xy + 2 * i, width);
-    }
 }
 
 void app_canvas_paint(app_canvas *c, app_color color)
 {
     for (int j = 0; j < c->height; j++) {
         uint8_t *row = c->mask + (size_t)j * (size_t)c->width;
-
         for (int i = 0; i < c->width; i++) {
             if (row[i] > 0) {
                 blend(c, i, j, color, row[i] / 255.0);

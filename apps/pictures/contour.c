@@ -51,21 +51,16 @@ static void march(grid *g, int64_t row, int64_t column)
                               edge_y(g, row, column) };
     int64_t crossed[4];
     int count = 0;
-
-    if (!isfinite(v[0] + v[1] + v[2] + v[3])) {
+    if (!isfinite(v[0] + v[1] + v[2] + v[3]))
         return;
-    }
-    for (int i = 0; i < 4; i++) {
-        if ((v[i] > 0) != (v[(i + 1) % 4] > 0)) {
+    for (int i = 0; i < 4; i++)
+        if ((v[i] > 0) != (v[(i + 1) % 4] > 0))
             crossed[count++] = edge[i];
-        }
-    }
     if (count == 2) {
         join(g, crossed[0], crossed[1]);
     } else if (count == 4) { /* a saddle: the middle says which corners belong together */
         bool middle = v[0] + v[1] + v[2] + v[3] > 0;
         int shift = middle == (v[0] > 0) ? 0 : 1;
-
         join(g, crossed[0], crossed[shift ? 3 : 1]);
         join(g, crossed[2], crossed[shift ? 1 : 3]);
     }
@@ -78,7 +73,6 @@ static void add_crossing(grid *g, int64_t edge)
     int64_t row = rest / width, column = rest % width;
     double a = value_at(g, row, column), b = value_at(g, row + !along_x, column + along_x), t = a / (a - b);
     double x = (double)column + 0.5 + (along_x ? t : 0), y = (double)row + 0.5 + (along_x ? 0 : t);
-
     g->out[2 * g->rows] = (leat_real)(g->x.low + (g->x.high - g->x.low) * x / g->h->columns);
     g->out[2 * g->rows + 1] = (leat_real)(g->y.low + (g->y.high - g->y.low) * y / g->h->rows);
     g->rows++;
@@ -96,12 +90,10 @@ static void follow(grid *g, int64_t edge)
 {
     while (edge >= 0) {
         int64_t next = g->neighbor[edge][0] >= 0 ? g->neighbor[edge][0] : g->neighbor[edge][1];
-
         add_crossing(g, edge);
         g->neighbor[edge][0] = g->neighbor[edge][1] = -1;
-        if (next >= 0) {
+        if (next >= 0)
             g->neighbor[next][g->neighbor[next][0] == edge ? 0 : 1] = -1;
-        }
         edge = next;
     }
     add_gap(g);
@@ -117,26 +109,20 @@ leat_code app_contour(const app_heat *h, app_range x, app_range y, double level,
 {
     grid g = { .h = h, .x = x, .y = y, .level = level, .across = (int64_t)h->rows * (h->columns - 1) };
     int64_t edges = g.across + (int64_t)(h->rows - 1) * h->columns;
-
     /* every crossing once, and one more row or two for each line, of two crossings at least */
     *out = (leat_tensor){ 0 };
     g.neighbor = leat_arena_alloc(a, (size_t)edges * sizeof *g.neighbor);
     g.out = leat_arena_alloc(a, (size_t)edges * 4 * sizeof *g.out);
-    if (!g.neighbor || !g.out) {
+    if (!g.neighbor || !g.out)
         return leat_fail(s, LEAT_ENOMEM, "out of memory for contour lines");
-    }
     memset(g.neighbor, 0xFF, (size_t)edges * sizeof *g.neighbor);
-    for (int64_t row = 0; row + 1 < h->rows; row++) {
-        for (int64_t column = 0; column + 1 < h->columns; column++) {
+    for (int64_t row = 0; row + 1 < h->rows; row++)
+        for (int64_t column = 0; column + 1 < h->columns; column++)
             march(&g, row, column);
-        }
-    }
     for (int neighbors = 1; neighbors <= 2; neighbors++) {
-        for (int64_t edge = 0; edge < edges; edge++) {
-            if (has(&g, edge, neighbors)) {
+        for (int64_t edge = 0; edge < edges; edge++)
+            if (has(&g, edge, neighbors))
                 follow(&g, edge);
-            }
-        }
     }
     *out = (leat_tensor){ g.out, LEAT_SHAPE(g.rows, 2) };
     return LEAT_OK;

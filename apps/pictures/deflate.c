@@ -27,7 +27,6 @@ static void put(bits *b, uint32_t value, int count)
     b->count += count;
     while (b->count >= 8) {
         uint8_t byte = (uint8_t)b->pending;
-
         app_text_add(b->out, &byte, 1);
         b->pending >>= 8;
         b->count -= 8;
@@ -38,39 +37,33 @@ static void put(bits *b, uint32_t value, int count)
 static void put_code(bits *b, uint32_t code, int count)
 {
     uint32_t reversed = 0;
-
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         reversed |= (code >> i & 1u) << (count - 1 - i);
-    }
     put(b, reversed, count);
 }
 
 /* A literal, the end (256) or the class of a length, in the fixed code of RFC 1951, section 3.2.6. */
 static void put_symbol(bits *b, uint32_t symbol)
 {
-    if (symbol < 144) {
+    if (symbol < 144)
         put_code(b, 0x30 + symbol, 8);
-    } else if (symbol < 256) {
+    else if (symbol < 256)
         put_code(b, 0x190 + symbol - 144, 9);
-    } else if (symbol < 280) {
+    else if (symbol < 280)
         put_code(b, symbol - 256, 7);
-    } else {
+    else
         put_code(b, 0xC0 + symbol - 280, 8);
-    }
 }
 
 static void put_match(bits *b, size_t length, size_t distance)
 {
     uint32_t l = LEAT_LENGTH_CLASSES - 1, d = LEAT_DISTANCE_CLASSES - 1;
-
-    while (leat_length_base[l] > length) {
+    while (leat_length_base[l] > length)
         l--;
-    }
     put_symbol(b, 257 + l);
     put(b, (uint32_t)length - leat_length_base[l], leat_length_extra[l]);
-    while (leat_distance_base[d] > distance) {
+    while (leat_distance_base[d] > distance)
         d--;
-    }
     put_code(b, d, 5);
     put(b, (uint32_t)distance - leat_distance_base[d], d < 2 ? 0 : (int)(d / 2 - 1));
 }
@@ -89,7 +82,6 @@ static void remember(finder *f, size_t at)
     if (at + SHORTEST <= f->size) {
         const uint8_t *p = f->bytes + at;
         size_t hash = ((uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2]) * 2654435761u >> (32 - HASH_BITS);
-
         f->older[at % WINDOW] = f->newest[hash];
         f->newest[hash] = at + 1;
     }
@@ -100,20 +92,15 @@ static size_t find_match(const finder *f, size_t at, size_t *distance)
 {
     size_t best = SHORTEST - 1, most = f->size - at < LONGEST ? f->size - at : LONGEST;
     const uint8_t *here = f->bytes + at;
-
-    if (most < SHORTEST) {
+    if (most < SHORTEST)
         return 0;
-    }
     size_t place = f->older[at % WINDOW];
     for (int tries = 0; place > 0 && at - (place - 1) < WINDOW && tries < CHAIN && best < most; tries++) {
         const uint8_t *there = f->bytes + place - 1;
         size_t length = 0;
-
-        if (there[best] == here[best]) {
-            while (length < most && there[length] == here[length]) {
+        if (there[best] == here[best])
+            while (length < most && there[length] == here[length])
                 length++;
-            }
-        }
         if (length > best) {
             best = length;
             *distance = at - (place - 1);
@@ -126,10 +113,8 @@ static size_t find_match(const finder *f, size_t at, size_t *distance)
 static void compress(bits *b, finder *f)
 {
     size_t length = 0, distance = 0;
-
     for (size_t at = 0; at < f->size;) {
         size_t next_length, next_distance = 0, step = 1;
-
         if (length == 0) {
             remember(f, at);
             length = find_match(f, at, &distance);
@@ -147,9 +132,8 @@ static void compress(bits *b, finder *f)
             continue;
         }
         put_match(b, length, distance);
-        for (step = 2; step < length; step++) {
+        for (step = 2; step < length; step++)
             remember(f, at + step);
-        }
         at += length;
         length = 0;
     }
@@ -160,7 +144,6 @@ void app_zlib_compress(app_text *out, const uint8_t *bytes, size_t size)
     finder *f = leat_arena_zalloc(out->arena, sizeof *f);
     uint32_t sum = leat_adler32(bytes, size, 1);
     bits b = { .out = out };
-
     if (!f) {
         out->failed = true;
         return;

@@ -130,7 +130,6 @@ uint32_t app_next_character(const char **text)
                : p[0] >= 0xF0                ? 3
                                              : -1;
     uint32_t code = more <= 0 ? p[0] : p[0] & (0x3Fu >> more);
-
     for (int i = 1; i <= more; i++) {
         if ((p[i] & 0xC0) != 0x80) {
             more = -1;
@@ -148,22 +147,18 @@ uint32_t app_next_character(const char **text)
 
 static const glyph *find_glyph(uint32_t character)
 {
-    if (character == ' ' || character == 0xA0) {
+    if (character == ' ' || character == 0xA0)
         return &space;
-    }
-    if (character == 0x2212) {
+    if (character == 0x2212)
         return &minus;
-    }
     return character < sizeof ascii / sizeof *ascii && ascii[character].path ? &ascii[character] : &unknown;
 }
 
 double app_text_width(const char *text, double size)
 {
     int width = 0;
-
-    while (*text) {
+    while (*text)
         width += find_glyph(app_next_character(&text))->advance;
-    }
     return width * size / 100;
 }
 
@@ -184,19 +179,14 @@ static double height(const pen *p, double y)
 {
     double half = p->width / 2, base = half, middle = round((X_HEIGHT + PEN) * p->scale) - half,
            top = round((CAP_HEIGHT + PEN) * p->scale) - half, bottom = half - round(-DESCENDER * p->scale);
-
-    if (y < DESCENDER) {
+    if (y < DESCENDER)
         return bottom + (y - DESCENDER) * p->scale;
-    }
-    if (y < 0) {
+    if (y < 0)
         return base + y / DESCENDER * (bottom - base);
-    }
-    if (y < X_HEIGHT) {
+    if (y < X_HEIGHT)
         return base + y / X_HEIGHT * (middle - base);
-    }
-    if (y < CAP_HEIGHT) {
+    if (y < CAP_HEIGHT)
         return middle + (y - X_HEIGHT) / (CAP_HEIGHT - X_HEIGHT) * (top - middle);
-    }
     return top + (y - CAP_HEIGHT) * p->scale;
 }
 
@@ -209,10 +199,8 @@ static void lift(pen *p)
 static void draw_to(pen *p, double x, double y)
 {
     double right = x * p->scale, up = height(p, y);
-
-    if (p->count == PATH_POINTS) {
+    if (p->count == PATH_POINTS)
         lift(p);
-    }
     p->points[2 * p->count] = p->x + (p->upright ? -up : right);
     p->points[2 * p->count + 1] = p->y - (p->upright ? right : up);
     p->count++;
@@ -223,10 +211,8 @@ static void draw_curve(pen *p, const double *from, const double *c1, const doubl
 {
     for (int i = 1; i <= CURVE_STEPS; i++) {
         double t = (double)i / CURVE_STEPS, u = 1 - t, xy[2];
-
-        for (int k = 0; k < 2; k++) {
+        for (int k = 0; k < 2; k++)
             xy[k] = u * u * u * from[k] + 3 * u * u * t * c1[k] + 3 * u * t * t * c2[k] + t * t * t * to[k];
-        }
         draw_to(p, xy[0], xy[1]);
     }
 }
@@ -235,14 +221,11 @@ static void draw_glyph(pen *p, const char *path)
 {
     const double round_arc = 0.5523; /* control points of the cubic that is nearest to a quarter of a circle */
     double at[2] = { 0, 0 };
-
     while (*path) {
         char command = *path++;
         double v[4], c1[2], c2[2], *to = v;
-
         for (int i = 0; i < (command == 'Q' ? 4 : 2); i++) {
             char *end;
-
             v[i] = (double)strtol(path, &end, 10);
             path = end;
         }
@@ -260,7 +243,6 @@ static void draw_glyph(pen *p, const char *path)
             draw_curve(p, at, c1, c2, to);
         } else {
             int first = command == 'h' ? 0 : 1, second = 1 - first;
-
             c1[first] = at[first] + round_arc * (to[first] - at[first]);
             c1[second] = at[second];
             c2[first] = to[first];
@@ -278,13 +260,11 @@ void app_canvas_text(app_canvas *c, double x, double y, double size, app_anchor 
 {
     double shift = app_text_width(text, size) * (anchor == APP_START ? 0 : anchor == APP_MIDDLE ? 0.5 : 1);
     pen p = { .canvas = c, .scale = size / 100, .width = fmax(1, PEN * size / 100), .upright = upright };
-
     /* the baseline lies between two rows of pixels (columns, of an upright text) */
     p.x = upright ? round(x) : x - shift;
     p.y = upright ? y + shift : round(y);
     while (*text) {
         const glyph *g = find_glyph(app_next_character(&text));
-
         draw_glyph(&p, g->path);
         p.x += upright ? 0 : g->advance * p.scale;
         p.y -= upright ? g->advance * p.scale : 0;

@@ -15,7 +15,6 @@ static app_color color_of(int level)
     double at = (double)level * LAST / (COLORS - 1), rest;
     int i = (int)at < LAST ? (int)at : LAST - 1;
     app_color c = { .alpha = 1 };
-
     rest = at - i;
     c.red = (uint8_t)lrint(stops[i][0] + rest * (stops[i + 1][0] - stops[i][0]));
     c.green = (uint8_t)lrint(stops[i][1] + rest * (stops[i + 1][1] - stops[i][1]));
@@ -26,7 +25,6 @@ static app_color color_of(int level)
 static int level_of(const app_heat *h, int row, int column)
 {
     double v = h->value[(int64_t)row * h->columns + column], t = (v - h->low) / (h->high - h->low);
-
     return t > 0 ? (int)lrint(fmin(t, 1) * (COLORS - 1)) : 0; /* NaN too */
 }
 
@@ -34,21 +32,17 @@ static int level_of(const app_heat *h, int row, int column)
 void app_heat_draw(const app_heat *h, app_painter *p, double left, double top, double width, double height)
 {
     const app_color none = { 0, 0, 0, 0 };
-
     for (int row = 0; row < h->rows; row++) {
         double upper = rint(top + height * (h->rows - 1 - row) / h->rows);
         double lower = rint(top + height * (h->rows - row) / h->rows);
-
         for (int first = 0, last; first < h->columns; first = last) {
             int level = level_of(h, row, first);
             double begin = rint(left + width * first / h->columns), end;
-
             for (last = first + 1; last < h->columns && level_of(h, row, last) == level; last++) {
             }
             end = rint(left + width * last / h->columns);
-            if (level > 0 && end > begin && lower > upper) {
+            if (level > 0 && end > begin && lower > upper)
                 p->box(p, begin, upper, end - begin, lower - upper, 0, color_of(level), none);
-            }
         }
     }
 }

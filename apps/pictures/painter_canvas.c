@@ -17,9 +17,8 @@ static void draw_line(app_painter *p, const double *xy, int64_t n, double width,
 /* Centres are moved to quarters of a pixel: nobody sees it, and discs that look alike pack well. */
 static void draw_discs(app_painter *p, const double *xy, int64_t n, double radius, app_color color)
 {
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         app_canvas_disc(p->canvas, rint(4 * xy[2 * i]) / 4, rint(4 * xy[2 * i + 1]) / 4, radius, color);
-    }
 }
 
 static void draw_text(app_painter *p, double x, double y, double size, app_anchor anchor, bool upright, app_color color,

@@ -13,10 +13,8 @@ static void add_number(app_text *out, double x)
     char text[32];
     size_t size = (size_t)snprintf(text, sizeof text, "%s%lld.%02lld", hundredths < 0 ? "-" : "",
                                    llabs(hundredths) / 100, llabs(hundredths) % 100);
-
-    while (text[size - 1] == '0') {
+    while (text[size - 1] == '0')
         size--;
-    }
     size -= text[size - 1] == '.';
     app_text_add(out, text, size);
 }
@@ -32,7 +30,6 @@ static void add_attribute(app_text *out, const char *name, double x)
 static void add_color(app_text *out, const char *name, app_color color)
 {
     char opacity[32];
-
     if (color.alpha <= 0) {
         app_text_format(out, " %s=\"none\"", name);
         return;
@@ -48,18 +45,15 @@ static void add_color(app_text *out, const char *name, app_color color)
 static void add_escaped(app_text *out, const char *text)
 {
     static const char *const escapes[] = { ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;" };
-
     while (*text) {
         const char *begin = text;
         uint32_t c = app_next_character(&text);
-
-        if (c < sizeof escapes / sizeof *escapes && escapes[c]) {
+        if (c < sizeof escapes / sizeof *escapes && escapes[c])
             app_text_add(out, escapes[c], strlen(escapes[c]));
-        } else if (c < 0x20 || c == 0xFFFD || c == 0xFFFE || c == 0xFFFF) {
+        else if (c < 0x20 || c == 0xFFFD || c == 0xFFFE || c == 0xFFFF)
             app_text_add(out, "\xEF\xBF\xBD", 3);
-        } else {
+        else
             app_text_add(out, begin, (size_t)(text - begin));
-        }
     }
 }
 
@@ -71,9 +65,8 @@ static void write_box(app_painter *p, double x, double y, double width, double h
     add_attribute(p->svg, "y", y);
     add_attribute(p->svg, "width", width);
     add_attribute(p->svg, "height", height);
-    if (radius > 0) {
+    if (radius > 0)
         add_attribute(p->svg, "rx", radius);
-    }
     add_color(p->svg, "fill", fill);
     add_color(p->svg, "stroke", border);
     app_text_format(p->svg, "/>\n");
@@ -113,7 +106,6 @@ static void write_text(app_painter *p, double x, double y, double size, app_anch
                        app_color color, const char *text)
 {
     static const char *const anchors[] = { [APP_START] = "start", [APP_MIDDLE] = "middle", [APP_END] = "end" };
-
     app_text_format(p->svg, "<text text-anchor=\"%s\"", anchors[anchor]);
     add_attribute(p->svg, "x", x);
     add_attribute(p->svg, "y", y);

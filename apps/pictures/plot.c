@@ -51,7 +51,6 @@ static bool get_point(const app_series *s, int64_t i, double xy[2])
     int64_t columns = s->points.shape.size[1];
     const leat_real *row = s->points.data + i * columns;
     bool first_two = s->x == 0 && s->y == 0;
-
     xy[0] = columns == 1 ? (double)i : (double)row[first_two ? 0 : s->x];
     xy[1] = (double)row[columns > 1 && first_two ? 1 : s->y];
     return fabs(xy[0]) < 1e300 && fabs(xy[1]) < 1e300;
@@ -62,7 +61,6 @@ static bool within(const app_plot *plot, const double xy[2])
 {
     bool x = plot->x.low == plot->x.high || (xy[0] >= plot->x.low && xy[0] <= plot->x.high);
     bool y = plot->y.low == plot->y.high || (xy[1] >= plot->y.low && xy[1] <= plot->y.high);
-
     return x && y;
 }
 
@@ -77,7 +75,6 @@ static leat_code check(const app_plot *plot, leat_status *s)
         const app_series *series = &plot->series[k];
         const leat_shape *shape = &series->points.shape;
         char text[LEAT_SHAPE_TEXT];
-
         if (shape->rank != 2 || shape->size[1] < 1 || series->x < 0 || series->x >= shape->size[1] || series->y < 0 ||
             series->y >= shape->size[1]) {
             return leat_fail(s, LEAT_ESHAPE, "plot: columns %d and %d of points of shape %s", series->x, series->y,
@@ -106,7 +103,6 @@ static void find_ranges(frame *f)
     for (int k = 0; k < f->plot->series_count; k++) {
         for (int64_t i = 0; i < point_count(&f->plot->series[k]); i++) {
             double xy[2];
-
             if (get_point(&f->plot->series[k], i, xy) && within(f->plot, xy)) {
                 f->x.low = fmin(f->x.low, xy[0]);
                 f->x.high = fmax(f->x.high, xy[0]);
@@ -122,10 +118,8 @@ static void find_ranges(frame *f)
 static double widest_label(const app_ticks *t, int font)
 {
     double widest = 0;
-
-    for (int i = 0; i < t->count; i++) {
+    for (int i = 0; i < t->count; i++)
         widest = fmax(widest, app_text_width(t->label[i], font));
-    }
     return widest;
 }
 
@@ -133,13 +127,11 @@ static double widest_label(const app_ticks *t, int font)
 static void choose_ticks(frame *f, double width, double height)
 {
     int most = (int)fmax(2, fmin(MOST_STEPS, height / (3 * f->size.font)));
-
     f->y.ticks = app_ticks_choose(f->y.low, f->y.high, most);
     for (most = MOST_STEPS; most > 1; most--) {
         f->x.ticks = app_ticks_choose(f->x.low, f->x.high, most);
-        if ((widest_label(&f->x.ticks, f->size.font) + f->size.font) * f->x.ticks.count <= width) {
+        if ((widest_label(&f->x.ticks, f->size.font) + f->size.font) * f->x.ticks.count <= width)
             break;
-        }
     }
 }
 
@@ -148,7 +140,6 @@ static void lay_out(frame *f)
     const app_plot *p = f->plot;
     const sizes z = f->size;
     double left, right, top, bottom;
-
     find_ranges(f);
     choose_ticks(f, 0.85 * f->width, 0.85 * f->height);
     left = z.edge + widest_label(&f->y.ticks, z.font) + z.gap + z.tick + (p->y_label ? z.font + z.gap + 3 : 0);
@@ -167,16 +158,13 @@ static void lay_out(frame *f)
 static void draw_ticks(const frame *f, app_painter *p)
 {
     const sizes z = f->size;
-
     for (int i = 0; i < f->x.ticks.count; i++) {
         double x = floor(to_pixel(&f->x, f->x.ticks.at[i])) + 0.5, y = f->y.begin;
-
         p->line(p, (double[]){ x, y, x, y + z.tick }, 2, 1, black);
         p->text(p, x, y + z.tick + z.gap + 0.75 * z.font, z.font, APP_MIDDLE, false, black, f->x.ticks.label[i]);
     }
     for (int i = 0; i < f->y.ticks.count; i++) {
         double x = f->x.begin, y = floor(to_pixel(&f->y, f->y.ticks.at[i])) + 0.5;
-
         p->line(p, (double[]){ x, y, x - z.tick, y }, 2, 1, black);
         p->text(p, x - z.tick - z.gap, y + 0.36 * z.font, z.font, APP_END, false, black, f->y.ticks.label[i]);
     }
@@ -185,7 +173,6 @@ static void draw_ticks(const frame *f, app_painter *p)
 static void draw_exponent(const app_ticks *t, app_painter *p, double x, double y, int font, app_anchor anchor)
 {
     char text[16];
-
     if (t->exponent != 0) {
         snprintf(text, sizeof text, "1e%s%d", t->exponent < 0 ? "\xE2\x88\x92" : "", abs(t->exponent));
         p->text(p, x, y, font, anchor, false, black, text);
@@ -198,34 +185,29 @@ static void draw_axes(const frame *f, app_painter *p)
     const sizes z = f->size;
     double low = f->top + f->height - z.edge; /* where the lowest text stands */
     double left = f->x.begin, right = left + f->x.length, bottom = f->y.begin, top = bottom + f->y.length;
-
     draw_ticks(f, p);
     draw_exponent(&f->x.ticks, p, right, low, z.font, APP_END);
     draw_exponent(&f->y.ticks, p, left, top - z.gap, z.font, APP_START);
     p->box(p, left, top, right - left, bottom - top, 0, none, black);
-    if (plot->x_label) {
+    if (plot->x_label)
         p->text(p, (left + right) / 2, low, z.font, APP_MIDDLE, false, black, plot->x_label);
-    }
     if (plot->y_label) {
         p->text(p, f->left + z.edge + 0.75 * z.font, (top + bottom) / 2, z.font, APP_MIDDLE, true, black,
                 plot->y_label);
     }
-    if (plot->title) {
+    if (plot->title)
         p->text(p, (left + right) / 2, top - 10, z.title_font, APP_MIDDLE, false, black, plot->title);
-    }
 }
 
 static app_series with_defaults(const app_plot *plot, int k)
 {
     app_series s = plot->series[k];
-
     if (!(s.color.alpha > 0)) {
         s.color = cycle[(size_t)k % (sizeof cycle / sizeof *cycle)];
         s.color.alpha = s.mark == APP_POINTS ? 0.5 : 1;
     }
-    if (!(s.size > 0)) {
+    if (!(s.size > 0))
         s.size = s.mark == APP_POINTS ? 3.5 : 2.5;
-    }
     return s;
 }
 
@@ -233,22 +215,19 @@ static app_series with_defaults(const app_plot *plot, int k)
 static void draw_series(const frame *f, const app_series *s, app_painter *p, app_legend *legend, double *xy)
 {
     int64_t n = point_count(s), run = 0;
-
     for (int64_t i = 0; i <= n; i++) {
         double at[2];
         bool drawn = i < n && get_point(s, i, at) && within(f->plot, at);
-
         if (drawn) {
             xy[2 * run] = to_pixel(&f->x, at[0]);
             xy[2 * run + 1] = to_pixel(&f->y, at[1]);
             run++;
         }
         if (run > 0 && (i == n || (!drawn && s->mark == APP_LINE))) {
-            if (s->mark == APP_LINE) {
+            if (s->mark == APP_LINE)
                 p->line(p, xy, run, s->size, s->color);
-            } else {
+            else
                 p->discs(p, xy, run, s->size, s->color);
-            }
             app_legend_avoid(legend, xy, run, s->mark == APP_LINE);
             run = 0;
         }
@@ -262,10 +241,8 @@ static leat_code draw_all_series(const frame *f, app_painter *painter, app_legen
         app_series series = with_defaults(f->plot, k);
         leat_arena_mark mark = leat_arena_save(scratch);
         double *xy = leat_arena_alloc(scratch, 2 * sizeof *xy * (size_t)point_count(&series));
-
-        if (!xy) {
+        if (!xy)
             return leat_fail(s, LEAT_ENOMEM, "plot: out of memory for %lld points", (long long)point_count(&series));
-        }
         draw_series(f, &series, painter, legend, xy);
         leat_arena_restore(scratch, mark);
     }
@@ -283,10 +260,8 @@ leat_code app_panel_draw(const app_panel *panel, app_painter *painter, leat_aren
                 .height = app_plot_side(plot->height) };
     app_legend legend;
     leat_code code = check(plot, s);
-
-    if (code != LEAT_OK) {
+    if (code != LEAT_OK)
         return code;
-    }
     lay_out(&f);
     app_legend_begin(&legend, f.size.font, f.x.begin, f.y.begin + f.y.length, f.x.length, -f.y.length);
     for (int k = 0; k < plot->series_count; k++) {
@@ -294,9 +269,8 @@ leat_code app_panel_draw(const app_panel *panel, app_painter *painter, leat_aren
         app_legend_add(&legend, series.label, series.mark, series.size, series.color);
     }
     painter->box(painter, f.left, f.top, f.width, f.height, 0, white, none);
-    if (plot->heat) {
+    if (plot->heat)
         app_heat_draw(plot->heat, painter, f.x.begin, f.y.begin + f.y.length, f.x.length, -f.y.length);
-    }
     code = draw_all_series(&f, painter, &legend, scratch, s);
     if (code == LEAT_OK) {
         draw_axes(&f, painter);

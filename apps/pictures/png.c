@@ -27,22 +27,19 @@ static void add_chunk(app_text *out, const char type[4], const void *bytes, size
 static void add_header(app_text *out, const app_canvas *c, bool palette)
 {
     app_text header = app_text_new(out->arena);
-
     add_u32(&header, (uint32_t)c->width);
     add_u32(&header, (uint32_t)c->height);
     /* 8 bits a sample; palette or RGB; deflate; filters by row; not interlaced */
     app_text_add(&header, (uint8_t[]){ 8, palette ? 3 : 2, 0, 0, 0 }, 5);
     out->failed = out->failed || header.failed;
-    if (!out->failed) {
+    if (!out->failed)
         add_chunk(out, "IHDR", header.bytes, header.size);
-    }
 }
 
 static void add_pixels(app_text *out, const uint8_t *pixels, size_t row_bytes, size_t rows)
 {
     app_text packed = app_text_new(out->arena);
     uint8_t *plain = leat_arena_alloc(out->arena, rows * (row_bytes + 1));
-
     out->failed = out->failed || !plain;
     for (size_t y = 0; plain && y < rows; y++) {
         plain[y * (row_bytes + 1)] = 0; /* no filter */
@@ -52,25 +49,22 @@ static void add_pixels(app_text *out, const uint8_t *pixels, size_t row_bytes, s
         app_zlib_compress(&packed, plain, rows * (row_bytes + 1));
         out->failed = packed.failed;
     }
-    if (!out->failed) {
+    if (!out->failed)
         add_chunk(out, "IDAT", packed.bytes, packed.size);
-    }
 }
 
 void app_png_encode(app_text *out, const app_canvas *c, app_png_colors colors)
 {
     app_palette p;
     size_t width = (size_t)c->width, height = (size_t)c->height;
-
     if (!app_palette_find(c, colors == APP_PNG_COMPACT, out->arena, &p)) {
         out->failed = true;
         return;
     }
     app_text_add(out, "\x89PNG\r\n\x1A\n", 8);
     add_header(out, c, p.count > 0);
-    if (p.count > 0) {
+    if (p.count > 0)
         add_chunk(out, "PLTE", p.rgb, 3 * (size_t)p.count);
-    }
     add_pixels(out, p.count > 0 ? p.indices : c->rgb, p.count > 0 ? width : 3 * width, height);
     add_chunk(out, "IEND", "", 0);
 }

@@ -9,10 +9,8 @@
 static double power_of_ten(int exponent)
 {
     double p = 1;
-
-    for (int i = 0; i < exponent; i++) {
+    for (int i = 0; i < exponent; i++)
         p *= 10;
-    }
     return p;
 }
 
@@ -26,13 +24,10 @@ static double scaled(double x, int exponent)
 static int first_digit(double x)
 {
     int exponent = (int)floor(log10(x));
-
-    while (scaled(1, exponent) > x) {
+    while (scaled(1, exponent) > x)
         exponent--;
-    }
-    while (scaled(1, exponent + 1) <= x) {
+    while (scaled(1, exponent + 1) <= x)
         exponent++;
-    }
     return exponent;
 }
 
@@ -40,7 +35,6 @@ static void write_label(char out[APP_TICK_TEXT], double x, int decimals)
 {
     char digits[APP_TICK_TEXT - 4];
     bool negative;
-
     snprintf(digits, sizeof digits, "%.*f", decimals, fabs(x));
     negative = x < 0 && strpbrk(digits, "123456789");
     snprintf(out, APP_TICK_TEXT, "%s%s", negative ? "\xE2\x88\x92" : "", digits);
@@ -53,14 +47,11 @@ app_ticks app_ticks_choose(double low, double high, int most)
     double largest = fmax(fabs(low), fabs(high)), span = high - low, step;
     int exponent = first_digit(span / most), m = 0, decimals;
     app_ticks t = { 0 };
-
-    while (m < last_mantissa && scaled(mantissas[m], exponent) * most < span) {
+    while (m < last_mantissa && scaled(mantissas[m], exponent) * most < span)
         m++;
-    }
     step = scaled(mantissas[m], exponent);
-    if (largest >= 1e5 || largest < 1e-3) {
+    if (largest >= 1e5 || largest < 1e-3)
         t.exponent = first_digit(largest);
-    }
     decimals = t.exponent - exponent - (mantissas[m] == 10) + (mantissas[m] == 2.5);
     decimals = decimals < 0 ? 0 : decimals > 15 ? 15 : decimals;
     for (double i = ceil(low / step - 1e-9); i <= high / step + 1e-9 && t.count < APP_MOST_TICKS; i++) {
@@ -73,15 +64,13 @@ app_ticks app_ticks_choose(double low, double high, int most)
 void app_axis_range(double *low, double *high)
 {
     double largest = fmax(fabs(*low), fabs(*high)), room = 0.05 * (*high - *low);
-
     if (*low > *high) {
         *low = 0;
         *high = 1;
         return;
     }
-    if (*high - *low <= 1e-9 * largest || *high == *low) {
+    if (*high - *low <= 1e-9 * largest || *high == *low)
         room = largest > 1e-290 ? 0.05 * largest : 0.5;
-    }
     *low -= room;
     *high += room;
 }
