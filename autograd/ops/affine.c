@@ -64,14 +64,7 @@ static leat_real *from(leat_real *data, int64_t at)
     {                                                                                                                  \
         leat_call_rows(c, c->in[0].shape.size[0], width_of(c), op##_backward_range, c);                                \
     }                                                                                                                  \
-    const leat_op leat_op_##op = { .name = #op,                                                                        \
-                                   .inputs = 3,                                                                        \
-                                   .outputs = 2,                                                                       \
-                                   .shape = affine_shape,                                                              \
-                                   .forward = op##_forward,                                                            \
-                                   .backward = op##_backward,                                                          \
-                                   .unread = unread_,                                                                  \
-                                   .sample = affine_sample };                                                          \
+    LEAT_OP_OF(op, affine_shape, affine_sample, .inputs = 3, .outputs = 2, .unread = unread_);                         \
     leat_var leat_##op(leat_var x, leat_var s, leat_var t, leat_var *logdet)                                           \
     {                                                                                                                  \
         leat_var out[2];                                                                                               \

@@ -214,15 +214,7 @@ static bool bmm_sample(leat_case *k, int i)
     return true;
 }
 
-const leat_op leat_op_bmm = {
-    .name = "bmm",
-    .inputs = 2,
-    .shape = bmm_shape,
-    .forward = bmm_forward,
-    .backward = bmm_backward,
-    .unread = LEAT_UNREAD_OUTPUTS,
-    .sample = bmm_sample,
-};
+LEAT_OP(bmm, .inputs = 2, .unread = LEAT_UNREAD_OUTPUTS);
 
 leat_var leat_bmm(leat_var a, leat_var b)
 {

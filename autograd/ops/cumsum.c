@@ -57,15 +57,7 @@ static bool cumsum_sample(leat_case *k, int i)
     return leat_case_of_one(k, samples[i].shape, &samples[i].axis, sizeof samples[i].axis);
 }
 
-const leat_op leat_op_cumsum = {
-    .name = "cumsum",
-    .inputs = 1,
-    .shape = cumsum_shape,
-    .forward = cumsum_forward,
-    .backward = cumsum_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = cumsum_sample,
-};
+LEAT_OP(cumsum, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_cumsum(leat_var x, int axis)
 {

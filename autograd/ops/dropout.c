@@ -73,15 +73,7 @@ static bool dropout_sample(leat_case *k, int i)
     return leat_case_of_one(k, shapes[i / 4], a, sizeof *a);
 }
 
-const leat_op leat_op_dropout = {
-    .name = "dropout",
-    .inputs = 1,
-    .shape = dropout_shape,
-    .forward = dropout_forward,
-    .backward = dropout_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = dropout_sample,
-};
+LEAT_OP(dropout, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_dropout(leat_var x, double p)
 {

@@ -390,17 +390,7 @@ static bool where_sample(leat_case *k, int i)
     return true;
 }
 
-const leat_op leat_op_where = {
-    .name = "where",
-    .inputs = 3,
-    .flags = LEAT_OP_BROADCAST,
-    .no_grad = 1,
-    .shape = where_shape,
-    .forward = where_forward,
-    .backward = where_backward,
-    .unread = LEAT_UNREAD_ALL & ~1U,
-    .sample = where_sample,
-};
+LEAT_OP(where, .inputs = 3, .flags = LEAT_OP_BROADCAST, .no_grad = 1, .unread = LEAT_UNREAD_ALL & ~1U);
 
 leat_var leat_where(leat_var cond, leat_var a, leat_var b)
 {

@@ -77,15 +77,7 @@ static bool flip_sample(leat_case *k, int i)
     return leat_case_of_one(k, samples[i].shape, &samples[i].axes, sizeof samples[i].axes);
 }
 
-const leat_op leat_op_flip = {
-    .name = "flip",
-    .inputs = 1,
-    .shape = flip_shape,
-    .forward = flip_forward,
-    .backward = flip_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = flip_sample,
-};
+LEAT_OP(flip, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_flip(leat_var x, int n, const int *axes)
 {

@@ -70,13 +70,7 @@ static void concat_elu_backward(leat_call *c)
     run_rows(c, &c->in[0].shape, concat_elu_backward_rows);
 }
 
-const leat_op leat_op_concat_elu = { .name = "concat_elu",
-                                     .inputs = 1,
-                                     .shape = concat_elu_shape,
-                                     .forward = concat_elu_forward,
-                                     .backward = concat_elu_backward,
-                                     .unread = LEAT_UNREAD_INPUTS,
-                                     .sample = gate_sample };
+LEAT_OP_OF(concat_elu, concat_elu_shape, gate_sample, .inputs = 1, .unread = LEAT_UNREAD_INPUTS);
 
 leat_var leat_concat_elu(leat_var x)
 {
@@ -128,14 +122,7 @@ static void glu_backward(leat_call *c)
     run_rows(c, &c->out[0].shape, glu_backward_rows);
 }
 
-const leat_op leat_op_glu = { .name = "glu",
-                              .inputs = 2,
-                              .optional = 1U << 1,
-                              .shape = glu_shape,
-                              .forward = glu_forward,
-                              .backward = glu_backward,
-                              .unread = LEAT_UNREAD_ALL & ~1U,
-                              .sample = gate_sample };
+LEAT_OP_OF(glu, glu_shape, gate_sample, .inputs = 2, .optional = 1U << 1, .unread = LEAT_UNREAD_ALL & ~1U);
 
 leat_var leat_glu(leat_var x, leat_var residual)
 {

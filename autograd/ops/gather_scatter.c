@@ -208,16 +208,7 @@ static void gather_backward(leat_call *c)
     run_move(c, ADD, c->din[0].data, c->dout[0].data);
 }
 
-const leat_op leat_op_gather = {
-    .name = "gather",
-    .inputs = 2,
-    .no_grad = 1U << 1,
-    .shape = gather_shape,
-    .forward = gather_forward,
-    .backward = gather_backward,
-    .unread = LEAT_UNREAD_ALL & ~(1U << 1),
-    .sample = gather_sample,
-};
+LEAT_OP(gather, .inputs = 2, .no_grad = 1U << 1, .unread = LEAT_UNREAD_ALL & ~(1U << 1));
 
 leat_var leat_gather(leat_var x, int axis, leat_var index)
 {
@@ -263,16 +254,8 @@ static void scatter_add_backward(leat_call *c)
 }
 
 #define SCATTER(name_)                                                                                                 \
-    const leat_op leat_op_##name_ = {                                                                                  \
-        .name = #name_,                                                                                                \
-        .inputs = 3,                                                                                                   \
-        .no_grad = 1U << 1,                                                                                            \
-        .shape = scatter_shape,                                                                                        \
-        .forward = name_##_forward,                                                                                    \
-        .backward = name_##_backward,                                                                                  \
-        .unread = LEAT_UNREAD_ALL & ~(1U << 1),                                                                        \
-        .sample = scatter_sample,                                                                                      \
-    };                                                                                                                 \
+    LEAT_OP_OF(name_, scatter_shape, scatter_sample, .inputs = 3, .no_grad = 1U << 1,                                  \
+               .unread = LEAT_UNREAD_ALL & ~(1U << 1));                                                                \
     leat_var leat_##name_(leat_var x, int axis, leat_var index, leat_var y)                                            \
     {                                                                                                                  \
         gather_attributes a = { axis };                                                                                \

@@ -217,15 +217,7 @@ static bool index_select_sample(leat_case *k, int i)
     return index_sample(k, i, false, i % 2);
 }
 
-const leat_op leat_op_index_select = {
-    .name = "index_select",
-    .inputs = 1,
-    .shape = index_select_shape,
-    .forward = index_select_forward,
-    .backward = index_select_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = index_select_sample,
-};
+LEAT_OP(index_select, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_index_select(leat_var x, int axis, leat_index index)
 {
@@ -265,15 +257,7 @@ static bool index_copy_sample(leat_case *k, int i)
     return index_sample(k, i, true, true);
 }
 
-const leat_op leat_op_index_copy = {
-    .name = "index_copy",
-    .inputs = 2,
-    .shape = index_copy_shape,
-    .forward = index_copy_forward,
-    .backward = index_copy_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = index_copy_sample,
-};
+LEAT_OP(index_copy, .inputs = 2, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_index_copy(leat_var x, int axis, leat_index index, leat_var y)
 {
@@ -308,15 +292,7 @@ static bool index_add_sample(leat_case *k, int i)
     return index_sample(k, i, true, i % 2);
 }
 
-const leat_op leat_op_index_add = {
-    .name = "index_add",
-    .inputs = 2,
-    .shape = index_add_shape,
-    .forward = index_add_forward,
-    .backward = index_add_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = index_add_sample,
-};
+LEAT_OP(index_add, .inputs = 2, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_index_add(leat_var x, int axis, leat_index index, leat_var y)
 {

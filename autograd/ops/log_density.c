@@ -50,13 +50,7 @@ static int64_t width_of(const leat_call *c)
     {                                                                                                                  \
         leat_call_rows(c, c->in[0].shape.size[0], width_of(c), op##_backward_range, c);                                \
     }                                                                                                                  \
-    const leat_op leat_op_##op = { .name = #op,                                                                        \
-                                   .inputs = 1,                                                                        \
-                                   .shape = density_shape,                                                             \
-                                   .forward = op##_forward,                                                            \
-                                   .backward = op##_backward,                                                          \
-                                   .unread = LEAT_UNREAD_OUTPUTS,                                                      \
-                                   .sample = density_sample };                                                         \
+    LEAT_OP_OF(op, density_shape, density_sample, .inputs = 1, .unread = LEAT_UNREAD_OUTPUTS);                         \
     leat_var leat_##op(leat_var x)                                                                                     \
     {                                                                                                                  \
         return leat_apply(&leat_op_##op, NULL, 0, 1, &x, NULL);                                                        \

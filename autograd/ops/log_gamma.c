@@ -41,13 +41,7 @@ static bool gamma_sample(leat_case *k, int i)
         for (int64_t i = 0, n = leat_shape_count(&c->in[0].shape); i < n; i++)                                         \
             c->din[0].data[i] = (leat_real)((double)c->dout[0].data[i] * slope((double)c->in[0].data[i]));             \
     }                                                                                                                  \
-    const leat_op leat_op_##op = { .name = #op,                                                                        \
-                                   .inputs = 1,                                                                        \
-                                   .shape = gamma_shape,                                                               \
-                                   .forward = op##_forward,                                                            \
-                                   .backward = op##_backward,                                                          \
-                                   .unread = LEAT_UNREAD_OUTPUTS,                                                      \
-                                   .sample = gamma_sample };                                                           \
+    LEAT_OP_OF(op, gamma_shape, gamma_sample, .inputs = 1, .unread = LEAT_UNREAD_OUTPUTS);                             \
     leat_var leat_##op(leat_var x)                                                                                     \
     {                                                                                                                  \
         return leat_apply(&leat_op_##op, NULL, 0, 1, &x, NULL);                                                        \

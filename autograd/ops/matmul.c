@@ -142,15 +142,7 @@ static bool matmul_sample(leat_case *k, int i)
     return true;
 }
 
-const leat_op leat_op_matmul = {
-    .name = "matmul",
-    .inputs = 2,
-    .shape = matmul_shape,
-    .forward = matmul_forward,
-    .backward = matmul_backward,
-    .unread = LEAT_UNREAD_OUTPUTS,
-    .sample = matmul_sample,
-};
+LEAT_OP(matmul, .inputs = 2, .unread = LEAT_UNREAD_OUTPUTS);
 
 leat_var leat_matmul(leat_var a, leat_var b)
 {

@@ -2,7 +2,7 @@
  * Private to autograd: the list of the ops, and what their files share.
  *
  * An op is one const leat_op with its shape, forward, backward and sample functions side by side, and below them the
- * public function that applies it.
+ * public function that applies it. Where the functions are named after the op, as cumsum_forward, LEAT_OP says so.
  *
  *     an elementwise op      a line in tensor/kernels/elementwise.h
  *     any other op           a file like matmul.c, and its name in LEAT_OPS
@@ -34,6 +34,17 @@
 #define LEAT_DECLARE_OP(name) extern const leat_op leat_op_##name;
 LEAT_OPS(LEAT_DECLARE_OP)
 #undef LEAT_DECLARE_OP
+
+/* The descriptor of an op with those functions of its own, and the fields that are left; or with another op's shape and
+ * sample. */
+#define LEAT_OP(op, ...) LEAT_OP_OF(op, op##_shape, op##_sample, __VA_ARGS__)
+#define LEAT_OP_OF(op, shape_, sample_, ...)                                                                           \
+    const leat_op leat_op_##op = { .name = #op,                                                                        \
+                                   .shape = shape_,                                                                    \
+                                   .forward = op##_forward,                                                            \
+                                   .backward = op##_backward,                                                          \
+                                   .sample = sample_,                                                                  \
+                                   __VA_ARGS__ }
 
 extern const leat_op leat_unary_ops[LEAT_UNARY_COUNT], leat_binary_ops[LEAT_BINARY_COUNT],
     leat_comparison_ops[LEAT_COMPARISON_COUNT];

@@ -89,15 +89,7 @@ static bool pad_sample(leat_case *k, int i)
     return leat_case_of_one(k, samples[i].shape, &samples[i].p, sizeof samples[i].p);
 }
 
-const leat_op leat_op_pad = {
-    .name = "pad",
-    .inputs = 1,
-    .shape = pad_shape,
-    .forward = pad_forward,
-    .backward = pad_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = pad_sample,
-};
+LEAT_OP(pad, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_pad(leat_var x, int axis, int64_t before, int64_t after, double value)
 {

@@ -180,15 +180,7 @@ static bool permute_sample(leat_case *k, int i)
     return leat_case_of_one(k, samples[i].shape, &samples[i].a, sizeof samples[i].a);
 }
 
-const leat_op leat_op_permute = {
-    .name = "permute",
-    .inputs = 1,
-    .shape = permute_shape,
-    .forward = permute_forward,
-    .backward = permute_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = permute_sample,
-};
+LEAT_OP(permute, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_permute(leat_var x, const int *order)
 {

@@ -86,15 +86,7 @@ static void prod_backward(leat_call *c)
         leat_call_rows(c, leat_shape_count(&c->out[0].shape), j.count, prod_backward_range, &j);
 }
 
-const leat_op leat_op_prod = {
-    .name = "prod",
-    .inputs = 1,
-    .shape = leat_reduce_shape,
-    .forward = prod_forward,
-    .backward = prod_backward,
-    .unread = LEAT_UNREAD_OUTPUTS,
-    .sample = leat_reduce_sample,
-};
+LEAT_OP_OF(prod, leat_reduce_shape, leat_reduce_sample, .inputs = 1, .unread = LEAT_UNREAD_OUTPUTS);
 
 leat_var leat_prod(leat_var x, int n, const int *axes, bool keep)
 {

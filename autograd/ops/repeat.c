@@ -81,15 +81,7 @@ static bool repeat_sample(leat_case *k, int i)
     return leat_case_of_one(k, samples[i].shape, &samples[i].a, sizeof samples[i].a);
 }
 
-const leat_op leat_op_repeat = {
-    .name = "repeat",
-    .inputs = 1,
-    .shape = repeat_shape,
-    .forward = repeat_forward,
-    .backward = repeat_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = repeat_sample,
-};
+LEAT_OP(repeat, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_repeat(leat_var x, const int64_t *times)
 {

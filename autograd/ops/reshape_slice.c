@@ -110,16 +110,7 @@ static bool broadcast_to_sample(leat_case *k, int i)
     return leat_case_of_one(k, shapes[i][0], &shapes[i][1], sizeof shapes[i][1]);
 }
 
-const leat_op leat_op_broadcast_to = {
-    .name = "broadcast_to",
-    .inputs = 1,
-    .flags = LEAT_OP_BROADCAST,
-    .shape = broadcast_to_shape,
-    .forward = broadcast_to_forward,
-    .backward = broadcast_to_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = broadcast_to_sample,
-};
+LEAT_OP(broadcast_to, .inputs = 1, .flags = LEAT_OP_BROADCAST, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_broadcast_to(leat_var x, leat_shape shape)
 {
@@ -204,15 +195,7 @@ static bool slice_sample(leat_case *k, int i)
     return leat_case_of_one(k, samples[i].shape, &samples[i].s, sizeof samples[i].s);
 }
 
-const leat_op leat_op_slice = {
-    .name = "slice",
-    .inputs = 1,
-    .shape = slice_shape,
-    .forward = slice_forward,
-    .backward = slice_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = slice_sample,
-};
+LEAT_OP(slice, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_slice(leat_var x, int axis, int64_t start, int64_t length)
 {
@@ -291,16 +274,7 @@ static bool concat_sample(leat_case *k, int i)
     return true;
 }
 
-const leat_op leat_op_concat = {
-    .name = "concat",
-    .inputs = 1,
-    .variadic = true,
-    .shape = concat_shape,
-    .forward = concat_forward,
-    .backward = concat_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = concat_sample,
-};
+LEAT_OP(concat, .inputs = 1, .variadic = true, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_concat(int n, const leat_var *x, int axis)
 {
@@ -360,16 +334,7 @@ static bool split_sizes_sample(leat_case *k, int i)
     return leat_case_of_one(k, samples[i].shape, &samples[i].s, sizeof samples[i].s);
 }
 
-const leat_op leat_op_split_sizes = {
-    .name = "split_sizes",
-    .inputs = 1,
-    .outputs = LEAT_MAX_OUTPUTS,
-    .shape = split_sizes_shape,
-    .forward = split_sizes_forward,
-    .backward = split_sizes_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = split_sizes_sample,
-};
+LEAT_OP(split_sizes, .inputs = 1, .outputs = LEAT_MAX_OUTPUTS, .unread = LEAT_UNREAD_ALL);
 
 void leat_split_sizes(leat_var x, int axis, int n, const int64_t *sizes, leat_var *pieces)
 {

@@ -114,16 +114,7 @@ static void slogdet_backward(leat_call *c)
     each_matrix(c, 1.34, slogdet_backward_one);
 }
 
-const leat_op leat_op_slogdet = {
-    .name = "slogdet",
-    .inputs = 1,
-    .outputs = 2,
-    .shape = slogdet_shape,
-    .forward = slogdet_forward,
-    .backward = slogdet_backward,
-    .unread = LEAT_UNREAD_OUTPUTS,
-    .sample = square_sample,
-};
+LEAT_OP_OF(slogdet, slogdet_shape, square_sample, .inputs = 1, .outputs = 2, .unread = LEAT_UNREAD_OUTPUTS);
 
 leat_var leat_slogdet(leat_var a, leat_var *sign)
 {
@@ -190,15 +181,7 @@ static void inverse_backward(leat_call *c)
     each_matrix(c, 2, inverse_backward_one);
 }
 
-const leat_op leat_op_inverse = {
-    .name = "inverse",
-    .inputs = 1,
-    .shape = inverse_shape,
-    .forward = inverse_forward,
-    .backward = inverse_backward,
-    .unread = LEAT_UNREAD_INPUTS,
-    .sample = square_sample,
-};
+LEAT_OP_OF(inverse, inverse_shape, square_sample, .inputs = 1, .unread = LEAT_UNREAD_INPUTS);
 
 leat_var leat_inverse(leat_var a)
 {

@@ -48,13 +48,7 @@ static bool softmax_sample(leat_case *k, int i)
         leat_call_along(c, &c->in[0].shape, axis_of(c), c->out[0].data, c->dout[0].data, c->din[0].data,               \
                         op##_backward_rows);                                                                           \
     }                                                                                                                  \
-    const leat_op leat_op_##op = { .name = #op,                                                                        \
-                                   .inputs = 1,                                                                        \
-                                   .shape = softmax_shape,                                                             \
-                                   .forward = op##_forward,                                                            \
-                                   .backward = op##_backward,                                                          \
-                                   .unread = LEAT_UNREAD_INPUTS,                                                       \
-                                   .sample = softmax_sample };                                                         \
+    LEAT_OP_OF(op, softmax_shape, softmax_sample, .inputs = 1, .unread = LEAT_UNREAD_INPUTS);                          \
     leat_var leat_##op(leat_var x, int axis)                                                                           \
     {                                                                                                                  \
         return leat_apply(&leat_op_##op, &axis, sizeof axis, 1, &x, NULL);                                             \

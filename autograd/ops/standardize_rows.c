@@ -86,13 +86,7 @@ static bool standardize_rows_sample(leat_case *k, int i)
     return i < 6;
 }
 
-const leat_op leat_op_standardize_rows = { .name = "standardize_rows",
-                                           .inputs = 1,
-                                           .shape = standardize_rows_shape,
-                                           .forward = standardize_rows_forward,
-                                           .backward = standardize_rows_backward,
-                                           .unread = LEAT_UNREAD_OUTPUTS,
-                                           .sample = standardize_rows_sample };
+LEAT_OP(standardize_rows, .inputs = 1, .unread = LEAT_UNREAD_OUTPUTS);
 
 leat_var leat_standardize_rows(leat_var x, double eps)
 {

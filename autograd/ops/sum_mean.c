@@ -22,15 +22,7 @@ static void sum_backward(leat_call *c)
     leat_broadcast_copy(leat_tape_pool(c->tape), leat_reduce_kept(c, c->dout[0].data), c->din[0]);
 }
 
-const leat_op leat_op_sum = {
-    .name = "sum",
-    .inputs = 1,
-    .shape = leat_reduce_shape,
-    .forward = sum_forward,
-    .backward = sum_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = leat_reduce_sample,
-};
+LEAT_OP_OF(sum, leat_reduce_shape, leat_reduce_sample, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 static const int all_axes[LEAT_MAX_RANK] = { 0, 1, 2, 3, 4, 5 };
 
@@ -89,15 +81,7 @@ static void mean_backward(leat_call *c)
     leat_broadcast_copy(leat_tape_pool(c->tape), leat_reduce_kept(c, share), c->din[0]);
 }
 
-const leat_op leat_op_mean = {
-    .name = "mean",
-    .inputs = 1,
-    .shape = leat_reduce_shape,
-    .forward = mean_forward,
-    .backward = mean_backward,
-    .unread = LEAT_UNREAD_ALL,
-    .sample = leat_reduce_sample,
-};
+LEAT_OP_OF(mean, leat_reduce_shape, leat_reduce_sample, .inputs = 1, .unread = LEAT_UNREAD_ALL);
 
 leat_var leat_mean(leat_var x)
 {
@@ -148,14 +132,7 @@ static void logsumexp_backward(leat_call *c)
     leat_broadcast_walk(leat_tape_pool(c->tape), &c->in[0].shape, 2, operands, logsumexp_backward_run, c);
 }
 
-const leat_op leat_op_logsumexp = {
-    .name = "logsumexp",
-    .inputs = 1,
-    .shape = leat_reduce_shape,
-    .forward = logsumexp_forward,
-    .backward = logsumexp_backward,
-    .sample = leat_reduce_sample,
-};
+LEAT_OP_OF(logsumexp, leat_reduce_shape, leat_reduce_sample, .inputs = 1);
 
 leat_var leat_logsumexp(leat_var x, int n, const int *axes, bool keep)
 {

@@ -93,15 +93,7 @@ static bool variance_sample(leat_case *k, int i)
     return true;
 }
 
-const leat_op leat_op_variance = {
-    .name = "variance",
-    .inputs = 1,
-    .shape = leat_reduce_shape,
-    .forward = variance_forward,
-    .backward = variance_backward,
-    .unread = LEAT_UNREAD_OUTPUTS,
-    .sample = variance_sample,
-};
+LEAT_OP_OF(variance, leat_reduce_shape, variance_sample, .inputs = 1, .unread = LEAT_UNREAD_OUTPUTS);
 
 leat_var leat_variance(leat_var x, int n, const int *axes, bool keep, double correction)
 {
