@@ -117,7 +117,6 @@ static void worker_wait(slot *s, int64_t *budget)
     bool apart = cpu < 0 || cpu != atomic_load_explicit(&s->pool->caller_cpu, memory_order_relaxed);
     if (apart && spin(&s->state, SLOT_CLOSED, false, start, *budget))
         return;
-
     pthread_mutex_lock(&s->mutex);
     atomic_store(&s->asleep, true);
     if (atomic_load(&s->state) == SLOT_CLOSED)
@@ -234,7 +233,6 @@ leat_pool *leat_pool_new(int threads, const leat_allocator *allocator)
         threads = default_threads();
     if (threads > MAX_THREADS)
         threads = MAX_THREADS;
-
     /* The arena aligns to 64 bytes only; the room beside the pool and the slots makes up for the rest. */
     leat_arena arena;
     leat_arena_init(&arena, allocator);

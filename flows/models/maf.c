@@ -19,7 +19,6 @@ leat_flow *leat_maf_new(leat_model *m, const leat_maf_opts *o)
     if (o->hidden[0])
         memcpy(made.hidden, o->hidden, sizeof made.hidden);
     made.activation = o->activation;
-
     leat_flow *flow = leat_flow_new(m, o->base ? o->base : leat_normal(m, o->dim));
     leat_flow_set_context(flow, o->context);
     for (int i = 0; i < (o->transforms ? o->transforms : 5); i++) {

@@ -18,7 +18,6 @@ leat_flow *leat_nice_new(leat_model *m, const leat_nice_opts *o)
     static const int64_t default_hidden[] = { 128, 128, 0 };
     const int64_t *hidden = o->hidden[0] ? o->hidden : default_hidden;
     int couplings = o->couplings ? o->couplings : 6;
-
     /* of an odd number of alternating features the reversal keeps every one on its side */
     bool reversal_swaps_roles = o->reverse && (o->masks == LEAT_HALVES || o->dim % 2 == 0);
     leat_flow *flow = leat_flow_new(m, o->base ? o->base : leat_normal(m, o->dim));

@@ -30,7 +30,6 @@ leat_flow *leat_nsf_new(leat_model *m, const leat_nsf_opts *o)
         m, &(leat_rational_quadratic_opts){ .bins = o->bins, .bound = o->tail_bound, .clipped = true });
     if (!spline)
         return NULL;
-
     leat_flow *flow = leat_flow_new(m, o->base ? o->base : leat_normal(m, o->dim));
     leat_flow_set_context(flow, o->context);
     for (int i = 0; i < (o->transforms ? o->transforms : 5); i++) {

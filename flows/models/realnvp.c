@@ -24,7 +24,6 @@ leat_flow *leat_realnvp_new(leat_model *m, const leat_realnvp_opts *o)
     const int64_t *hidden = o->hidden[0] ? o->hidden : default_hidden;
     const int64_t *hidden_t = o->hidden_t[0] ? o->hidden_t : hidden;
     int couplings = o->couplings ? o->couplings : 6;
-
     leat_flow *flow = leat_flow_new(m, o->base ? o->base : leat_normal(m, o->dim));
     leat_flow_set_context(flow, o->context);
     for (int i = 0; i < couplings; i++) {

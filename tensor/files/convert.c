@@ -93,7 +93,6 @@ void leat_convert_doubles(leat_dtype type, bool big_endian, const char *in, int6
 {
     char turned[BLOCK * 8];
     size_t size = sizes[type];
-
     if (!big_endian) {
         to_double[type](in, n, out);
         return;
@@ -109,7 +108,6 @@ void leat_convert(leat_dtype type, bool big_endian, const char *in, int64_t n, l
 {
     char turned[BLOCK * 8];
     size_t size = sizes[type];
-
     if (!big_endian && type == LEAT_DTYPE_REAL && n > 0)
         memcpy(out, in, (size_t)n * size); /* keeps the bits of a NaN */
     else if (!big_endian)

@@ -18,7 +18,6 @@ enum { LARGEST_FIELD = 8 << 20 };
 static const char *excerpt(const char *text, size_t size, char out[48])
 {
     size_t shown = size < 48 ? size : 44;
-
     for (size_t i = 0; i < shown; i++)
         out[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
     memcpy(out + shown, size > shown ? "..." : "", size > shown ? 4 : 1);
@@ -30,7 +29,6 @@ leat_code leat_csv_refuse(leat_table *t, leat_code code, const leat_csv_field *f
     const leat_csv *c = &t->csv;
     const char *name = t->file_names && c->column <= t->file_columns ? t->file_names[c->column - 1] : "";
     char shown[48], name_shown[LEAT_NAME_TEXT];
-
     return leat_fail(&t->status, code, "%s: line %lld, column %lld%s%s%s: \"%s\" %s", t->name, (long long)c->line,
                      (long long)c->column, *name ? " (" : "", leat_name_print(name, name_shown), *name ? ")" : "",
                      excerpt(f->text, f->size, shown), reason);
@@ -42,7 +40,6 @@ leat_code leat_csv_make_room(leat_table *t, size_t capacity)
 {
     leat_csv *c = &t->csv;
     size_t kept = c->window ? (size_t)(c->end - c->at) : 0;
-
     if (capacity > LARGEST_FIELD)
         return leat_fail(&t->status, LEAT_EFORMAT,
                          "%s: line %lld has a text of over %d MiB; is a closing quote missing?", t->name,
@@ -62,7 +59,6 @@ leat_code leat_csv_make_room(leat_table *t, size_t capacity)
 static ssize_t read_raw(void *csv, void *out, size_t room)
 {
     leat_csv *c = csv;
-
     if (c->fd >= 0 && c->memory_size == 0) {
         ssize_t n;
         do
@@ -86,7 +82,6 @@ leat_code leat_csv_decompress(leat_table *t)
     leat_csv *c = &t->csv;
     size_t size = (size_t)(c->end - c->at);
     char *held = leat_arena_alloc(&t->arena, size + c->memory_size);
-
     c->inflate = leat_arena_alloc(&t->arena, sizeof *c->inflate);
     if (!held || !c->inflate)
         return leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory to decompress it", t->name);
@@ -106,7 +101,6 @@ leat_code leat_csv_more(leat_table *t)
 {
     leat_csv *c = &t->csv;
     size_t kept = (size_t)(c->end - c->at);
-
     if (kept == c->capacity && leat_csv_make_room(t, 2 * c->capacity))
         return t->status.code;
     if (c->at > c->window && kept > 0)
@@ -145,7 +139,6 @@ int leat_csv_line_end(const leat_csv *c, const char *p)
 static bool finish(const leat_csv *c, const char *p, leat_csv_field *f)
 {
     const char *behind = p;
-
     while (leat_csv_is_space(c, *behind))
         behind++;
     if (c->separator == ' ' || f->quoted)
@@ -170,7 +163,6 @@ static bool finish(const leat_csv *c, const char *p, leat_csv_field *f)
 static bool look_quoted(const leat_csv *c, const char *begin, leat_csv_field *f)
 {
     const char *p = begin;
-
     for (;; p += 2) {
         const char *quote = memchr(p, '"', (size_t)(c->end - p));
         if (!quote && c->ended) {
@@ -194,7 +186,6 @@ static bool look_quoted(const leat_csv *c, const char *begin, leat_csv_field *f)
 static bool look_plain(const leat_csv *c, const char *begin, leat_csv_field *f)
 {
     const char *p = begin, *end;
-
     if (c->separator == ' ')
         while (*p != '\n' && *p != ' ' && *p != '\t')
             p++;
@@ -214,7 +205,6 @@ static bool look_plain(const leat_csv *c, const char *begin, leat_csv_field *f)
 bool leat_csv_look(const leat_csv *c, leat_csv_field *f)
 {
     const char *p = c->at;
-
     while (leat_csv_is_space(c, *p))
         p++;
     return *p == '"' ? look_quoted(c, p + 1, f) : look_plain(c, p, f);

@@ -16,7 +16,6 @@
 bool leat_csv_is_number(const leat_table *t, const leat_csv_field *f, bool single, double *x)
 {
     char *comma = t->csv.comma ? memchr(f->text, ',', f->size) : NULL;
-
     if (f->size == 0 || (t->csv.comma && memchr(f->text, '.', f->size)))
         return false;
     if (comma)
@@ -31,7 +30,6 @@ bool leat_csv_is_nonfinite(const leat_csv_field *f)
 {
     static const char *const words[] = { "nan", "inf", "infinity" };
     size_t sign = f->size > 0 && (f->text[0] == '-' || f->text[0] == '+');
-
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (f->size - sign == strlen(words[i]) && strncasecmp(f->text + sign, words[i], f->size - sign) == 0)
             return true;
@@ -65,7 +63,6 @@ static const char *skip_blanks(const char *p)
 leat_code leat_csv_pass_comments(leat_table *t, leat_csv_comment *last)
 {
     leat_csv *c = &t->csv;
-
     for (;;) {
         const char *p = skip_blanks(c->at);
         char *newline = *p == '#' ? memchr(p, '\n', (size_t)(c->end - p)) : NULL;
@@ -99,7 +96,6 @@ static bool survey(leat_table *t, const leat_csv *from, line *out, leat_csv_fiel
 {
     leat_csv probe = *from;
     double x, before = 1899;
-
     *out = (line){ .counted = true, .years = true };
     *f = (leat_csv_field){ 0 };
     for (t->csv.column = 0; !f->last; leat_csv_move_behind(&probe, f)) {
@@ -127,7 +123,6 @@ static bool survey(leat_table *t, const leat_csv *from, line *out, leat_csv_fiel
 static char *copy_name(leat_arena *a, const leat_csv_field *f)
 {
     char *name = leat_arena_alloc(a, f->size + 1), *at = name;
-
     for (size_t i = 0; name && i < f->size; i++) {
         *at++ = f->text[i];
         i += f->quoted && f->text[i] == '"'; /* it is doubled */
@@ -141,10 +136,8 @@ static char *copy_name(leat_arena *a, const leat_csv_field *f)
 static leat_code read_names(leat_table *t, leat_csv *c, int64_t columns, const char ***out)
 {
     const char **names = leat_arena_alloc(&t->arena, (size_t)columns * sizeof *names);
-
     for (int64_t i = 0; names && i < columns; i++) {
         leat_csv_field f;
-
         leat_csv_look(c, &f);
         const char *name = copy_name(&t->arena, &f), *text = name ? leat_utf8_text(&t->arena, name) : NULL;
         t->latin1 = t->latin1 || text != name;
@@ -172,7 +165,6 @@ static bool has_known_names(leat_table *t, const leat_csv *from, const line *l)
     leat_arena_mark mark = leat_arena_save(&t->arena);
     leat_csv probe = *from;
     const char **names;
-
     bool all = o->known_count > 0 && o->known_count <= l->columns && !read_names(t, &probe, l->columns, &names);
     for (int64_t i = 0; all && i < o->known_count; i++)
         all = has_name(names, l->columns, o->known_names[i]);
@@ -196,7 +188,6 @@ static const char *find_separator(const leat_table *t, char *separator)
     const char *order = *given ? given : c->comma ? ";\t" : ";,\t", *p;
     bool seen[3] = { false }, quoted = false, whole = false;
     char before = ' ';
-
     for (p = c->at; p < c->end; before = *p++) {
         const char *candidate = *p ? strchr(order, *p) : NULL;
         if (quoted) {
@@ -226,7 +217,6 @@ static leat_code read_comment(leat_table *t, const leat_csv_comment *last)
     const char order[] = { t->csv.separator, ';', ',', '\t', ' ', '\0' };
     leat_csv_field f;
     line l;
-
     for (const char *s = order; *s && (s == order || t->file_columns > 1); s++) {
         leat_csv c = { .at = last->text, .end = last->text + last->size, .ended = true, .separator = *s };
         if (!survey(t, &c, &l, &f) || l.columns != t->file_columns || !is_header(t, &c, &l))
@@ -242,7 +232,6 @@ static leat_code read_comment(leat_table *t, const leat_csv_comment *last)
 static leat_code read_header(leat_table *t, const line *l, const leat_csv_comment *last)
 {
     const leat_csv *c = &t->csv;
-
     if (t->opts.header == LEAT_HEADER_NO)
         return LEAT_OK;
     bool header = is_header(t, c, l);
@@ -260,7 +249,6 @@ static leat_code read_header(leat_table *t, const line *l, const leat_csv_commen
 static leat_code read_first_bytes(leat_table *t)
 {
     leat_csv *c = &t->csv;
-
     do {
         if (leat_csv_more(t))
             return t->status.code;
@@ -276,7 +264,6 @@ leat_code leat_csv_begin(leat_table *t)
     leat_csv_field f;
     const char *p;
     line l;
-
     if (read_first_bytes(t))
         return t->status.code;
     if (c->end - c->at >= 6 && memcmp(c->at, "\x93NUMPY", 6) == 0)

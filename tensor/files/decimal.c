@@ -32,7 +32,6 @@ static size_t read_exponent(const char *text, size_t size, int64_t *value)
 {
     size_t begin = size > 0 && (text[0] == '-' || text[0] == '+'), at = begin;
     int64_t sum = 0;
-
     for (; at < size && is_digit(text[at]); at++) {
         if (sum < INT64_C(1000000000000000))
             sum = sum * 10 + (text[at] - '0');
@@ -47,7 +46,6 @@ static inline size_t scan(const char *text, size_t size, decimal *d)
     const char *at = text, *end = text + size, *first, *point;
     int64_t power;
     size_t length;
-
     *d = (decimal){ 0 };
     at += size > 0 && (*at == '-' || *at == '+');
     for (first = at; at < end && is_digit(*at); at++)
@@ -77,7 +75,6 @@ static bool convert_exactly(uint64_t w, int64_t e, bool single, double *out)
 {
     uint64_t power = 1;
     int left = (int)(e < 0 ? -e : e), shift = 0;
-
     for (; left >= 9; left -= 9)
         power *= 1953125; /* 5^9 */
     for (; left > 0; left--)
@@ -106,7 +103,6 @@ static inline bool convert(uint64_t w, int64_t e, bool single, double *out)
     static const double powers_of_10[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                            1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     uint64_t bits;
-
     if (w <= UINT64_C(1) << 53 && e >= -22 && e <= 22) {
         *out = e < 0 ? (double)w / powers_of_10[-e] : (double)w * powers_of_10[e];
         memcpy(&bits, out, sizeof bits);
@@ -127,7 +123,6 @@ static double convert_text(const char *text, size_t size, bool single)
     size_t i = text[0] == '-' || text[0] == '+', count = 0;
     int64_t exponent = 0, power = 0;
     bool fraction = false, rest = false;
-
     for (; i < size && text[i] != 'e' && text[i] != 'E'; i++) {
         if (text[i] == '.') {
             fraction = true;
@@ -161,7 +156,6 @@ size_t leat_decimal_parse(const char *text, size_t size, bool single, double *ou
     decimal d;
     double x;
     size_t length = scan(text, size, &d);
-
     if (length > 0) {
         if (d.count > 19 || !convert(d.digits, d.exponent, single, &x))
             x = convert_text(text, length, single);
@@ -175,7 +169,6 @@ double leat_decimal_nearest(uint64_t digits, int64_t exponent, bool single)
 {
     char text[48];
     double x;
-
     if (!convert(digits, exponent, single, &x)) {
         int length = snprintf(text, sizeof text, "%llue%lld", (unsigned long long)digits, (long long)exponent);
         x = convert_text(text, (size_t)length, single);
@@ -186,7 +179,6 @@ double leat_decimal_nearest(uint64_t digits, int64_t exponent, bool single)
 double leat_decimal_read(const char *text, size_t size)
 {
     double x = 0;
-
     leat_decimal_parse(text, size, false, &x);
     return x;
 }

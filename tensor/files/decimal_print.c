@@ -55,7 +55,6 @@ __extension__ typedef unsigned __int128 uint128;
 static bool scale_up(uint64_t m, int k, int scale, uint64_t *whole, int *rest)
 {
     uint128 x = m;
-
     if (scale < 0 || scale > 27)
         return false;
     for (int i = scale; i > 0; i -= 9)
@@ -79,7 +78,6 @@ static bool expand(double x, expansion *e)
     int k, rest;
     uint64_t m = (uint64_t)ldexp(frexp(x, &k), 53), whole;
     int exponent = (int)floor((k - 1) * 0.30102999566398120); /* of the first digit, or one less */
-
     if (!scale_up(m, k - 53, MOST_DIGITS - 1 - exponent, &whole, &rest))
         return false;
     if (whole >= powers_of_10[MOST_DIGITS]) {
@@ -103,7 +101,6 @@ static digits round_expansion(const expansion *e, int count)
     uint64_t unit = powers_of_10[MOST_DIGITS - count], value = e->d.value / unit, low = e->d.value % unit;
     digits d = { .count = count, .exponent = e->d.exponent };
     bool up;
-
     if (count == MOST_DIGITS) {
         up = e->rest == 3 || (e->rest == 2 && value % 2 == 1);
     } else {
@@ -122,7 +119,6 @@ static digits round_by_printf(double x, int count)
 {
     char text[48];
     digits d = { .count = count };
-
     snprintf(text, sizeof text, "%.*e", count - 1, x);
     for (const char *c = text; *c != 'e'; c++) {
         if (*c >= '0' && *c <= '9') /* the point is the locale's */
@@ -141,7 +137,6 @@ static digits shortest(double x, bool single)
     expansion e;
     bool exact = expand(x, &e);
     digits d;
-
     for (int count = least;; count++) {
         d = exact ? round_expansion(&e, count) : round_by_printf(x, count);
         if (count == most || leat_decimal_nearest(d.value, d.exponent - count + 1, single) == x)
@@ -174,11 +169,9 @@ static char *put_digits(char *at, uint64_t value, int count)
 static char *put_number(char *at, digits d, bool point)
 {
     int whole = d.exponent + 1; /* digits before the point */
-
     if (d.exponent < -5 || d.exponent > 16) {
         uint64_t unit = powers_of_10[d.count - 1];
         int size = abs(d.exponent);
-
         at = put_digits(at, d.value / unit, 1);
         if (d.count > 1) {
             *at++ = '.';
@@ -195,7 +188,6 @@ static char *put_number(char *at, digits d, bool point)
     }
     if (d.count > whole) {
         uint64_t unit = powers_of_10[d.count - whole];
-
         at = put_digits(at, d.value / unit, whole);
         *at++ = '.';
         return put_digits(at, d.value % unit, d.count - whole);
@@ -211,7 +203,6 @@ static char *put_number(char *at, digits d, bool point)
 static size_t print(double x, bool single, bool point, char text[LEAT_DECIMAL_TEXT])
 {
     char *at = text;
-
     if (signbit(x))
         *at++ = '-';
     at = put_number(at, x == 0 ? (digits){ .count = 1 } : shortest(fabs(x), single), point);

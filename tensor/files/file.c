@@ -58,7 +58,6 @@ static leat_code read_all(int fd, const char *path, struct buffer *b, leat_statu
         return refuse(s, path, "read");
     bool sized = S_ISREG(st.st_mode) && st.st_size > 0;
     size_t want = sized ? (size_t)st.st_size + 1 : FIRST_READ;
-
     for (;;) {
         if (b->size + 1 >= b->capacity && !grow(b, b->capacity ? 2 * b->capacity : want + 1))
             return leat_fail(s, LEAT_ENOMEM, "%s: out of memory for the file", path);
@@ -79,7 +78,6 @@ leat_code leat_file_read(const char *path, leat_arena *a, char **bytes, size_t *
 {
     struct buffer b = { .arena = a };
     leat_arena_mark mark = leat_arena_save(a);
-
     *bytes = NULL;
     *size = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -224,7 +222,6 @@ leat_code leat_file_begin(leat_file_out *f, const char *path, leat_status *s)
 {
     struct stat st;
     const struct stat *old = NULL;
-
     *f = (leat_file_out){ .path = path, .fd = -1 };
     if (!realpath(path, f->target)) {
         if (errno != ENOENT || !path[0])
@@ -293,7 +290,6 @@ leat_code leat_file_write_parts(const char *path, const leat_bytes *parts, int64
 {
     leat_file_out f;
     leat_code code = leat_file_begin(&f, path, s);
-
     if (code)
         return code;
     for (int64_t i = 0; i < count; i++) {

@@ -54,7 +54,6 @@ static bool read_header(struct reader *r, leat_shape *shape)
     uint8_t b[4 * MOST_RANK];
     ssize_t n = take(r, b, 4);
     int rank = b[3];
-
     if (n < 4)
         return refuse_end(r, n);
     if (b[0] || b[1] || b[2] != BYTES || rank < 1 || rank > MOST_RANK) {
@@ -86,7 +85,6 @@ static bool check_size(struct reader *r, size_t size, const leat_shape *shape)
 {
     int64_t count = leat_shape_count(shape);
     char text[LEAT_SHAPE_TEXT];
-
     if (count < 0) {
         leat_fail(r->status, LEAT_EFORMAT, "%s: no memory could hold shape %s", r->source,
                   leat_shape_print(shape, text));
@@ -103,7 +101,6 @@ static bool read_data(struct reader *r, const leat_shape *shape, uint8_t *data)
     uint8_t more;
     size_t count = (size_t)leat_shape_count(shape);
     ssize_t n = take(r, data, count);
-
     if (n >= 0 && (size_t)n < count)
         return refuse_size(r, shape, "the compressed file has", (uint64_t)n);
     n = n < 0 ? n : take(r, &more, 1);
@@ -113,7 +110,6 @@ static bool read_data(struct reader *r, const leat_shape *shape, uint8_t *data)
 static leat_code parse(struct reader *r, size_t size, leat_arena *a, leat_shape *shape, uint8_t **data)
 {
     leat_arena_mark mark = leat_arena_save(a);
-
     if (!read_header(r, shape) || !check_size(r, size, shape))
         return LEAT_EFORMAT;
     *data = leat_arena_alloc(a, (size_t)leat_shape_count(shape));
@@ -133,7 +129,6 @@ leat_code leat_idx_parse(const char *bytes, size_t size, const char *source, lea
 {
     struct reader r = { .source = source, .at = bytes, .left = size, .status = s };
     leat_arena_mark mark = leat_arena_save(scratch);
-
     *data = NULL;
     if (size >= 2 && memcmp(bytes, "\x1F\x8B", 2) == 0) {
         r.inflate = leat_arena_alloc(scratch, sizeof *r.inflate);

@@ -72,7 +72,6 @@ static leat_code add(struct reader *r, const char *path, const char *name, struc
     size_t length = strlen(path), size = length + strlen(name) + 2;
     leat_arena_mark mark = leat_arena_save(&r->kept);
     struct stat st;
-
     if (name[0] == '.')
         return LEAT_OK;
     if (r->seen++ == r->most)
@@ -103,7 +102,6 @@ static leat_code list(struct reader *r, const char *path, struct listing *images
 {
     leat_code code = LEAT_OK;
     DIR *dir = opendir(path);
-
     *images = *folders = (struct listing){ 0 };
     if (!dir)
         return leat_fail(r->status, LEAT_EIO, "%s: cannot open: %s", path, strerror(errno));
@@ -125,7 +123,6 @@ static leat_code read_image(struct reader *r, struct entry *e)
     leat_images *all = &r->images, one;
     char *bytes;
     size_t size;
-
     leat_arena_reset(&r->scratch);
     leat_code code = leat_file_read(e->path, &r->scratch, &bytes, &size, r->status);
     if (!code)
@@ -180,7 +177,6 @@ static leat_code join(struct reader *r, const char *path, const struct listing *
     leat_images all = r->images;
     int64_t label = 0;
     const char **class_names = NULL;
-
     all.pixels = leat_arena_alloc(a, (size_t)all.count * (size_t)all.height * (size_t)all.width * (size_t)all.channels);
     if (names) {
         all.labels = leat_arena_alloc(a, (size_t)all.count * sizeof *all.labels);
@@ -208,7 +204,6 @@ static leat_code read_classes(struct reader *r, const char *path, const struct l
 {
     struct listing *folders, none;
     leat_code code = LEAT_OK;
-
     if (classes->count > LEAT_CLASSES_MOST)
         return leat_fail(r->status, LEAT_ESHAPE, "%s: %lld folders in it, where at most %d classes are read", path,
                          (long long)classes->count, LEAT_CLASSES_MOST);
@@ -227,7 +222,6 @@ leat_code leat_images_read_folder(const char *path, int64_t most, leat_arena *a,
     struct reader r = { .most = most, .status = s };
     leat_arena_mark mark = leat_arena_save(a);
     struct listing images, folders;
-
     leat_arena_init(&r.kept, a->allocator);
     leat_arena_init(&r.scratch, a->allocator);
     leat_code code = list(&r, path, &images, &folders);

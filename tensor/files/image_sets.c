@@ -49,7 +49,6 @@ static leat_code read_sets(const struct reader *r, leat_image_sets *out)
     const char *labels = r->opts->labels;
     char path[LEAT_PATH];
     leat_code code = LEAT_OK;
-
     if (find_idx(r, "train", "images", 3, path)) {
         code = read_idx(r, "train", &out->train);
         code = code ? code : read_idx(r, "t10k", &out->test);
@@ -72,7 +71,6 @@ static leat_code read_sets(const struct reader *r, leat_image_sets *out)
 static leat_code check_alike(const struct reader *r, leat_images *train, leat_images *test)
 {
     int classes = train->classes > test->classes ? train->classes : test->classes;
-
     if (train->height != test->height || train->width != test->width || train->channels != test->channels)
         return leat_fail(r->status, LEAT_ESHAPE, "%s: images to train are [%d,%d,%d], and those to test are [%d,%d,%d]",
                          r->path, train->height, train->width, train->channels, test->height, test->width,
@@ -99,7 +97,6 @@ static void shuffle(leat_images *m, uint64_t seed)
 {
     leat_rng rng = leat_rng_new(seed, 0);
     size_t size = image_size(m);
-
     for (int64_t i = m->count - 1; i > 0; i--) {
         int64_t j = leat_rng_below(&rng, i + 1);
         uint8_t *p = m->pixels + (size_t)i * size, *q = m->pixels + (size_t)j * size, byte;
@@ -135,7 +132,6 @@ static leat_code split(const struct reader *r, bool published, leat_image_sets *
     int64_t count = out->train.count;
     int64_t test = out->own_test ? 0 : share(r->opts->test, count, 10);
     int64_t validation = share(r->opts->validation, count, out->own_test ? 6 : 10);
-
     if (test >= count || validation >= count - test)
         return leat_fail(r->status, LEAT_ESHAPE, "%s: of %lld images %lld cannot be for validation and %lld for test",
                          r->path, (long long)count, (long long)validation, (long long)test);
@@ -165,7 +161,6 @@ leat_code leat_image_sets_read(const char *path, const leat_image_sets_opts *opt
     const struct reader r = { path, opts ? opts : &defaults, a, s };
     leat_arena_mark mark = leat_arena_save(a);
     char ignored[LEAT_PATH];
-
     *out = (leat_image_sets){ 0 };
     if (r.opts->validation < 0 || r.opts->test < 0)
         return leat_fail(s, LEAT_EARG, "%s: a set cannot have %lld images", path,

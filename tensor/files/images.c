@@ -9,7 +9,6 @@ static leat_code take_shape(const leat_shape *shape, const char *source, leat_im
 {
     int64_t height = shape->size[1], width = shape->size[2], channels = shape->rank == 4 ? shape->size[3] : 1;
     char text[LEAT_SHAPE_TEXT];
-
     if (shape->rank != 3 && shape->rank != 4)
         return leat_fail(s, LEAT_ESHAPE,
                          "%s: its shape is %s, where [n,height,width] or [n,height,width,channels] is "
@@ -38,7 +37,6 @@ static leat_code parse_idx(const char *bytes, size_t size, const char *source, l
     leat_arena_mark mark = leat_arena_save(a);
     leat_shape shape = { 0 };
     leat_code code = leat_idx_parse(bytes, size, source, scratch, a, &shape, &out->pixels, s);
-
     if (!code)
         code = take_shape(&shape, source, out, s);
     if (code)
@@ -51,7 +49,6 @@ static leat_code parse_npy(const char *bytes, size_t size, const char *source, l
 {
     leat_npy_header h;
     leat_code code = leat_npy_parse_header(bytes, size, size, source, &h, s);
-
     (void)scratch;
     if (!code)
         code = take_shape(&h.shape, source, out, s);
@@ -99,7 +96,6 @@ leat_code leat_images_read(const char *path, leat_arena *a, leat_images *out, le
     struct stat st;
     char *bytes;
     size_t size;
-
     *out = (leat_images){ 0 };
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return leat_images_read_folder(path, LEAT_FOLDER_MOST, a, out, s);
@@ -122,7 +118,6 @@ static leat_code parse_labels(const char *bytes, size_t size, const char *source
     bool npy = size >= 6 && memcmp(bytes, "\x93NUMPY", 6) == 0;
     leat_code code = npy ? leat_npy_parse_header(bytes, size, size, source, &h, s)
                          : leat_idx_parse(bytes, size, source, a, scratch, &h.shape, &data, s);
-
     if (code)
         return code;
     *shape = h.shape;
@@ -140,7 +135,6 @@ static leat_code take_labels(const leat_shape *shape, const double *from, const 
     leat_arena_mark mark = leat_arena_save(a);
     char text[LEAT_SHAPE_TEXT];
     int largest = 0;
-
     if (shape->rank != 1)
         return leat_fail(s, LEAT_ESHAPE, "%s: its shape is %s, where labels are one number for each image", source,
                          leat_shape_print(shape, text));
@@ -172,7 +166,6 @@ leat_code leat_labels_read(const char *path, leat_arena *a, leat_images *images,
     char *bytes;
     double *labels;
     size_t size;
-
     leat_arena_init(&scratch, a->allocator);
     leat_code code = leat_file_read(path, &scratch, &bytes, &size, s);
     if (!code)

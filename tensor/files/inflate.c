@@ -29,7 +29,6 @@ uint32_t leat_crc32(const void *bytes, size_t size, uint32_t before)
                                         0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C };
     const uint8_t *p = bytes;
     uint32_t crc = ~before;
-
     for (size_t i = 0; i < size; i++) {
         crc ^= p[i];
         crc = crc >> 4 ^ table[crc & 15];
@@ -42,7 +41,6 @@ uint32_t leat_adler32(const void *bytes, size_t size, uint32_t before)
 {
     const uint8_t *p = bytes;
     uint32_t a = before & 0xFFFF, b = before >> 16;
-
     for (size_t i = 0; i < size; i++) {
         a = (a + p[i]) % 65521u;
         b = (b + a) % 65521u;
@@ -104,7 +102,6 @@ static bool make_code(leat_inflate *z, leat_inflate_code *c, const uint8_t *leng
     uint16_t at[LEAT_INFLATE_LONGEST + 2] = { 0 };
     int left = 1, words = 0;
     uint32_t word = 0;
-
     memset(c->count, 0, sizeof c->count);
     memset(c->fast, 0, sizeof c->fast);
     for (int i = 0; i < symbols; i++)
@@ -155,7 +152,6 @@ static inline int read_symbol(leat_inflate *z, const leat_inflate_code *c)
 static bool make_fixed_codes(leat_inflate *z)
 {
     uint8_t length[288];
-
     memset(length, 8, 144);
     memset(length + 144, 9, 256 - 144);
     memset(length + 256, 7, 280 - 256);
@@ -172,7 +168,6 @@ static bool read_codes(leat_inflate *z)
     static const uint8_t order[19] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15 };
     uint8_t length[288 + 32] = { 0 };
     uint32_t literals, distances, count, x;
-
     if (!take(z, 5, &literals) || !take(z, 5, &distances) || !take(z, 4, &count))
         return false;
     literals += 257;
@@ -211,7 +206,6 @@ static bool read_codes(leat_inflate *z)
 static bool begin_block(leat_inflate *z)
 {
     uint32_t x, length, check;
-
     if (!take(z, 3, &x))
         return false;
     z->last_block = x & 1;
@@ -268,7 +262,6 @@ static bool begin_match(leat_inflate *z, int symbol)
 {
     uint32_t x;
     int k = symbol - 257;
-
     if (k >= LEAT_LENGTH_CLASSES)
         return fail(z, "is damaged: a length is of no kind");
     if (!take(z, leat_length_extra[k], &x))
@@ -311,7 +304,6 @@ static bool read_coded(leat_inflate *z)
 static bool pass_text(leat_inflate *z)
 {
     uint32_t byte;
-
     do
         if (!take(z, 8, &byte))
             return false;
@@ -323,7 +315,6 @@ static bool read_gzip_header(leat_inflate *z)
 {
     enum { CRC = 2, EXTRA = 4, NAME = 8, COMMENT = 16, RESERVED = 224 };
     uint32_t magic, x, size, flags;
-
     if (!take(z, 32, &magic) || !take(z, 32, &x) || !take(z, 16, &x))
         return false;
     flags = magic >> 24;
@@ -344,7 +335,6 @@ static bool read_gzip_header(leat_inflate *z)
 static bool begin_member(leat_inflate *z)
 {
     uint32_t x;
-
     z->sum = z->format == LEAT_INFLATE_ZLIB;
     z->size = 0;
     z->made = z->given = 0;
@@ -363,7 +353,6 @@ static bool begin_member(leat_inflate *z)
 static bool look_behind(leat_inflate *z)
 {
     uint32_t x;
-
     for (z->state = DONE; z->state == DONE; drop(z, 8)) {
         fill(z, 8);
         if (z->bit_count == 0)
@@ -382,7 +371,6 @@ static bool look_behind(leat_inflate *z)
 static bool end_member(leat_inflate *z)
 {
     uint32_t sum, size = z->size;
-
     drop(z, z->bit_count & 7);
     z->state = DONE;
     if (z->format == LEAT_INFLATE_RAW)

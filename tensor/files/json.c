@@ -29,7 +29,6 @@ static bool refuse(struct reader *r, size_t at, const char *reason)
 static void *take(struct reader *r, size_t bytes)
 {
     void *block = leat_arena_zalloc(r->arena, bytes);
-
     if (!block)
         r->code = leat_fail(r->status, LEAT_ENOMEM, "%s: out of memory for the JSON text", r->source);
     return block;
@@ -55,7 +54,6 @@ size_t leat_utf8_length(const char *text, size_t size)
 {
     const unsigned char *c = (const unsigned char *)text;
     size_t length = size == 0 ? 0 : c[0] < 0x80 ? 1 : c[0] < 0xC2 ? 0 : c[0] < 0xE0 ? 2 : c[0] < 0xF0 ? 3 : 4;
-
     if (length == 0 || length > size || c[0] > 0xF4)
         return 0;
     for (size_t i = 1; i < length; i++) {
@@ -114,7 +112,6 @@ static char *put_utf8(char *to, uint32_t c)
 static int32_t read_hex(struct reader *r)
 {
     int32_t value = 0;
-
     for (int i = 0; i < 4; i++, r->at++) {
         static const char digits[] = "0123456789abcdefABCDEF";
         const char *d = peek(r) > 0 ? strchr(digits, peek(r)) : NULL;
@@ -130,7 +127,6 @@ static char *read_unicode(struct reader *r, char *to)
 {
     size_t begin = r->at - 2;
     int32_t c = read_hex(r), low;
-
     if (c < 0) {
         refuse(r, begin, "\\u needs four hexadecimal digits");
         return NULL;
@@ -157,7 +153,6 @@ static char *read_escape(struct reader *r, char *to)
     static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
     int c = peek(r);
     const char *found = c > 0 ? strchr(from, c) : NULL;
-
     r->at++;
     if (c == 'u')
         return read_unicode(r, to);
@@ -173,7 +168,6 @@ static bool read_string(struct reader *r, const char **text, int64_t *length)
 {
     char *to = r->strings;
     size_t begin = r->at++;
-
     while (peek(r) != '"') {
         size_t step = leat_utf8_length(r->text + r->at, r->size - r->at);
         if (r->at == r->size)
@@ -206,7 +200,6 @@ static bool read_string(struct reader *r, const char **text, int64_t *length)
 static bool read_digits(struct reader *r)
 {
     size_t begin = r->at;
-
     while (is_digit(peek(r)))
         r->at++;
     return r->at > begin;
@@ -216,7 +209,6 @@ static bool as_integer(const char *text, size_t size, int64_t *out)
 {
     bool negative = text[0] == '-';
     int64_t value = 0;
-
     for (size_t i = negative; i < size; i++) {
         int64_t digit = negative ? '0' - text[i] : text[i] - '0';
         if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value))
@@ -230,7 +222,6 @@ static bool read_number(struct reader *r, leat_json *v)
 {
     size_t begin = r->at;
     bool integer = true, good;
-
     r->at += peek(r) == '-';
     if (peek(r) == '0') {
         r->at++;
@@ -268,7 +259,6 @@ static bool read_word(struct reader *r, leat_json *v)
     } words[] = { { "null", LEAT_JSON_NULL, false },
                   { "false", LEAT_JSON_BOOL, false },
                   { "true", LEAT_JSON_BOOL, true } };
-
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         size_t length = strlen(words[i].word);
         if (r->size - r->at >= length && memcmp(r->text + r->at, words[i].word, length) == 0) {
@@ -317,7 +307,6 @@ static bool index_members(struct reader *r, leat_json *object)
 {
     int64_t i = 0;
     const leat_json **sorted = take(r, (size_t)object->count * sizeof *sorted);
-
     if (!sorted)
         return false;
     for (const leat_json *m = object->first; m; m = m->next)
@@ -338,7 +327,6 @@ static bool read_value(struct reader *r, leat_json *v);
 static bool read_key(struct reader *r, leat_json *member)
 {
     int64_t length;
-
     if (peek(r) != '"')
         return refuse(r, r->at, "expected a key in quotes");
     if (!read_string(r, &member->key, &length))
@@ -355,7 +343,6 @@ static bool read_container(struct reader *r, leat_json *v)
     bool object = peek(r) == '{';
     int end = object ? '}' : ']';
     leat_json **link = &v->first;
-
     v->kind = object ? LEAT_JSON_OBJECT : LEAT_JSON_ARRAY;
     if (++r->depth > LEAT_JSON_DEPTH)
         return refuse(r, r->at, "nested too deeply");
@@ -386,7 +373,6 @@ static bool read_container(struct reader *r, leat_json *v)
 static bool read_value(struct reader *r, leat_json *v)
 {
     bool good;
-
     skip_space(r);
     v->offset = r->base + r->at;
     if (peek(r) == '{' || peek(r) == '[') {
@@ -408,7 +394,6 @@ leat_code leat_json_read(const char *text, size_t size, const char *source, size
 {
     struct reader r = { .text = text, .size = size, .source = source, .base = base, .arena = a, .status = s };
     leat_arena_mark mark = leat_arena_save(a);
-
     *out = take(&r, sizeof **out);
     r.strings = *out ? take(&r, size + 1) : NULL;
     if (r.strings && read_value(&r, *out) && r.at < size)
@@ -425,7 +410,6 @@ leat_code leat_json_read(const char *text, size_t size, const char *source, size
 const leat_json *leat_json_get(const leat_json *v, const char *key)
 {
     int64_t low = 0, high = v && v->kind == LEAT_JSON_OBJECT ? v->count : 0;
-
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         int order = strcmp(key, v->sorted[middle]->key);

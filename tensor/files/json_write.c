@@ -21,7 +21,6 @@ static void put(leat_json_writer *w, const char *bytes, size_t n)
     if (w->capacity - w->size < n) {
         size_t capacity = w->capacity < 256 ? 256 : w->capacity;
         char *grown;
-
         while (capacity - w->size < n)
             capacity *= 2;
         grown = w->code ? NULL : leat_arena_alloc(w->arena, capacity);
@@ -48,13 +47,11 @@ static void put_comma(leat_json_writer *w)
 static void put_quoted(leat_json_writer *w, const char *text)
 {
     size_t left = strlen(text), step;
-
     put(w, "\"", 1);
     for (; left > 0; text += step, left -= step) {
         static const char from[] = "\"\\\b\f\n\r\t", into[] = "\"\\bfnrt";
         const char *found = strchr(from, *text);
         char escape[8];
-
         step = leat_utf8_length(text, left);
         if (step == 0) {
             fail(w, LEAT_EARG, "a text is not UTF-8");
@@ -109,7 +106,6 @@ void leat_json_put_text(leat_json_writer *w, const char *text)
 void leat_json_put_int(leat_json_writer *w, int64_t value)
 {
     char text[24];
-
     put_comma(w);
     put(w, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)value));
 }
@@ -117,7 +113,6 @@ void leat_json_put_int(leat_json_writer *w, int64_t value)
 void leat_json_put_number(leat_json_writer *w, double value)
 {
     char text[LEAT_DECIMAL_TEXT];
-
     put_comma(w);
     if (!__builtin_isfinite(value)) {
         fail(w, LEAT_ENONFINITE, "JSON has no infinity and no NaN");

@@ -82,7 +82,6 @@ static bool read_header(struct reader *r, leat_json **header)
 {
     const unsigned char *b = (const unsigned char *)r->bytes;
     uint64_t length = 0;
-
     if (r->size < 8)
         return refuse(r, NULL, 0, "%zu bytes are too few for the length of a header", r->size);
     for (int i = 0; i < 8; i++)
@@ -133,7 +132,6 @@ static bool read_dtype(struct reader *r, const leat_json *node, struct item *t)
     };
     const char *name = leat_json_text(node);
     char text[LEAT_NAME_TEXT];
-
     if (!name)
         return refuse(r, t->node->key, 0, "no text 'dtype'");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -164,7 +162,6 @@ static bool read_offsets(struct reader *r, const leat_json *node, struct item *t
 {
     int64_t size = (int64_t)(r->size - r->data), width = (int64_t)leat_dtype_size(t->dtype), length;
     char text[LEAT_SHAPE_TEXT];
-
     if (!node || node->kind != LEAT_JSON_ARRAY || node->count != 2)
         return refuse(r, t->node->key, 0, "no pair 'data_offsets'");
     if (!leat_json_int(node->first, 0, size, &t->begin) || !leat_json_int(node->first->next, t->begin, size, &t->end))
@@ -205,7 +202,6 @@ static int compare_places(const void *a, const void *b)
 static bool check_cover(struct reader *r, const struct item **items, int64_t count)
 {
     int64_t at = 0, size = (int64_t)(r->size - r->data);
-
     for (int64_t i = 0; i < count; i++) {
         if (items[i]->begin != at)
             return refuse(r, items[i]->node->key, 0, "its data begin at offset %lld where %lld is next%s",
@@ -245,7 +241,6 @@ static bool read_file(struct reader *r, leat_safetensors *out)
     leat_json *header;
     if (!read_header(r, &header))
         return false;
-
     struct item *items = leat_arena_zalloc(r->scratch, (size_t)header->count * sizeof *items);
     const struct item **sorted = take(r, r->scratch, (size_t)header->count * sizeof *sorted);
     if (!items || !sorted) {
@@ -275,7 +270,6 @@ leat_code leat_safetensors_parse(const char *bytes, size_t size, const char *sou
 {
     struct reader r = { .bytes = bytes, .source = source, .size = size, .scratch = scratch, .arena = a, .status = s };
     leat_arena_mark mark = leat_arena_save(a), scratch_mark = leat_arena_save(scratch);
-
     *out = (leat_safetensors){ 0 };
     if (!read_file(&r, out)) {
         *out = (leat_safetensors){ 0 };
@@ -290,7 +284,6 @@ leat_code leat_safetensors_read(const char *path, leat_arena *a, leat_safetensor
     leat_arena scratch;
     char *bytes;
     size_t size;
-
     *out = (leat_safetensors){ 0 };
     leat_arena_init(&scratch, a->allocator);
     leat_code code = leat_file_read(path, &scratch, &bytes, &size, s);

@@ -31,7 +31,6 @@ static leat_code check(const char *path, const leat_safetensors *f, leat_arena *
     int64_t most = f->count > f->metadata_count ? f->count : f->metadata_count;
     const char **texts = leat_arena_alloc(scratch, (size_t)most * sizeof *texts);
     char text[LEAT_NAME_TEXT];
-
     if (!texts)
         return leat_fail(s, LEAT_ENOMEM, "%s: out of memory for the header", path);
     for (int64_t i = 0; i < f->count; i++) {
@@ -76,7 +75,6 @@ static int64_t put_tensor(leat_json_writer *w, const leat_safetensors_entry *e, 
 {
     const leat_shape *shape = &e->tensor.shape;
     int64_t end = offset + (int64_t)bytes_of(e);
-
     leat_json_key(w, e->name);
     leat_json_open(w, '{');
     leat_json_key(w, "dtype");
@@ -101,7 +99,6 @@ static leat_code print_header(const char *path, const leat_safetensors *f, leat_
     leat_json_writer w = leat_json_writer_new(scratch);
     int64_t offset = 0;
     char *text;
-
     leat_json_open(&w, '{');
     if (f->metadata_count > 0)
         put_metadata(&w, f);
@@ -119,7 +116,6 @@ static leat_code write_file(const char *path, const leat_safetensors *f, leat_ar
     char length[8];
     leat_bytes header;
     leat_code code = check(path, f, scratch, s);
-
     if (!code)
         code = print_header(path, f, scratch, &header, s);
     if (code)
@@ -130,7 +126,6 @@ static leat_code write_file(const char *path, const leat_safetensors *f, leat_ar
     leat_bytes *parts = leat_arena_alloc(scratch, (size_t)(f->count + 3) * sizeof *parts);
     if (!parts)
         return leat_fail(s, LEAT_ENOMEM, "%s: out of memory for the header", path);
-
     for (int i = 0; i < 8; i++)
         length[i] = (char)((uint64_t)total >> 8 * i & 0xFF);
     parts[0] = (leat_bytes){ length, sizeof length };
@@ -146,7 +141,6 @@ static leat_code write_file(const char *path, const leat_safetensors *f, leat_ar
 leat_code leat_safetensors_write(const char *path, const leat_safetensors *f, leat_status *s)
 {
     leat_arena scratch;
-
     leat_arena_init(&scratch, NULL);
     leat_code code = write_file(path, f, &scratch, s);
     leat_arena_free(&scratch);

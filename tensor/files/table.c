@@ -47,7 +47,6 @@ bool leat_path_is_table(const char *path)
 static const leat_table_format *format_of(const char *path)
 {
     struct stat st;
-
     if (leat_path_ends(path, ".npy"))
         return &leat_table_npy;
     if (leat_path_is_table(path) || strcmp(path, "-") == 0 ||
@@ -97,7 +96,6 @@ static void refuse_name(const char *path, leat_status *s)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, bytes, sizeof bytes) : -1;
     const char *kind = n > 0 ? leat_file_kind(bytes, (size_t)n) : NULL;
-
     if (fd >= 0)
         close(fd);
     leat_fail(s, kind ? LEAT_EFORMAT : LEAT_EARG, "%s: %s", path,
@@ -293,7 +291,6 @@ typedef struct parts {
 static leat_code read_parts(leat_table *t, leat_arena *scratch, parts *p)
 {
     int64_t room = FIRST_NUMBERS / t->columns + 1;
-
     for (*p = (parts){ 0 }; p->count < MOST_PARTS; room *= 2) {
         leat_tensor *part = &p->part[p->count];
         *part = leat_tensor_new(scratch, LEAT_SHAPE(room, t->columns), &t->status);
@@ -313,7 +310,6 @@ static leat_code read_unknown(leat_table *t, leat_arena *a, leat_tensor *out)
 {
     leat_arena scratch;
     parts p;
-
     leat_arena_init(&scratch, a->allocator);
     if (read_parts(t, &scratch, &p) == LEAT_OK)
         *out = leat_tensor_new(a, LEAT_SHAPE(p.rows, t->columns), &t->status);
@@ -331,7 +327,6 @@ static leat_code read_known(leat_table *t, leat_arena *a, leat_tensor *out)
 {
     int64_t end = t->opts.last_row > 0 && t->opts.last_row < t->file_rows ? t->opts.last_row : t->file_rows;
     int64_t rows = end > t->opts.first_row ? end - t->opts.first_row : 0;
-
     *out = leat_tensor_new(a, LEAT_SHAPE(rows, t->columns), &t->status);
     if (out->data && rows > 0)
         read_reals(t, rows, out->data);
@@ -359,7 +354,6 @@ leat_code leat_table_read(const char *path, const leat_table_opts *opts, leat_ar
     leat_arena_mark mark = leat_arena_save(a);
     leat_status why = { 0 };
     const char *const *unused;
-
     *out = (leat_tensor){ 0 };
     if (!names)
         names = &unused;

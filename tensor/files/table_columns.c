@@ -19,7 +19,6 @@ typedef struct item {
 static bool next_item(char **list, item *out)
 {
     char *at = *list + strspn(*list, " "), *end;
-
     out->quoted = *at == '"';
     if (out->quoted) {
         out->text = end = ++at;
@@ -57,7 +56,6 @@ static int64_t find_name(leat_table *t, const char *name)
 {
     char shown[LEAT_NAME_TEXT];
     int64_t found = -1;
-
     for (int64_t i = 0; t->file_names && i < t->file_columns; i++) {
         if (strcmp(t->file_names[i], name) != 0)
             continue;
@@ -76,7 +74,6 @@ static int64_t find_name(leat_table *t, const char *name)
 static size_t read_number(const char *text, int64_t most, int64_t *out)
 {
     size_t digits = strspn(text, "0123456789");
-
     *out = 0;
     for (size_t i = 0; i < digits; i++)
         *out = *out > most ? most + 1 : *out * 10 + (text[i] - '0');
@@ -90,7 +87,6 @@ static bool read_range(const leat_table *t, const char *text, int64_t *first, in
 {
     text += *text == '#';
     size_t digits = read_number(text, t->file_columns, first);
-
     *last = *first;
     if (digits > 0 && text[digits] == '-') {
         text += digits + 1;
@@ -105,7 +101,6 @@ static bool read_range(const leat_table *t, const char *text, int64_t *first, in
 static const char *list_names(const leat_table *t, char text[256])
 {
     size_t size = 0;
-
     if (!t->file_names)
         return "there is no header with names";
     size = (size_t)snprintf(text, 256, "the columns are");
@@ -126,7 +121,6 @@ static leat_code choose_item(leat_table *t, const item *it)
 {
     char shown[LEAT_NAME_TEXT], names[256];
     int64_t first, last, named = find_name(t, it->text);
-
     if (named == -2)
         return t->status.code;
     if (named >= 0)
@@ -148,7 +142,6 @@ static leat_code choose_listed(leat_table *t)
 {
     const char *text = leat_utf8_text(&t->arena, t->opts.columns);
     char *list = text ? leat_arena_format(&t->arena, "%s", text) : NULL;
-
     if (!list)
         return leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory for its columns", t->name);
     while (list) {

@@ -23,7 +23,6 @@ enum { WINDOW = 256 << 10 };
 static int begin_row(leat_table *t)
 {
     leat_csv *c = &t->csv;
-
     for (;;) {
         while (leat_csv_is_space(c, *c->at))
             c->at++;
@@ -75,7 +74,6 @@ static inline bool read_plainly(leat_csv *c, bool single, double *out, bool *las
     double x;
     size_t length = leat_decimal_parse(c->at, (size_t)(c->end - c->at), single, &x);
     const char *p = c->at + length;
-
     if (length == 0 || p == c->end || !isfinite(x))
         return false;
     *last = *p == '\n';
@@ -91,11 +89,9 @@ static leat_code read_row(leat_table *t, double *row)
 {
     leat_csv *c = &t->csv;
     int64_t line = c->line;
-
     for (bool last = false; !last;) {
         int64_t place = c->column < t->file_columns ? t->place[c->column] : -1;
         leat_csv_field f;
-
         c->column++;
         if (place >= 0 && !c->comma && read_plainly(c, t->single, &row[place], &last))
             continue;
@@ -129,7 +125,6 @@ static int64_t csv_read(leat_table *t, int64_t rows, double *out)
 static leat_code csv_skip(leat_table *t, int64_t rows)
 {
     leat_csv *c = &t->csv;
-
     for (; rows > 0; rows--) {
         if (begin_row(t) < 1)
             return t->status.code;
@@ -153,7 +148,6 @@ static leat_code csv_skip(leat_table *t, int64_t rows)
 static leat_code csv_begin(leat_table *t, const char *path)
 {
     leat_csv *c = &t->csv;
-
     c->line = 1;
     if (path) {
         c->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);

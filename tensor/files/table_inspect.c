@@ -27,7 +27,6 @@ static int find(const counters *c, double x)
 static void lower(counters *c)
 {
     int kept = 0;
-
     for (int i = 0; i < c->count; i++)
         if (c->rows[i] > 1) {
             c->value[kept] = c->value[i];
@@ -39,7 +38,6 @@ static void lower(counters *c)
 static void count_value(counters *c, double x)
 {
     int i = find(c, x);
-
     if (i >= 0) {
         c->rows[i]++;
     } else if (c->count < LEAT_FEW_VALUES) {
@@ -54,7 +52,6 @@ static void count_value(counters *c, double x)
 static void find_common(const double *x, int64_t rows, int64_t stride, leat_column *out)
 {
     counters c = { .count = 0 };
-
     for (int64_t i = 0; i < rows; i++)
         count_value(&c, x[i * stride]);
     out->distinct = c.more ? LEAT_FEW_VALUES + 1 : c.count;
@@ -78,7 +75,6 @@ static void find_common(const double *x, int64_t rows, int64_t stride, leat_colu
 static void find_moments(const double *x, int64_t rows, int64_t stride, leat_column *out)
 {
     double first = x[0], sum = 0, squares = 0;
-
     out->min = out->max = first;
     for (int64_t i = 0; i < rows; i++) {
         double v = x[i * stride];
@@ -97,7 +93,6 @@ static void find_moments(const double *x, int64_t rows, int64_t stride, leat_col
 leat_code leat_table_inspect(const leat_doubles *values, leat_column *columns, leat_status *s)
 {
     int64_t rows = values->rows, width = values->columns;
-
     if (rows < 1 || width < 0 || !values->data)
         return leat_fail(s, LEAT_ESHAPE,
                          "data to inspect must be [rows, columns] with at least one row, not [%lld,%lld]",

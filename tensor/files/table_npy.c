@@ -37,7 +37,6 @@ static leat_code make_buffers(leat_table *t)
     size_t width = leat_dtype_size(n->header.type);
     size_t row = n->header.fortran_order ? width : width * (size_t)t->file_columns;
     size_t numbers = n->header.fortran_order ? 1 : (size_t)t->file_columns;
-
     n->raw_rows = row < RAW_BYTES ? (int64_t)(RAW_BYTES / row) : 1;
     n->raw = leat_arena_alloc(&t->arena, (size_t)n->raw_rows * row);
     n->numbers = leat_arena_alloc(&t->arena, (size_t)n->raw_rows * numbers * sizeof *n->numbers);
@@ -49,7 +48,6 @@ static leat_code read_header(leat_table *t, uint64_t file_size)
     leat_npy *n = &t->npy;
     size_t size = file_size < HEADER_BYTES ? (size_t)file_size : HEADER_BYTES;
     char *bytes = leat_arena_alloc(&t->arena, size), text[LEAT_SHAPE_TEXT];
-
     if (!bytes)
         return leat_fail(&t->status, LEAT_ENOMEM, "%s: out of memory to read it", t->name);
     if (read_at(t, 0, bytes, size) || leat_npy_parse_header(bytes, size, file_size, t->name, &n->header, &t->status))
@@ -70,7 +68,6 @@ static leat_code read_header(leat_table *t, uint64_t file_size)
 static leat_code begin_file(leat_table *t)
 {
     struct stat st;
-
     if (t->npy.fd < 0 || fstat(t->npy.fd, &st) != 0)
         return leat_fail(&t->status, LEAT_EIO, "%s: cannot open: %s", t->name, strerror(errno));
     if (!S_ISREG(st.st_mode))
@@ -89,7 +86,6 @@ leat_code leat_table_become_npy(leat_table *t)
 {
     leat_csv *c = &t->csv;
     FILE *f = tmpfile();
-
     if (!f)
         return leat_fail(&t->status, LEAT_EIO, "%s: cannot make a temporary file: %s", t->name, strerror(errno));
     leat_file_out out = { .path = "a temporary file", .fd = fcntl(fileno(f), F_DUPFD_CLOEXEC, 0) };
@@ -134,7 +130,6 @@ static leat_code read_fortran(leat_table *t, int64_t rows, double *out)
 {
     leat_npy *n = &t->npy;
     size_t width = leat_dtype_size(n->header.type);
-
     for (int64_t j = 0; j < t->columns; j++) {
         uint64_t first = (uint64_t)t->chosen[j] * (uint64_t)n->rows + (uint64_t)n->row;
         if (read_at(t, n->header.begin + first * width, n->raw, (size_t)rows * width))
@@ -150,7 +145,6 @@ static leat_code read_c(leat_table *t, int64_t rows, double *out)
 {
     leat_npy *n = &t->npy;
     size_t row = leat_dtype_size(n->header.type) * (size_t)t->file_columns;
-
     if (read_at(t, n->header.begin + (uint64_t)n->row * row, n->raw, (size_t)rows * row))
         return t->status.code;
     leat_convert_doubles(n->header.type, n->header.big_endian, n->raw, rows * t->file_columns, n->numbers);
@@ -163,7 +157,6 @@ static leat_code read_c(leat_table *t, int64_t rows, double *out)
 static int64_t npy_read(leat_table *t, int64_t rows, double *out)
 {
     leat_npy *n = &t->npy;
-
     if (rows > n->rows - n->row)
         rows = n->rows - n->row;
     for (int64_t done = 0, step; done < rows; done += step) {

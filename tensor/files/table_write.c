@@ -81,7 +81,6 @@ static leat_code begin(leat_table_writer *w, const leat_table_writer_opts *o)
 {
     bool tab = leat_path_ends(w->path, ".tsv"),
          space = leat_path_ends(w->path, ".txt") || leat_path_ends(w->path, ".dat");
-
     w->npy = leat_path_ends(w->path, ".npy");
     w->separator = tab ? '\t' : space ? ' ' : ',';
     if (o->columns < 1)
@@ -142,7 +141,6 @@ leat_code leat_table_append(leat_table_writer *w, const leat_tensor *values, lea
     const leat_shape *shape = &values->shape;
     char text[LEAT_SHAPE_TEXT];
     bool fits = shape->rank == 2 ? shape->size[1] == w->columns : shape->rank == 1 && w->columns == 1;
-
     if (!fits)
         leat_fail(&w->status, LEAT_ESHAPE, "%s: rows of shape %s for a table of %lld columns", w->name,
                   leat_shape_print(shape, text), (long long)w->columns);
@@ -211,7 +209,6 @@ leat_code leat_table_write(const char *path, const char *const *names, const lea
     leat_table_writer_opts o = { .columns = values->shape.rank == 2 ? values->shape.size[1] : 1, .names = names };
     leat_status why = { 0 };
     leat_table_writer *w = leat_table_create(path, &o, &why);
-
     if (w && leat_table_append(w, values, &why) == LEAT_OK)
         return leat_table_commit(w, s);
     leat_table_discard(w);
