@@ -1,6 +1,8 @@
-/* What a file is that was taken for a table. */
+/* What a file is that was taken for a table, and how readers refuse what is not what it claims to be. */
 #include "table.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct kind {
@@ -29,7 +31,6 @@ static const char *find_wide(const char *b)
         "it is text in UTF-32, big-endian, where UTF-8 is needed (iconv -f UTF-32BE -t UTF-8)",
     };
     static const bool written[][4] = { { 1, 0, 1, 0 }, { 0, 1, 0, 1 }, { 1, 0, 0, 0 }, { 0, 0, 0, 1 } };
-
     for (int k = 0; k < 4; k++) {
         bool fits = true;
         for (int i = 0; i < 4; i++)
@@ -49,4 +50,15 @@ const char *leat_file_kind(const char *bytes, size_t size)
         if (size >= kinds[i].size && memcmp(bytes, kinds[i].magic, kinds[i].size) == 0)
             return kinds[i].phrase;
     return size >= 4 ? find_wide(bytes) : NULL;
+}
+
+bool leat_refuse_byte(leat_status *s, const char *source, size_t at, const char *format, ...)
+{
+    char reason[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    leat_fail(s, LEAT_EFORMAT, "%s: byte %zu: %s", source, at, reason);
+    return false;
 }

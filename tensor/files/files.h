@@ -58,6 +58,9 @@ leat_code leat_safetensors_parse(const char *bytes, size_t size, const char *sou
 bool leat_safetensors_index(leat_safetensors *f, leat_arena *a);
 leat_safetensors_entry *leat_safetensors_entry_of(const leat_safetensors *f, const char *name); /* NULL: not there */
 
+/* Refuses a file for what stands at a byte: LEAT_EFORMAT, "source: byte N: reason". Returns false. */
+LEAT_PRINTF(4, 5) bool leat_refuse_byte(leat_status *s, const char *source, size_t at, const char *format, ...);
+
 /* A name from a file, made fit for a message: cut after some 80 bytes, with '?' for control characters. */
 #define LEAT_NAME_TEXT 96
 const char *leat_name_print(const char *name, char text[LEAT_NAME_TEXT]);

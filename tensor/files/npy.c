@@ -9,7 +9,6 @@
 #include "convert.h"
 #include "files.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,16 +25,7 @@ struct header {
     leat_npy_header npy;
 };
 
-LEAT_PRINTF(3, 4) static bool refuse(struct reader *r, size_t at, const char *format, ...)
-{
-    char reason[256];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reason, sizeof reason, format, args);
-    va_end(args);
-    leat_fail(r->status, LEAT_EFORMAT, "%s: byte %zu: %s", r->source, at, reason);
-    return false;
-}
+#define refuse(r, at, ...) leat_refuse_byte((r)->status, (r)->source, at, __VA_ARGS__)
 
 /* ---- the header's Python ----------------------------------------------------------------------------------------- */
 
@@ -97,7 +87,6 @@ static bool read_descr(struct reader *r, struct header *h)
     char text[32];
     int first = peek(r);
     size_t begin = r->at;
-
     if (first == '[' || first == '(')
         return refuse(r, begin, "structured arrays are not supported");
     if (!read_string(r, text))
@@ -163,7 +152,6 @@ static bool read_item(struct reader *r, struct header *h)
     size_t begin = r->at;
     bool *seen;
     bool (*read)(struct reader *, struct header *);
-
     if (!read_string(r, key))
         return false;
     if (strcmp(key, "descr") == 0)
@@ -270,7 +258,6 @@ leat_code leat_npy_parse_header(const char *bytes, size_t size, uint64_t file_si
     struct reader r = { .bytes = bytes, .source = source, .status = s };
     struct header h = { 0 };
     char text[LEAT_SHAPE_TEXT];
-
     if (!read_prefix(&r, size) || !read_header(&r, &h))
         return LEAT_EFORMAT;
     h.npy.begin = r.end;
@@ -293,7 +280,6 @@ leat_code leat_npy_parse(const char *bytes, size_t size, const char *source, lea
                          leat_tensor *out, leat_status *s)
 {
     leat_npy_header h;
-
     *out = (leat_tensor){ 0 };
     leat_code code = leat_npy_parse_header(bytes, size, size, source, &h, s);
     return code ? code : read_numbers(bytes, source, &h, scratch, a, out, s);
@@ -304,7 +290,6 @@ leat_code leat_npy_read(const char *path, leat_arena *a, leat_tensor *out, leat_
     leat_arena scratch;
     char *bytes;
     size_t size;
-
     *out = (leat_tensor){ 0 };
     leat_arena_init(&scratch, a->allocator);
     leat_code code = leat_file_read(path, &scratch, &bytes, &size, s);
@@ -319,7 +304,6 @@ size_t leat_npy_print_header(const leat_shape *shape, size_t width, char header[
 {
     char first[32];
     size_t n = 10;
-
     memcpy(header, magic, sizeof magic);
     n += (size_t)sprintf(header + n, "{'descr': '<f%d', 'fortran_order': False, 'shape': (", (int)width);
     for (int i = 0; i < shape->rank; i++)
@@ -341,7 +325,6 @@ leat_code leat_npy_write(const char *path, const leat_tensor *t, leat_status *s)
 {
     char header[LEAT_NPY_HEADER];
     int64_t count = leat_shape_count(&t->shape);
-
     if (count < 0)
         return leat_fail(s, LEAT_ESHAPE, "%s: the tensor to write has no valid shape", path);
     size_t n = leat_npy_print_header(&t->shape, sizeof(leat_real), header);

@@ -6,8 +6,6 @@
 #include "images.h"
 #include "inflate.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { GREY = 0, COLOUR = 2, PALETTE = 3, GREY_ALPHA = 4, COLOUR_ALPHA = 6 };
@@ -34,16 +32,7 @@ struct reader {
     struct chunk part;     /* what is left of the one that is read */
 };
 
-LEAT_PRINTF(3, 4) static bool refuse(const struct reader *r, size_t at, const char *format, ...)
-{
-    char reason[200];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reason, sizeof reason, format, args);
-    va_end(args);
-    leat_fail(r->status, LEAT_EFORMAT, "%s: byte %zu: %s", r->source, at, reason);
-    return false;
-}
+#define refuse(r, at, ...) leat_refuse_byte((r)->status, (r)->source, at, __VA_ARGS__)
 
 static uint32_t read_u32(const uint8_t *b)
 {
@@ -62,7 +51,6 @@ static bool next_chunk(struct reader *r, bool check, struct chunk *c)
 {
     const uint8_t *b = r->bytes + r->at;
     size_t left = r->size - r->at;
-
     if (left < FRAME)
         return refuse(r, r->at, "the file is cut off");
     *c = (struct chunk){ .begin = r->at, .data = b + 8, .size = read_u32(b) };
@@ -85,7 +73,6 @@ static bool read_header(struct reader *r, const struct chunk *c)
     static const uint8_t samples[] = { [GREY] = 1, [COLOUR] = 3, [PALETTE] = 1, [GREY_ALPHA] = 2, [COLOUR_ALPHA] = 4 };
     const uint8_t *b = c->data;
     size_t at = c->begin + 8;
-
     if (c->size != 13)
         return refuse(r, c->begin, "IHDR has %lu bytes, and not 13", (unsigned long)c->size);
     uint32_t width = read_u32(b), height = read_u32(b + 4);
@@ -113,7 +100,6 @@ static bool read_header(struct reader *r, const struct chunk *c)
 static bool read_palette(struct reader *r, const struct chunk *c)
 {
     bool grey = true;
-
     if (r->type == GREY || r->type == GREY_ALPHA || r->colours > 0 || r->packed > 0 || c->size == 0 ||
         c->size % 3 != 0 || c->size > 768)
         return refuse(r, c->begin, "a palette (PLTE) that makes no sense");
@@ -172,7 +158,6 @@ static bool take_chunk(struct reader *r, const struct chunk *c)
 static bool read_chunks(struct reader *r)
 {
     struct chunk c;
-
     if (r->size < SIGNATURE || memcmp(r->bytes, "\x89PNG\r\n\x1A\n", SIGNATURE) != 0)
         return refuse(r, 0, "it is no PNG");
     r->at = SIGNATURE;
@@ -191,7 +176,6 @@ static ssize_t give(void *user, void *out, size_t room)
 {
     struct reader *r = user;
     struct chunk *c = &r->part;
-
     while (c->size == 0)
         if (r->at == r->data_end || !next_chunk(r, false, c))
             return 0;
@@ -245,7 +229,6 @@ static int sample(const struct reader *r, const uint8_t *row, int i)
 static bool put_row(const struct reader *r, const uint8_t *row, int y, uint8_t *out)
 {
     int scale = 255 / ((1 << r->depth) - 1);
-
     for (int x = 0; x < r->width; x++) {
         uint8_t pixel[4];
         if (r->type == PALETTE) {
@@ -275,7 +258,6 @@ static bool read_rows(struct reader *r, leat_inflate *z, uint8_t *rows, size_t r
 {
     int bits = r->samples * r->depth, step = bits < 8 ? 1 : bits / 8;
     uint8_t *row = rows + MOST_PIXEL, *above = row + MOST_PIXEL + row_size, *old, filter;
-
     memset(rows, 0, 2 * (MOST_PIXEL + row_size));
     for (int y = 0; y < r->height; y++) {
         if (!take(r, z, y, &filter, 1) || !take(r, z, y, row, row_size))
@@ -298,7 +280,6 @@ static leat_code read_pixels(struct reader *r, leat_arena *scratch, leat_arena *
     size_t row_size = ((size_t)r->width * (size_t)(r->samples * r->depth) + 7) / 8;
     uint64_t all = (uint64_t)r->height * (row_size + 1);
     size_t size = (size_t)r->height * (size_t)r->width * (size_t)r->channels;
-
     if (all / DEFLATE_MOST > r->packed) {
         refuse(r, r->data, "%llu bytes of compressed pixels cannot hold %d x %d", (unsigned long long)r->packed,
                r->width, r->height);
@@ -319,7 +300,6 @@ leat_code leat_png_parse(const char *bytes, size_t size, const char *source, lea
 {
     struct reader r = { .source = source, .bytes = (const uint8_t *)bytes, .size = size, .status = s };
     leat_arena_mark mark = leat_arena_save(a), scratch_mark = leat_arena_save(scratch);
-
     leat_code code = read_chunks(&r) ? read_pixels(&r, scratch, a, out) : LEAT_EFORMAT;
     leat_arena_restore(scratch, scratch_mark);
     if (code)

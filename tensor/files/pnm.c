@@ -5,8 +5,6 @@
  */
 #include "images.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 struct reader {
@@ -16,16 +14,7 @@ struct reader {
     leat_status *status;
 };
 
-LEAT_PRINTF(3, 4) static bool refuse(const struct reader *r, size_t at, const char *format, ...)
-{
-    char reason[200];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reason, sizeof reason, format, args);
-    va_end(args);
-    leat_fail(r->status, LEAT_EFORMAT, "%s: byte %zu: %s", r->source, at, reason);
-    return false;
-}
+#define refuse(r, at, ...) leat_refuse_byte((r)->status, (r)->source, at, __VA_ARGS__)
 
 static bool is_blank(uint8_t c)
 {
@@ -107,7 +96,6 @@ leat_code leat_pnm_parse(const char *bytes, size_t size, const char *source, lea
     leat_arena_mark mark = leat_arena_save(a);
     bool plain = false;
     int largest = 1;
-
     (void)scratch;
     *out = (leat_images){ .count = 1 };
     if (!read_header(&r, out, &plain, &largest))
