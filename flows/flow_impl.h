@@ -27,7 +27,8 @@ struct leat_flow {
 extern const leat_transform_type leat_coupling_type, leat_conditional_type, leat_permutation_type, leat_reverse_type,
     leat_diagonal_scale_type, leat_actnorm_type, leat_batch_norm_transform_type, leat_lu_linear_type,
     leat_standardizer_type, leat_chain_type, leat_view_type, leat_split_type, leat_inverse_of_type,
-    leat_autoregressive_type, leat_squeeze_type, leat_dequantize_type, leat_logit_type;
+    leat_autoregressive_type, leat_squeeze_type, leat_dequantize_type, leat_logit_type, leat_householder_type,
+    leat_planar_type, leat_radial_type, leat_sylvester_type, leat_block_autoregressive_type;
 extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_logistic_type, leat_student_t_type,
     leat_generalized_normal_type, leat_conditional_normal_type, leat_class_normal_type, leat_gaussian_mixture_type,
     leat_uniform_box_type;
@@ -163,6 +164,19 @@ void leat_trace_nothing(const leat_transform *t, int64_t numbers, bool *moved);
 
 /* The same of y_j = x_order[j], for each `dim` numbers. */
 void leat_trace_order(const int64_t *order, int64_t dim, int64_t numbers, bool *moved);
+
+/* What a transform begins with that a file tells by its features and, if it has a name, another size; its `write`. */
+typedef struct leat_sized_transform {
+    leat_transform transform;
+    int64_t dim, size;
+    const char *size_name;
+} leat_sized_transform;
+void leat_sized_write(const leat_module *m, leat_part_writer *w);
+
+/* A map of features, log-derivatives for each, with y_j growing with x_j onto all numbers, and its numerical inverse: the
+ * Jacobian is triangular, so that one feature is found after the other, the first or the last first. */
+typedef leat_pair leat_map(leat_transform *t, leat_var x);
+leat_pair leat_triangular_run(leat_transform *t, leat_map *map, leat_var x, bool inverse, bool last_first);
 
 /* ---- masks: nobody else reads their arrays ------------------------------------------------------------------------ */
 

@@ -180,6 +180,8 @@ LEAT_API leat_transform *leat_lu_linear(leat_model *m, int64_t dim);
 /* y = exp(log_scale) x, log_scale [dim] learned and 0 at first; log-determinant sum log_scale (NICE, section 3.3). */
 LEAT_API leat_transform *leat_diagonal_scale(leat_model *m, int64_t dim);
 
+/* Reflections, planar, radial, Sylvester and block autoregressive flows are in vector_transforms.h. */
+
 /* ---- couplings --------------------------------------------------------------------------------------------------- */
 
 /* Which features, or positions of an image, a coupling keeps (1) and which it moves (0). Every coupling has a copy of its
@@ -474,5 +476,6 @@ LEAT_API bool leat_flow_check(leat_flow *f, leat_tensor x, const leat_flow_check
 #include "image_transforms.h"
 #include "models.h"
 #include "saving.h"
+#include "vector_transforms.h"
 
 #endif

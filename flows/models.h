@@ -185,6 +185,20 @@ typedef struct leat_flowpp_table_opts {
 
 LEAT_API leat_flow *leat_flowpp_table_new(leat_model *m, const leat_flowpp_table_opts *o);
 
+/* Gaussianization flows (Meng, Song, Song & Ermon, "Gaussianization flows", 2020): leat_normal_mixture of every feature, its
+ * parameters learned (layers.N.net, of the context if there is one), and leat_householder between. They start near y = x;
+ * the paper starts from the data, which should be standardized here. */
+typedef struct leat_gaussianization_opts {
+    int64_t dim;
+    int layers;          /* 0: 6 */
+    int64_t components;  /* normals in a mixture; 0: 8 */
+    int64_t reflections; /* 0: dim */
+    int64_t context;     /* features of the context, 0 for none */
+    leat_base *base;     /* NULL: leat_normal */
+} leat_gaussianization_opts;
+
+LEAT_API leat_flow *leat_gaussianization_new(leat_model *m, const leat_gaussianization_opts *o);
+
 #ifdef __cplusplus
 }
 #endif
