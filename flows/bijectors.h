@@ -49,6 +49,38 @@ LEAT_API const leat_elementwise *leat_flowpp_mixture(leat_model *m, int64_t comp
  * directions search, for a number whose logarithm of F or Phi is known, so far out neither is lost. */
 LEAT_API const leat_elementwise *leat_normal_mixture(leat_model *m, int64_t components);
 
+/*
+ * Of those below a 0 asks for the default; the tape refuses what is no such map (one bin, a bound below 0): LEAT_EARG.
+ *
+ * Linear and quadratic splines (Mueller, McWilliams, Rousselle, Gross & Novak, "Neural importance sampling", 2019): from
+ * -bound to bound, 0: 5, onto itself; beyond, y = x. Bins 0: 8, at least 2; least = number[1] = 1e-3. Inverse by formula.
+ *     linear     bins of one width; theta: heights [bins], 2 bound (least + (1 - bins least) softmax(raw)). The slope jumps
+ *                at knots, where it is that of the bin behind, and at the bound.
+ *     quadratic  theta: widths [bins], likewise; slopes [bins - 1] at the inner knots, those at the ends are 1. With n =
+ *                bins - 1, c half of the widths beside a knot, and S = 2 bound - (first + last width) / 2, the area that is
+ *                left: slope = S (least + (1 - n least) softmax(raw + log c)) / c. Equal raw slopes: y = x.
+ */
+LEAT_API const leat_elementwise *leat_linear_spline(leat_model *m, int64_t bins, double bound);
+LEAT_API const leat_elementwise *leat_quadratic_spline(leat_model *m, int64_t bins, double bound);
+
+/* The sum-of-squares polynomial (Jaini, Selby & Yu, "Sum-of-squares polynomial flow", 2019), zuko's form: y = t + the
+ * integral from 0 to x of least + mean over k of (1 + sum over j = 0 .. degree of a_kj (u / bound)^j)^2; beyond the bound
+ * (0: 5) a line with the slope there. theta: coefficients [polynomials (degree + 1)], one polynomial after the other, t
+ * [1]; polynomials 0: 3, degree 0: 4, at most 64 and 63; least = number[1] = 1e-3. Inverse by search. x has at most 4 axes. */
+LEAT_API const leat_elementwise *leat_sos_polynomial(leat_model *m, int64_t polynomials, int64_t degree, double bound);
+
+/* The Bernstein polynomial (Ramasinghe, Fernando, Khan & Barnes, "Robust normalizing flows using Bernstein-type
+ * polynomials", 2021): from -bound to bound, 0: 5, onto itself, by coefficients that rise by 2 bound (least + (1 - degree
+ * least) softmax(raw)); beyond, lines with the slopes there. Equal rises: y = x. theta: rises [degree], 0: 16, 2 to 64;
+ * least = number[1] = 1e-3. Inverse by search. */
+LEAT_API const leat_elementwise *leat_bernstein_polynomial(leat_model *m, int64_t degree, double bound);
+
+/* The deep sigmoidal flow (Huang, Krueger, Lacoste & Courville, "Neural autoregressive flows", 2018): layers of y = logit(sum
+ * over units of w sigmoid(a x + b)), w = softmax(raw), a = least + softplus(raw), of which more than exp(7) counts as that.
+ * theta: weights, slopes and shifts, each [layers units], one layer after the other; layers 0: 2, units 0: 8, at most 64
+ * each; least = number[1] = 1e-3. Far out it is linear. Its inverse is that of leat_logistic_mixture_inverse. */
+LEAT_API const leat_elementwise *leat_deep_sigmoid(leat_model *m, int64_t layers, int64_t units);
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,7 +34,9 @@ extern const leat_base_type leat_normal_type, leat_diagonal_normal_type, leat_lo
     leat_uniform_box_type;
 extern const leat_module_type leat_bounded_scale_type;
 extern const leat_elementwise leat_default_rational_quadratic, leat_default_clipped_rational_quadratic,
-    leat_default_logistic_mixture, leat_default_flowpp_mixture, leat_default_normal_mixture;
+    leat_default_logistic_mixture, leat_default_flowpp_mixture, leat_default_normal_mixture, leat_default_linear_spline,
+    leat_default_quadratic_spline, leat_default_sos_polynomial, leat_default_bernstein_polynomial,
+    leat_default_deep_sigmoid;
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
@@ -177,6 +179,20 @@ void leat_sized_write(const leat_module *m, leat_part_writer *w);
  * Jacobian is triangular, so that one feature is found after the other, the first or the last first. */
 typedef leat_pair leat_map(leat_transform *t, leat_var x);
 leat_pair leat_triangular_run(leat_transform *t, leat_map *map, leat_var x, bool inverse, bool last_first);
+
+/* ---- elementwise bijectors ---------------------------------------------------------------------------------------- */
+
+/* Group g with an axis of its own, also if it is one number. */
+leat_var leat_elementwise_axis(const leat_elementwise *e, const leat_var *theta, int g);
+
+/* For that model, the first group so wide, the first number that; 0: as it was. NULL, and the model has failed. */
+leat_elementwise *leat_elementwise_copy(leat_model *m, const leat_elementwise *of, int64_t width, double number);
+
+/* Fails x's tape unless its widths and numbers, which a file may have given, make sense. */
+bool leat_elementwise_demand(const leat_elementwise *e, leat_var x, bool sense);
+
+/* Raw numbers [.., n] as parts of 1, each at least `least`: least + (1 - n least) softmax(raw). */
+leat_var leat_parts_of_one(leat_var raw, double least);
 
 /* ---- masks: nobody else reads their arrays ------------------------------------------------------------------------ */
 

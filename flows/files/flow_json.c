@@ -64,6 +64,11 @@ static const leat_elementwise *const elementwises[] = {
     &leat_default_logistic_mixture,
     &leat_default_flowpp_mixture,
     &leat_default_normal_mixture,
+    &leat_default_linear_spline,
+    &leat_default_quadratic_spline,
+    &leat_default_sos_polynomial,
+    &leat_default_bernstein_polynomial,
+    &leat_default_deep_sigmoid,
     NULL,
 };
 

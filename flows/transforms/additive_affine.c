@@ -74,6 +74,38 @@ leat_pair leat_elementwise_run(const leat_elementwise *e, leat_var x, const leat
     return out;
 }
 
+leat_var leat_elementwise_axis(const leat_elementwise *e, const leat_var *theta, int g)
+{
+    return e->theta[g].width == 1 ? leat_unsqueeze(theta[g], -1) : theta[g];
+}
+
+leat_elementwise *leat_elementwise_copy(leat_model *m, const leat_elementwise *of, int64_t width, double number)
+{
+    leat_elementwise *e = leat_arena_alloc(leat_model_arena(m), sizeof *e);
+    if (!e) {
+        leat_model_fail(m, LEAT_ENOMEM, "out of memory for '%s'", of->name);
+        return NULL;
+    }
+    *e = *of;
+    e->theta[0].width = width ? width : e->theta[0].width;
+    e->number[0] = number != 0 ? number : e->number[0];
+    return e;
+}
+
+bool leat_elementwise_demand(const leat_elementwise *e, leat_var x, bool sense)
+{
+    if (!sense)
+        leat_tape_fail(x.tape, LEAT_EARG, "no %s takes %lld numbers and has the constants %g, %g and %g", e->name,
+                       (long long)leat_elementwise_width(e), e->number[0], e->number[1], e->number[2]);
+    return leat_ok(x) && sense;
+}
+
+leat_var leat_parts_of_one(leat_var raw, double least)
+{
+    double rest = 1 - (double)leat_var_size(raw, -1) * least;
+    return leat_add_scalar(leat_mul_scalar(leat_softmax(raw, -1), rest), least);
+}
+
 /* ---- additive ---------------------------------------------------------------------------------------------------- */
 
 /* y = x + shift;  log|dy/dx| = 0   (Dinh et al. 2015, eq. 8) */

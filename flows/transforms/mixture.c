@@ -3,12 +3,6 @@
  * (Ho et al. 2019, section 3.2) has an affine map behind it. Of normals y is the number whose own logit Phi(y) it is. */
 #include "../flow_impl.h"
 
-/* A group of one number comes without an axis of its own. */
-static leat_var group(const leat_elementwise *e, const leat_var *theta, int g)
-{
-    return e->theta[g].width == 1 ? leat_unsqueeze(theta[g], -1) : theta[g];
-}
-
 /* ---- logistics --------------------------------------------------------------------------------------------------- */
 
 /* Weights, means and log-scales are the groups from `first` on. */
@@ -16,7 +10,7 @@ static leat_pair run_logistic(const leat_elementwise *e, int first, leat_var x, 
 {
     leat_var logdet = { 0 }, t[3];
     for (int g = 0; g < 3; g++)
-        t[g] = group(e, theta, first + g);
+        t[g] = leat_elementwise_axis(e, theta, first + g);
     leat_var y =
         (inverse ? leat_logistic_mixture_inverse : leat_logistic_mixture_forward)(x, t[0], t[1], t[2], &logdet);
     return (leat_pair){ y, logdet };
@@ -70,8 +64,10 @@ static component normal(leat_var z)
  * (weight P / F) (p / P) / scale. */
 static leat_pair mixture_logit(const leat_elementwise *self, leat_var x, const leat_var *theta)
 {
-    leat_var weight = leat_log_softmax(group(self, theta, 0), -1), log_scale = group(self, theta, 2);
-    leat_var z = leat_mul(leat_sub(leat_unsqueeze(x, -1), group(self, theta, 1)), leat_exp(leat_neg(log_scale)));
+    leat_var weight = leat_log_softmax(leat_elementwise_axis(self, theta, 0), -1),
+             log_scale = leat_elementwise_axis(self, theta, 2);
+    leat_var z =
+        leat_mul(leat_sub(leat_unsqueeze(x, -1), leat_elementwise_axis(self, theta, 1)), leat_exp(leat_neg(log_scale)));
     component c = normal(z);
     leat_var left = leat_add(weight, c.below), right = leat_add(weight, c.above);
     leat_var rise = leat_add(leat_log_softmax(left, -1), leat_sub(c.rise, log_scale));
@@ -133,13 +129,12 @@ const leat_elementwise leat_default_normal_mixture = {
 
 static const leat_elementwise *mixture_of(leat_model *m, const leat_elementwise *of, int64_t components)
 {
-    leat_elementwise *e = leat_arena_alloc(leat_model_arena(m), sizeof *e);
-    if (!e || components < 0) {
-        leat_model_fail(m, e ? LEAT_EARG : LEAT_ENOMEM, "a mixture of %lld components", (long long)components);
+    leat_elementwise *e = leat_elementwise_copy(m, of, 0, 0);
+    if (components < 0) {
+        leat_model_fail(m, LEAT_EARG, "a mixture of %lld components", (long long)components);
         return NULL;
     }
-    *e = *of;
-    for (int g = of == &leat_default_flowpp_mixture ? 2 : 0; e->theta[g].name && components; g++)
+    for (int g = of == &leat_default_flowpp_mixture ? 2 : 0; e && e->theta[g].name && components; g++)
         e->theta[g].width = components;
     return e;
 }

@@ -4,12 +4,10 @@
 typedef leat_var spline_op(leat_var x, leat_var widths, leat_var heights, leat_var slopes, const leat_spline *spline,
                            leat_var *logdet);
 
-/* A group of one number, the slope between two bins, comes without an axis of its own. */
 static leat_pair run_spline(spline_op *op, bool clipped, const leat_elementwise *e, leat_var x, const leat_var *theta)
 {
     leat_spline s = { e->number[0], e->number[1], e->number[2], e->number[3], clipped };
-    leat_var slopes = e->theta[2].width == 1 ? leat_unsqueeze(theta[2], -1) : theta[2], logdet;
-    leat_var y = op(x, theta[0], theta[1], slopes, &s, &logdet);
+    leat_var logdet, y = op(x, theta[0], theta[1], leat_elementwise_axis(e, theta, 2), &s, &logdet);
     return (leat_pair){ y, logdet };
 }
 
@@ -42,18 +40,15 @@ const leat_elementwise leat_default_clipped_rational_quadratic = {
 const leat_elementwise *leat_rational_quadratic(leat_model *m, const leat_rational_quadratic_opts *o)
 {
     leat_rational_quadratic_opts none = { 0 };
-    leat_elementwise *e = leat_arena_alloc(leat_model_arena(m), sizeof *e);
     o = o ? o : &none;
-    if (!e) {
-        leat_model_fail(m, LEAT_ENOMEM, "out of memory for a spline");
+    leat_elementwise *e = leat_elementwise_copy(
+        m, o->clipped ? &leat_default_clipped_rational_quadratic : &leat_default_rational_quadratic, o->bins, o->bound);
+    if (!e)
         return NULL;
-    }
-    *e = o->clipped ? leat_default_clipped_rational_quadratic : leat_default_rational_quadratic;
-    if (o->bins)
-        e->theta[0].width = e->theta[1].width = o->bins;
+    e->theta[1].width = e->theta[0].width;
     e->theta[2].width = e->theta[0].width - !o->circular;
-    const double given[] = { o->bound, o->least_width, o->least_height, o->least_slope };
-    for (int i = 0; i < 4; i++)
-        e->number[i] = given[i] != 0 ? given[i] : e->number[i];
+    const double given[] = { o->least_width, o->least_height, o->least_slope };
+    for (int i = 0; i < 3; i++)
+        e->number[1 + i] = given[i] != 0 ? given[i] : e->number[1 + i];
     return e;
 }
