@@ -34,7 +34,7 @@ export PKG_CONFIG_PATH=$config LD_LIBRARY_PATH=${config%/pkgconfig}
 # The .pc files speak of the place without the temporary folder in front.
 export PKG_CONFIG_SYSROOT_DIR=$temp/root
 
-for header in leat tensor/tensor autograd/autograd autograd/gradcheck autograd/op nn/images nn/nn nn/parts flows/flows flows/bases flows/bijectors flows/bits flows/fitting flows/image_transforms flows/models flows/saving; do
+for header in leat tensor/tensor autograd/autograd autograd/gradcheck autograd/op nn/images nn/nn nn/parts flows/flows flows/bases flows/bijectors flows/bits flows/fitting flows/image_transforms flows/models flows/saving flows/vector_transforms; do
     check "installed: $header.h" test -f "$prefix/include/leat/$header.h"
 done
 check 'nothing else is installed as a header' test "$(find "$prefix/include/leat" -type f | wc -l)" -eq 16
