@@ -4,6 +4,6 @@
 images=${1:-/usr/share/datasets/fashion-mnist} out=${2:-flowpp-fashion}
 [ $# -lt 2 ] || shift
 [ $# -lt 1 ] || shift
-exec train_flowpp --data "$images" --out "$out" --seed 1 --width 32 --blocks 2 --components 8 --batch 64 --epochs 3 \
-    --minutes 115 --optimiser adam --lr 0.001 --schedule warmup-cosine --clip 1 --ema 0.999 --dropout 0.1 \
+exec train_flowpp --data "$images" --out "$out" --seed 1 --width 32 --blocks 1 --components 8 --batch 16 --epochs 1 \
+    --minutes 115 --optimiser adam --lr 0.001 --clip 1 --ema 0.999 \
     --checkpoint-every 1 --draws 4 "$@"
