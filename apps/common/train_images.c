@@ -19,6 +19,7 @@
 
 /* ---- the data ---------------------------------------------------------------------------------------------------- */
 
+/* train_glow has no options of tables. */
 bool app_train_on_images(const app_train_job *job)
 {
     const char *data = job->settings->train.data;

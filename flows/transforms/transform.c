@@ -208,3 +208,11 @@ leat_pair leat_transform_rebuild(leat_transform *t, leat_var x, const leat_flow_
     leat_tape_enter(x.tape, was);
     return out;
 }
+
+void leat_sized_write(const leat_module *m, leat_part_writer *w)
+{
+    const leat_sized_transform *s = (const leat_sized_transform *)m;
+    leat_part_put_int(w, "dim", s->dim);
+    if (s->size_name)
+        leat_part_put_int(w, s->size_name, s->size);
+}

@@ -1,7 +1,4 @@
-/*
- * The numerical inverse of maps whose Jacobian is triangular, one feature after the other; and what transforms have in
- * common that are told by two sizes.
- */
+/* The numerical inverse of maps whose Jacobian is triangular, one feature after the other. */
 #include "../flow_impl.h"
 
 typedef struct column {
@@ -34,12 +31,4 @@ leat_pair leat_triangular_run(leat_transform *t, leat_map *map, leat_var x, bool
         out.logdet = i ? leat_add(out.logdet, found.logdet) : found.logdet;
     }
     return (leat_pair){ out.y, leat_sum_features(out.logdet) };
-}
-
-void leat_sized_write(const leat_module *m, leat_part_writer *w)
-{
-    const leat_sized_transform *s = (const leat_sized_transform *)m;
-    leat_part_put_int(w, "dim", s->dim);
-    if (s->size_name)
-        leat_part_put_int(w, s->size_name, s->size);
 }
