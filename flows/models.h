@@ -100,6 +100,7 @@ typedef struct leat_glow_opts {
     bool permuted;         /* fixed random permutations instead of 1x1 convolutions, */
     bool reversed;         /* or the channels' order turned round */
     bool plain_priors;     /* all that leaves is N(0, 1) */
+    double alpha;          /* of a logit of the dequantized numbers, as RealNVP has it; 0: they stay in [0, 1) */
     bool continuous;       /* rows of real numbers, which need no dequantisation */
 } leat_glow_opts;
 

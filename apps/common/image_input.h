@@ -15,7 +15,7 @@ typedef struct app_image_settings {
     int64_t levels, steps, width, blocks, heads; /* 0: the model's own */
     int permutation;
     bool additive, actnorm, uniform;
-    double dropout;
+    double dropout, logit;
 } app_image_settings;
 
 /* clang-format off */

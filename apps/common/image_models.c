@@ -49,7 +49,8 @@ static leat_flow *build_glow(leat_model *m, const wish *a)
                                                .context = a->classes,
                                                .additive = a->image->additive,
                                                .permuted = a->image->permutation == 1,
-                                               .reversed = a->image->permutation == 2 });
+                                               .reversed = a->image->permutation == 2,
+                                               .alpha = a->image->logit });
 }
 
 static leat_flow *build_flowpp(leat_model *m, const wish *a)

@@ -55,6 +55,8 @@ leat_flow *leat_glow_new(leat_model *m, const leat_glow_opts *options)
         return NULL;
     if (!o.continuous)
         leat_flow_add(flow, leat_dequantize(m, dim, o.bits ? o.bits : 8));
+    if (o.alpha != 0)
+        leat_flow_add(flow, leat_logit(m, o.alpha));
     leat_flow_add(flow, leat_view(m, LEAT_SHAPE(dim), row));
     leat_flow_add(flow, level_of(m, &o, row.size, o.levels));
     return flow;
