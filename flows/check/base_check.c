@@ -156,19 +156,24 @@ static void cauchy_draws(const leat_check *c, leat_tensor centre, const double *
 {
     leat_rng rng = leat_rng_new(leat_model_seed(leat_flow_model(c->flow)), 0x696e746567);
     int64_t dim = z.shape.size[1];
+    double volume = KERNELS, inverse[INTEGRAL_DIM];
+    for (int64_t j = 0; j < dim; j++) {
+        inverse[j] = 1 / size[j];
+        volume *= 3.14159265358979323846 * size[j];
+    }
     for (int64_t r = 0; r < z.shape.size[0]; r++) {
-        double sum = 0, pi = 3.14159265358979323846;
+        double sum = 0;
         for (int64_t j = 0; j < dim; j++) {
             double a = leat_rng_normal(&rng), b = leat_rng_normal(&rng);
             z.data[r * dim + j] = (leat_real)fma(size[j], a / b, (double)centre.data[r % KERNELS * dim + j]);
         }
         for (int64_t k = 0; k < KERNELS; k++) {
-            double q = 1.0 / KERNELS;
+            double q = volume;
             for (int64_t j = 0; j < dim; j++) {
-                double t = ((double)z.data[r * dim + j] - (double)centre.data[k * dim + j]) / size[j];
-                q /= pi * size[j] * fma(t, t, 1);
+                double t = ((double)z.data[r * dim + j] - (double)centre.data[k * dim + j]) * inverse[j];
+                q *= t * t + 1;
             }
-            sum += q;
+            sum += 1 / q;
         }
         log_q[r] = leat_log64(sum);
     }
