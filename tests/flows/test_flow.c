@@ -212,6 +212,21 @@ Test(flow, scores_do_not_depend_on_chunks)
     leat_model_free(m);
 }
 
+/* The first rows go through alone, to see what memory they take: nothing is written behind the last. */
+Test(flow, few_rows_write_no_more_than_theirs)
+{
+    leat_model *m = test_model(5);
+    leat_flow *flow = drawing_flow(m, 0);
+    leat_tape *tape = test_tape(m);
+    double scores[132];
+    for (int rows = 1; rows <= 130; rows++) {
+        scores[rows] = 42;
+        cr_assert_eq(leat_flow_score(flow, tape, test_normal(1, rows, 3, 1), scores), LEAT_OK);
+        cr_assert(scores[rows] == 42 && scores[rows - 1] != 42, "%d rows", rows);
+    }
+    leat_model_free(m);
+}
+
 /* Afterwards the tape records again, if it did before. */
 Test(flow, drawing_leaves_the_mode_of_the_tape)
 {

@@ -183,6 +183,40 @@ Test(standardize, deviations_refused_after_load, .init = make_folder, .fini = dr
     }
 }
 
+Test(standardize, what_tells_of_whole_numbers_is_refused_after_load, .init = make_folder, .fini = drop_folder)
+{
+    const double bad_flags[] = { 0.5, 2, -1, (double)NAN };
+    leat_doubles x = { (double[]){ 1, 2, 3, 4, 5, 7 }, 3, 2 };
+    for (size_t i = 0; i < sizeof bad_flags / sizeof *bad_flags; i++) {
+        leat_status s = { 0 };
+        leat_safetensors f;
+        leat_flow *flow = leat_nice_new(test_model(0), &(leat_nice_opts){ .dim = 2, .hidden = { 3 } });
+        leat_model *m = leat_flow_model(flow);
+        leat_standardize_opts o = { .whole = (bool[]){ false, true } };
+        cr_assert_eq(leat_flow_standardize_doubles(flow, x, &o), LEAT_OK, "%s", leat_model_errmsg(m));
+        cr_assert_eq(leat_save(m, path, 0, NULL, &s), LEAT_OK, "%s", s.message);
+        uint64_t hash = leat_model_hash(m);
+        cr_assert_eq(leat_safetensors_read(path, test_arena(), &f, &s), LEAT_OK);
+        int changed = 0;
+        for (int64_t k = 0; k < f.count; k++) {
+            if (strstr(f.entries[k].name, "whole")) {
+                f.entries[k].tensor.data[1] = (leat_real)bad_flags[i];
+                if (f.entries[k].doubles)
+                    f.entries[k].doubles[1] = bad_flags[i];
+                changed++;
+            }
+        }
+        cr_assert_eq(changed, 1);
+        cr_assert_eq(leat_safetensors_write(path, &f, &s), LEAT_OK, "%s", s.message);
+        cr_assert_eq(leat_load(m, path, &s), LEAT_EFORMAT);
+        char says[80];
+        snprintf(says, sizeof says, "whole numbers of column 2 are told by %g", bad_flags[i]);
+        assert_contains(s.message, says);
+        cr_assert_eq(leat_model_hash(m), hash);
+        leat_model_free(m);
+    }
+}
+
 /* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 static void expect_failure(leat_flow *flow, leat_code code, leat_code expected, const char *says)

@@ -173,6 +173,7 @@ static const struct {
     { { .features = 0, .heads = 1 }, "attention: 0 features" },
     { { .features = INT64_MAX, .heads = 1 }, "attention: 9223372036854775807 features" },
     { { .features = 6, .dropout = 2 }, "attention: a dropout probability of 2" },
+    { { .features = 6, .dropout = -0.5 }, "attention: a dropout probability of -0.5" },
     { { .features = 6, .dropout = (double)NAN }, "attention: a dropout probability of nan" },
 };
 
