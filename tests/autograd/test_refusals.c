@@ -108,6 +108,8 @@ TestSuite(refusals, .init = setup, .fini = teardown);
     R(leat_index_add(N(2, 3), 0, INDEX(2), N(1, 3)), EARG,                                                             \
       "index_add [2,3] x [1,3]: index 0 of the list is 2, axis 0 has the size 2")                                      \
     R(leat_index_add(N(2, 3), 5, INDEX(2), N(1, 3)), ESHAPE, "index_add [2,3] x [1,3]: axis 5 of a tensor of rank 2")  \
+    R(leat_glu(N(2, 3), (leat_var){ 0 }), ESHAPE, "glu [2,3] x -: the last axis has no two halves")                    \
+    R(leat_glu(N(2, 4), N(2, 4)), ESHAPE, "glu [2,4] x [2,4]: the residual has another shape than the result")         \
     R(leat_exp(leat_index_select(N(2), 7, INDEX(0))), ESHAPE, "index_select [2]: axis 7 of a tensor of rank 1")
 
 static const struct {

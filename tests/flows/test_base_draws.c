@@ -9,7 +9,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-enum { DRAWS = 40000 };
+enum { DRAWS = 80000 };
 
 static leat_tensor draws_of(leat_flow *flow, int kind, double temperature)
 {

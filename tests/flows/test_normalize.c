@@ -123,7 +123,7 @@ Test(normalize, actnorm_refuses_what_is_not_finite)
     leat_pair y = leat_transform_forward(t, leat_const(tape, x), &no_context);
     cr_assert_not(leat_ok(y.y));
     cr_assert_eq(leat_tape_code(tape), LEAT_ENONFINITE);
-    assert_contains(leat_tape_errmsg(tape), "row 5 of its first batch, column 2");
+    assert_contains(leat_tape_errmsg(tape), "row 5 of its first batch, column 2 is inf");
     cr_assert_eq(param_value(m, "bias").data[0], 0);
     expect_standard(run(t, offset_rows(1, 50), true), 3e-5); /* and the next batch may come */
     leat_model_free(m);
