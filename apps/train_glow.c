@@ -9,8 +9,8 @@ static const app_option table[] = {
       .help = "what stands between couplings: learned 1x1 convolutions, fixed random permutations, or the order turned "
               "round" },
     { "additive", APP_FLAG(app_training, image.additive), .help = "additive couplings, not affine ones" },
-    { "logit", APP_NONNEGATIVE(app_training, image.logit), "0", .value = "ALPHA",
-      .help = "learn logit(ALPHA + (1 - 2 ALPHA) x), as RealNVP does with 0.05; 0: x itself" },
+    { "logit", APP_NONNEGATIVE(app_training, image.logit), "0.05", .value = "ALPHA",
+      .help = "learn logit(ALPHA + (1 - 2 ALPHA) x), as RealNVP does; 0: x itself, as Glow's paper has it" },
     { "out", APP_STRING(app_training, train.out), "glow-out", .value = "DIR", .help = "folder for the results" },
     APP_IMAGE_TRAIN_OPTIONS(app_training, train),
 };
