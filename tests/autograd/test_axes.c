@@ -260,14 +260,19 @@ static leat_var columns(leat_var x)
     return leat_index_add(leat_index_copy(x, 1, index, leat_exp(y)), 1, index, y);
 }
 
+static leat_var halves(leat_var x)
+{
+    return leat_glu(leat_concat_elu(x), x);
+}
+
 Test(axes, threads_do_not_change_a_bit)
 {
-    function *const functions[] = { last_axis, first_axis, middle_axis, columns };
+    function *const functions[] = { last_axis, first_axis, middle_axis, columns, halves };
     enum { ROWS = 1000, COLUMNS = 90, ALL = ROWS * COLUMNS };
     static leat_real y[3][ALL], dx[3][ALL], x[ALL];
     leat_rng rng = leat_rng_new(1, 2);
     leat_rng_fill_normal(&rng, x, ALL);
-    for (int f = 0; f < 4; f++) {
+    for (int f = 0; f < 5; f++) {
         for (int i = 0; i < 3; i++) {
             leat_pool *pool = leat_pool_new(i + 1, NULL);
             leat_tape *t = leat_tape_new(&(leat_tape_opts){ .pool = pool });

@@ -135,12 +135,24 @@
     X("gaussianization, one normal",                                                                                   \
       leat_gaussianization_new(                                                                                        \
           m, &(leat_gaussianization_opts){ .dim = 3, .layers = 3, .components = 1, .reflections = 2, .context = 2 }),  \
-      0x53f705add3548d7e, 0x0cc284baef9cfb9c, 0xaaa909b40423c601)
+      0x53f705add3548d7e, 0x0cc284baef9cfb9c, 0xaaa909b40423c601)                                                      \
+    X("vector transforms", of_vector_transforms(m), 0xfdcbd84f05c35dfe, 0xbccbe0faad95d233, 0xdc06fb7258466992)
 
 static leat_flow *nice_of_the_paper(leat_model *m)
 {
     leat_nice_opts o = leat_nice_paper(m, 4);
     return leat_nice_new(m, &o);
+}
+
+static leat_flow *of_vector_transforms(leat_model *m)
+{
+    leat_flow *flow = leat_flow_new(m, leat_normal(m, 4));
+    leat_flow_add(flow, leat_householder(m, 4, 0));
+    leat_flow_add(flow, leat_planar(m, 4));
+    leat_flow_add(flow, leat_radial(m, 4));
+    leat_flow_add(flow, leat_sylvester(m, 4, 2));
+    leat_flow_add(flow, leat_block_autoregressive(m, 4, 3));
+    return flow;
 }
 
 static uint64_t hash_of(const char *text)

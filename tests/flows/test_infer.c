@@ -261,12 +261,13 @@ static const struct {
     { { { NFLOWS(0) "_permutation", 1, { 2 } }, { NFLOWS(0) "autoregressive_net.x", 1, { 2 } } }, "made.x' is not" },
     { { RESIDUAL(NFLOWS(0) "autoregressive_net.", 3, 2, 4) }, "no 'layers.0.made.initial_layer.bias'" },
     { { RESIDUAL(NFLOWS(0) "autoregressive_net.", 3, 2, 5) }, "neither two numbers for each feature" },
+    { { RESIDUAL(NFLOWS(0) "autoregressive_net.", 3, 2, 10) }, "neither two numbers for each feature" },
     { { { NFLOWS(0) "autoregressive_net.initial_layer.weight", 2, { 3, 2 } } }, "made.blocks.0.linear_layers.0" },
 };
 
 Test(infer, other_tensors_are_refused)
 {
-    static leat_real numbers[16] = { 1, 0 };
+    static leat_real numbers[32] = { 1, 0 };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         leat_safetensors_entry entries[8];
         leat_safetensors f = { .entries = entries };
