@@ -340,7 +340,10 @@ static bool masks_fit(leat_part_reader *r, const leat_made_opts *o)
     }
     for (int i = 0; i < LEAT_MAX_GROUPS; i++)
         outputs += o->widths[i];
-    return outputs <= r->largest && leat_part_holds(r, LEAT_SHAPE(outputs * o->features, in));
+    if (outputs > r->largest)
+        return leat_part_fail(r, LEAT_EFORMAT, "%lld numbers for each feature are more than the file has",
+                              (long long)outputs) != NULL;
+    return leat_part_holds(r, LEAT_SHAPE(outputs * o->features, in));
 }
 
 static leat_module *made_read(leat_part_reader *r, const leat_json *v)

@@ -315,6 +315,13 @@ Test(gradcheck, tolerances_are_the_callers)
     cr_assert_not(leat_gradcheck(apply_cube, &d, 1, &in, NULL, NULL));
     cr_assert(leat_gradcheck(apply_cube, &d, 1, &in, &(leat_gradcheck_opts){ .rtol = 0.3 }, NULL));
     cr_assert(leat_gradcheck(apply_cube, &d, 1, &in, &(leat_gradcheck_opts){ .atol = 10 }, NULL));
+    leat_gradcheck_report r;
+    cr_assert_not(leat_gradcheck(apply_cube, &d, 1, &in, NULL, &r));
+    double off = fabs(r.analytic - r.numeric), most = fmax(fabs(r.analytic), fabs(r.numeric));
+    for (int more = 0; more < 2; more++) {
+        leat_gradcheck_opts o = { .rtol = off / most * (more ? 1.1 : 0.9), .atol = 1e-12 };
+        cr_assert_eq(leat_gradcheck(apply_cube, &d, 1, &in, &o, NULL), more, "%d", more);
+    }
 }
 
 static leat_var with_parameter(leat_tape *t, int n, const leat_var *in, void *user)

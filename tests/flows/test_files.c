@@ -396,6 +396,9 @@ static const struct {
     { TOP GATED "\"features\":4,\"blocks\":1,\"heads\":2147483648,\"dropout\":0}}]}", "-1 heads do not divide" },
     { TOP GATED "\"features\":4,\"blocks\":1,\"heads\":2}}]}", "'dropout' is not a number" },
     { TOP GATED "\"blocks\":1,\"heads\":2,\"dropout\":0}}]}", "'features'" },
+    { TOP "{\"type\":\"autoregressive\",\"elementwise\":\"affine\",\"made\":{\"type\":\"made\",\"context\":0,"
+          "\"order\":[0,1],\"widths\":[1000000,1],\"hidden\":[],\"activation\":\"relu\"}}]}",
+      "1000001 numbers for each feature are more than the file has" },
     { TOP "{\"type\":\"batch norm\"}]}", "'eps' is not a number" },
     { TOP "]}", "'layers.0.mask' is not in the model" },
     { TOP "\"permutation\"]}", "no tensor 'layers.0.order'" },

@@ -326,6 +326,27 @@ Test(made, masks_from_a_file)
     }
 }
 
+/* A block adds what it is given: unit 0, whose own masks in the block are empty, hands feature 1 on to both outputs. */
+Test(made, masks_from_a_file_around_a_block)
+{
+    leat_model *m = leat_model_new(NULL);
+    leat_made(m, &(leat_made_opts){ .features = 2, .hidden = { 2 }, .blocks = 1 });
+    leat_status s = { 0 };
+    leat_safetensors f;
+    cr_assert_eq(leat_save(m, in_folder("made"), 0, NULL, &s), LEAT_OK, "%s", s.message);
+    cr_assert_eq(leat_safetensors_read(in_folder("made"), &arena, &f, &s), LEAT_OK, "%s", s.message);
+    for (int64_t i = 0; i < f.count; i++) {
+        bool first = strcmp(f.entries[i].name, "initial_layer.mask") == 0;
+        bool last = strcmp(f.entries[i].name, "final_layer.mask") == 0;
+        leat_real *mask = f.entries[i].tensor.data;
+        if (strstr(f.entries[i].name, ".mask"))
+            mask[0] = 0, mask[1] = first, mask[2] = last, mask[3] = 0;
+    }
+    cr_assert_eq(leat_load_tensors(m, &f, "file", &s), LEAT_EFORMAT);
+    cr_assert_str_eq(s.message, "file: the masks let output 1 see a feature at place 1, its own is 1");
+    leat_model_free(m);
+}
+
 /* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 static const int64_t twice[] = { 0, 2, 2 }, outside[] = { 0, 1, 3 }, negative[] = { 0, -1, 2 };
