@@ -342,6 +342,10 @@ Test(chain, what_does_not_fit_is_refused)
     leat_split_transform(m, LEAT_SHAPE(4), 4, leat_chain(m));
     assert_contains(leat_model_errmsg(m), "a split of rows [4] of which 4 features go on");
     leat_model_free(m);
+    m = test_model(0); /* with the batch in front it would be one axis more than there are */
+    leat_view(m, LEAT_SHAPE(6), LEAT_SHAPE(1, 1, 1, 1, 2, 3));
+    assert_contains(leat_model_errmsg(m), "a view of rows [6] as rows [1,1,1,1,2,3]");
+    leat_model_free(m);
     m = test_model(0);
     leat_flow *f = leat_flow_new(m, leat_normal(m, 6));
     leat_flow_add(f, leat_view(m, LEAT_SHAPE(6), LEAT_SHAPE(3, 2)));
