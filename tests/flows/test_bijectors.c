@@ -320,6 +320,13 @@ Test(bijectors, refuse_what_is_no_such_map)
         leat_pair out = run_by_itself(&b.transform, leat_const(t, test_tensor(2, 1)), NULL, false);
         cr_assert(!leat_ok(out.y) && leat_tape_code(t) != LEAT_OK, "%d", (int)i);
     }
+    leat_elementwise own = *leat_bernstein_polynomial(m, 5, 0);
+    for (int i = 0; i < 4; i++)
+        own.number[i] = -1 - i;
+    leat_tape *t = test_tape(m);
+    by_itself b = { .e = &own, .raw = waves };
+    run_by_itself(&b.transform, leat_const(t, test_tensor(2, 1)), NULL, false);
+    assert_contains(leat_tape_errmsg(t), "has the constants -1, -2 and -3");
     leat_model_free(m);
 }
 
