@@ -313,7 +313,7 @@ Test(check, refuses_what_is_not_block_triangular)
 static void expect_unmoved(leat_flow *flow, int64_t feature)
 {
     leat_flow_report r;
-    char text[20];
+    char text[40];
     snprintf(text, sizeof text, "feature %lld", (long long)feature + 1);
     cr_assert_not(leat_flow_check(flow, test_normal(7, 6, leat_flow_dim(flow), 1), NULL, &r));
     cr_assert_eq(r.never_moved, feature);

@@ -345,7 +345,7 @@ Test(module, messages_name_the_place)
 static leat_var run_plain(leat_model *m, leat_var x, int layers, leat_activation f)
 {
     for (int i = 0; i < layers; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "%d.weight", 2 * i);
         leat_var w = leat_use(x.tape, leat_find_param(m, name));
         snprintf(name, sizeof name, "%d.bias", 2 * i);

@@ -61,7 +61,7 @@ UNUSED static void make_folder(void)
 
 UNUSED static const char *in_folder(const char *name)
 {
-    static char path[4][384];
+    static char path[4][700];
     static int next;
     next = (next + 1) % 4;
     snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
