@@ -235,8 +235,14 @@ Test(units, refused_to_standardize_by)
         bool bounds, upper_too;
         const char *words;
     } cases[KINDS] = {
-        { { .1, 1, 1, .2, 2, 2, 1.5, 3, 3, .4, 4, 4 }, true, true, "row 3, column 1 is 1.5, not inside of its bounds, 0 and 1" },
-        { { .1, 1, 1, .2, 2, 2, .3, 3, 0, .4, 4, 4 }, true, true, "row 3, column 3 is 0, not inside of its bounds, 0 and 9" },
+        { { .1, 1, 1, .2, 2, 2, 1.5, 3, 3, .4, 4, 4 },
+          true,
+          true,
+          "row 3, column 1 is 1.5, not inside of its bounds, 0 and 1" },
+        { { .1, 1, 1, .2, 2, 2, .3, 3, 0, .4, 4, 4 },
+          true,
+          true,
+          "row 3, column 3 is 0, not inside of its bounds, 0 and 9" },
         { { .1, 1, 1, .2, 2.5, 2, .3, 3, 3, .4, 4, 4 }, true, true, "row 2, column 2 is 2.5, no whole number" },
         { { .1, 1, 1, .2, 2, 2, .3, 3, 3, .4, 4, (double)NAN }, true, true, "row 4, column 3 is nan" },
         { { .1, 1, 1, .2, 2, 2, .3, 3, 3, .4, 4, 4 }, true, false, "from below and from above" },
