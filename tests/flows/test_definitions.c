@@ -13,8 +13,9 @@
 #define OF(real, both64) real
 #endif
 
-/* name, definition, hash of the description, hash of the model in float and in double */
 #define IMAGE .height = 8, .width = 8
+
+/* name, definition, hash of the description, hash of the model in float and in double */
 #define MODELS(X)                                                                                                      \
     X("nice", leat_nice_new(m, &(leat_nice_opts){ .dim = 5 }), 0x2224bc9e5bcf2950, 0x9f88e116d7ad80f3,                 \
       0xce45377e1497811b)                                                                                              \
