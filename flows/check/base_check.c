@@ -168,7 +168,7 @@ static void cauchy_draws(const leat_check *c, leat_tensor centre, const double *
             z.data[r * dim + j] = (leat_real)fma(size[j], a / b, (double)centre.data[r % KERNELS * dim + j]);
         }
         for (int64_t k = 0; k < KERNELS; k++) {
-            double q = volume;
+            double q = volume; /* one over the kernel's part of the density */
             for (int64_t j = 0; j < dim; j++) {
                 double t = ((double)z.data[r * dim + j] - (double)centre.data[k * dim + j]) * inverse[j];
                 q *= t * t + 1;

@@ -8,9 +8,9 @@
 #include "support.h"
 
 #ifdef LEAT_DOUBLE
-#define OF(real, both64) both64
+#define OF(in_float, in_double) in_double
 #else
-#define OF(real, both64) real
+#define OF(in_float, in_double) in_float
 #endif
 
 #define IMAGE .height = 8, .width = 8
@@ -182,9 +182,9 @@ Test(definitions, build_what_they_have_always_built)
 {
     int different = 0;
     leat_model *m;
-#define X(name, definition, text, real, both64)                                                                        \
+#define X(name, definition, text, in_float, in_double)                                                                 \
     m = leat_model_new(&(leat_model_opts){ .seed = 7 });                                                               \
-    different += check(name, m, definition, text, OF(real, both64));
+    different += check(name, m, definition, text, OF(in_float, in_double));
     MODELS(X)
 #undef X
     cr_assert_eq(different, 0, "%d models are not what they were", different);
