@@ -53,9 +53,8 @@ def start(flow, x):
             mean, sd = x.mean((0, 2, 3)), x.std((0, 2, 3), unbiased=False) + 1e-6
             step.log_scale.copy_(-sd.log())
             step.shift.copy_(-mean / sd)
-            identity = torch.eye(x.shape[1])
             h = x * step.log_scale.exp()[:, None, None] + step.shift[:, None, None]
-            h = torch.nn.functional.conv2d(h, (step.order @ identity)[:, :, None, None]).chunk(2, 1)[0]
+            h = torch.nn.functional.conv2d(h, step.order[:, :, None, None]).chunk(2, 1)[0]
             for conv in (step.net[0], step.net[2]):
                 raw = conv(h)
                 mean, sd = raw.mean((0, 2, 3)), raw.std((0, 2, 3), unbiased=False) + 1e-6
