@@ -23,7 +23,7 @@ The jobs, all of floats, in batches of 256:
 
 The rivals are PyTorch in three ways (rivals_torch.py says which), jitted JAX (rivals_jax.py) and ONNX Runtime
 (rivals_onnx.py), of the spline flow zuko (rivals_zuko.py), and of Glow and Flow++ PyTorch in ways of its own
-(rivals_glow.py, rivals_flowpp.py). Compiling does not count, but in whole processes and start_up. One that is not
+(rivals_glow.py, rivals_flowpp.py), of Glow JAX too (rivals_jax_glow.py). Compiling does not count, but in whole processes and start_up. One that is not
 installed, or fails, is left out, with a line that says so; if one has trained another model, the exit code is 1. Every measurement is a process
 of its own, on as many processors as it has threads; the programs take turns, and the medians are compared, so that what
 else the machine does hits all of them alike.
@@ -78,6 +78,7 @@ RIVALS = {
     "glow": Kind("PyTorch", ("torch",), "rivals_glow.py", ("glow_28",)),
     "glow_last": Kind("PyTorch, channels_last", ("torch",), "rivals_glow.py", ("glow_28",)),
     "glow_compiled": Kind("PyTorch, channels_last, compiled", ("torch",), "rivals_glow.py", ("glow_28",)),
+    "glow_jax": Kind("JAX", ("jax",), "rivals_jax_glow.py", ("glow_28",)),
     "flowpp": Kind("PyTorch", ("torch",), "rivals_flowpp.py", OF_FLOWPP),
     "flowpp_last": Kind("PyTorch, channels_last", ("torch",), "rivals_flowpp.py", OF_FLOWPP),
     "flowpp_compiled": Kind("PyTorch, channels_last, compiled", ("torch",), "rivals_flowpp.py", OF_FLOWPP),

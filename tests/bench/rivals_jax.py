@@ -84,8 +84,12 @@ def new_adam(flow):
             "t": jnp.zeros(())}
 
 
-def step(model, flow, adam, batch):
-    loss, grads = jax.value_and_grad(lambda flow: -log_prob(model, flow, batch).mean())(flow)
+def loss_of(model, flow, batch):
+    return -log_prob(model, flow, batch).mean()
+
+
+def step(loss_of, flow, adam, *batch):
+    loss, grads = jax.value_and_grad(loss_of)(flow, *batch)
     each = jax.tree_util.tree_map
     t = adam["t"] + 1
     m = each(lambda m, g: 0.9 * m + 0.1 * g, adam["m"], grads)
@@ -100,11 +104,11 @@ def epoch(model, flow, adam, x):
     full = len(x) // jobs.BATCH * jobs.BATCH
 
     def one(carry, batch):
-        *carry, loss = step(model, *carry, batch)
+        *carry, loss = step(functools.partial(loss_of, model), *carry, batch)
         return carry, loss
 
     carry, losses = jax.lax.scan(one, [flow, adam], x[:full].reshape(-1, jobs.BATCH, model.dim))
-    flow, adam, last = step(model, *carry, x[full:])
+    flow, adam, last = step(functools.partial(loss_of, model), *carry, x[full:])
     return flow, adam, (losses.sum() * jobs.BATCH + last * (len(x) - full)) / len(x)
 
 
@@ -126,7 +130,7 @@ def train_moons(model, flow, seed, warm):
 
 def one_step(model, flow, job, seed):
     batch = jnp.asarray(jobs.table(job, seed))
-    run = jax.jit(functools.partial(step, model), donate_argnums=(0, 1))
+    run = jax.jit(functools.partial(step, functools.partial(loss_of, model)), donate_argnums=(0, 1))
     carry = flow, new_adam(flow)
 
     def call():
