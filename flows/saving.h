@@ -42,12 +42,13 @@ LEAT_API char *leat_flow_describe(leat_flow *f, leat_arena *a, leat_status *s);
 
 /* For files without a description: a state_dict of a NICE or RealNVP that PyTorch has saved, told by its names and
  * shapes: layers.N.mask, layers.N.net.K.weight or snet and tnet, any widths, depths, dimension, context and masks, and
- * input.mean, input.sd, context.mean and context.sd of a standardizer. A prefix of all names is left out. Numbers that
+ * input.mean, input.sd, context.mean and context.sd of a standardizer; or one of zuko's or nflows' MAF, NSF or RealNVP. A prefix of all names is left out. Numbers that
  * are not finite are refused (LEAT_ENONFINITE). What no tensor tells is taken from here. */
 typedef struct leat_flow_load_opts {
     leat_model_opts model;
     leat_activation activation;                     /* LEAT_IDENTITY (0): ReLU */
     leat_base *(*base)(leat_model *m, int64_t dim); /* NULL: leat_normal */
+    double tail_bound;    /* of nflows' splines; 0: 1, as there */
     leat_scale_map scale; /* a learned one is recognised by its tensor, and an export of leat's tells its own */
     leat_own_parts own;   /* for files that are described */
 } leat_flow_load_opts;

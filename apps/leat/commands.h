@@ -17,6 +17,7 @@ int app_leat_export(int argc, char **argv);
 #define APP_TRAINED_OPTIONS(type, field)                                                                               \
     { "threads", APP_INTEGER(type, field.threads), "0", .max = 1024,                                                   \
       .help = "0: the cores this process may use; no result depends on it" },                                          \
+        { "tail-bound", APP_POSITIVE(type, field.tail_bound), "1", .help = "of splines in an nflows state_dict" },     \
     {                                                                                                                  \
         "scale-map", APP_CHOICE(type, field.scale), "tanh",                                                            \
             .words = "tanh|learned|none", .help = "how a PyTorch state_dict of RealNVP bounds its log-scales"          \

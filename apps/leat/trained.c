@@ -90,7 +90,8 @@ static leat_code refuse_pickle(app_trained *m)
 leat_code app_trained_open(app_trained *m, const char *program, const char *path, const app_trained_opts *o)
 {
     const leat_flow_load_opts load = { .model = { .seed = (uint64_t)o->seed, .threads = (int)o->threads },
-                                       .scale = (leat_scale_map)o->scale };
+                                       .scale = (leat_scale_map)o->scale,
+                                       .tail_bound = o->tail_bound };
     const leat_tape_opts tape = { .values_only = true, .evaluate = true };
     leat_flow_file file;
     leat_status why = { 0 };

@@ -25,8 +25,9 @@ typedef struct app_trained {
 /* How a file is opened. */
 typedef struct app_trained_opts {
     int64_t threads;
-    int scale;    /* a leat_scale_map, of a PyTorch state_dict of RealNVP, which does not tell */
-    int64_t seed; /* of the tape's random numbers */
+    int scale;         /* a leat_scale_map, of a PyTorch state_dict of RealNVP, which does not tell */
+    double tail_bound; /* of nflows' splines, of which it does not tell either */
+    int64_t seed;      /* of the tape's random numbers */
 } app_trained_opts;
 
 /* Opens a model of leat, or a PyTorch state_dict of the reference's NICE or RealNVP; "-" is standard input. A line on

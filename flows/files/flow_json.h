@@ -29,4 +29,7 @@ const int64_t *leat_infer_order(leat_part_reader *r, const leat_tensor *order, i
 bool leat_infer_regroup(leat_part_reader *r, const char *linear, int64_t features, const leat_elementwise *e,
                         const int64_t *offset);
 
+/* Multiplies its first rows, of weights and bias. */
+void leat_infer_scale(leat_part_reader *r, const char *linear, int64_t rows, double factor);
+
 #endif

@@ -10,6 +10,7 @@
  *     layers.N.made.net.K.weight, .bias, .mask     autoregressive, affine (MAF) or, where it gives three numbers for each
  *                                                  bin and feature less one for each feature, splines (NSF)
  *     layers.N.order [dim]                         a permutation
+ *     layers.N.lower, .upper [dim, dim], ..        a linear map
  *     .initial_layer, .blocks.B, .final_layer      below layers.N.net or layers.N.made: residual nets
  *
  * K counts linear layers and the activations between them: 0, 2, 4, ... What stands before the names of all (module.,
@@ -30,7 +31,8 @@ typedef struct inference {
     leat_scale_map scale, used; /* where no tensor tells; of the layers so far, for the note */
     bool affine, learned;       /* any layer is; the net seen last has a learned scale */
     bool masked, splines;       /* any layer is autoregressive; has splines */
-    int permutations;
+    double bound;               /* of the splines */
+    int between;                /* permutations and linear maps */
     leat_dialect dialect;
     leat_safetensors orders; /* of autoregressive layers */
     const leat_base *base;
@@ -44,12 +46,14 @@ static const leat_tensor *find(const inference *f, int layer, const char *rest)
     return leat_safetensors_find(f->r->file, name);
 }
 
-/* What says how a layer takes its features apart: a mask, a permutation, or an order of autoregression. */
+/* What says how a layer takes its features apart: a mask, a permutation, or an order of autoregression; a linear map does
+ * not, and is told by its diagonal. */
 static const leat_tensor *find_values(const inference *f, int layer)
 {
     char name[100];
     const leat_tensor *values = find(f, layer, "mask");
     values = values ? values : find(f, layer, "order");
+    values = values ? values : find(f, layer, "log_diagonal");
     snprintf(name, sizeof name, "layers.%d.order", layer);
     return values ? values : leat_safetensors_find(&f->orders, name);
 }
@@ -120,6 +124,21 @@ static bool regroup(inference *f, int layer, const char *net, int64_t features, 
     return leat_infer_regroup(f->r, linear, features, e, e == &leat_bounded_affine ? zuko : splines);
 }
 
+/* The bins of a spline with `given` numbers for each feature; 0: it is none. */
+static int64_t bins_of(const inference *f, int64_t given)
+{
+    return f->dialect != LEAT_DIALECT_OWN && given > 2 && given % 3 == 2 ? (given + 1) / 3 : 0;
+}
+
+static const leat_elementwise *spline_of(inference *f, int64_t bins)
+{
+    bool zuko = f->dialect == LEAT_DIALECT_ZUKO;
+    f->splines = true;
+    f->bound = zuko ? 5 : f->opts->tail_bound > 0 ? f->opts->tail_bound : 1;
+    return leat_rational_quadratic(f->r->model,
+                                   &(leat_rational_quadratic_opts){ .bins = bins, .bound = f->bound, .clipped = zuko });
+}
+
 /* Whether `t` is a matrix [rows, columns]; -1: any number of rows, at least one. */
 static bool is_matrix(inference *f, const char *net, const char *part, const leat_tensor *t, int64_t rows,
                       int64_t columns)
@@ -154,20 +173,29 @@ static bool infer_residual(inference *f, int layer, const char *net, int64_t in,
     return is_matrix(f, net, "final_layer", last, -1, *hidden);
 }
 
-/* nflows' net gives all shifts and then all scales. */
+/* nflows' net gives all shifts and then all scales; or splines feature by feature, whose widths and heights it
+ * divides by the root of its width. */
 static leat_transform *infer_residual_coupling(inference *f, int layer, leat_mask mask)
 {
     leat_model *m = f->r->model;
     leat_residual_opts o = { .in = mask.kept, .activation = f->opts->activation };
     if (!infer_residual(f, layer, "net", mask.kept, &o.hidden, &o.blocks, &o.out))
         return NULL;
-    if (o.out != mask.moved && o.out != 2 * mask.moved)
+    int64_t bins = mask.moved > 0 && o.out % mask.moved == 0 ? bins_of(f, o.out / mask.moved) : 0;
+    if (o.out != mask.moved && o.out != 2 * mask.moved && !bins)
         return leat_part_fail(f->r, LEAT_ESHAPE, "net gives %lld numbers for %lld moved features", (long long)o.out,
                               (long long)mask.moved);
     o.batch_norm = find_residual(f, layer, "net", "blocks.0.batch_norm_layers.0") != NULL;
-    f->affine = f->affine || o.out != mask.moved;
-    return leat_coupling(m, mask, o.out == mask.moved ? &leat_additive : &leat_floored_affine,
-                         leat_residual_mlp(m, &o));
+    const leat_elementwise *e = bins ? spline_of(f, bins) : o.out == mask.moved ? &leat_additive : &leat_floored_affine;
+    if (bins && (!e || !regroup(f, layer, "net", mask.moved, e)))
+        return NULL;
+    if (bins) {
+        char last[60];
+        snprintf(last, sizeof last, "layers.%d.net.final_layer", layer);
+        leat_infer_scale(f->r, last, 2 * bins * mask.moved, 1 / sqrt((double)o.hidden));
+    }
+    f->affine = f->affine || e == &leat_floored_affine;
+    return leat_coupling(m, mask, e, leat_residual_mlp(m, &o));
 }
 
 /* s is the whole of what SNET gives, or the first half of what the one net of both does. */
@@ -211,9 +239,17 @@ static leat_transform *infer_layer(inference *f, int layer, const leat_tensor *v
     return tnet ? leat_coupling_nets(m, mask, &leat_affine, (leat_module *[]){ snet, tnet }) : NULL;
 }
 
+static leat_transform *infer_linear_map(inference *f, const leat_tensor *log_diagonal)
+{
+    f->between++;
+    if (log_diagonal->shape.rank != 1 || log_diagonal->shape.size[0] != f->dim || f->dim < 1)
+        return leat_part_fail(f->r, LEAT_ESHAPE, "the linear map is not one of %lld features", (long long)f->dim);
+    return leat_lu_linear(f->r->model, f->dim);
+}
+
 static leat_transform *infer_permutation(inference *f, const leat_tensor *order)
 {
-    f->permutations++;
+    f->between++;
     if (order->shape.rank != 1 || order->shape.size[0] != f->dim || f->dim < 1)
         return leat_part_fail(f->r, LEAT_ESHAPE, "the permutation is not one of %lld features", (long long)f->dim);
     return leat_permutation(f->r->model, f->dim, NULL);
@@ -255,13 +291,10 @@ static leat_transform *infer_autoregressive(inference *f, int layer, const leat_
                  : !infer_made(f, layer, &o, &given))
         return NULL;
     given = residual && given % f->dim == 0 ? given / f->dim : residual ? 0 : given;
-    int64_t bins = given > 2 && given % 3 == 2 ? (given + 1) / 3 : 0;
-    if (given != 2 && (!bins || !zuko))
-        return leat_part_fail(f->r, LEAT_ESHAPE,
-                              "the net gives neither two numbers for each feature nor, zuko's, 3 K - 1");
-    const leat_elementwise *e = zuko ? &leat_bounded_affine : &leat_softplus_affine;
-    if (bins)
-        e = leat_rational_quadratic(m, &(leat_rational_quadratic_opts){ .bins = bins, .clipped = true });
+    int64_t bins = bins_of(f, given);
+    if (given != 2 && !bins)
+        return leat_part_fail(f->r, LEAT_ESHAPE, "the net gives neither two numbers for each feature nor 3 K - 1");
+    const leat_elementwise *e = bins ? spline_of(f, bins) : zuko ? &leat_bounded_affine : &leat_softplus_affine;
     o.context = f->context;
     o.order = leat_infer_order(f->r, order, f->dim);
     if (!e || !o.order || !regroup(f, layer, residual ? "made" : "made.net", f->dim, e))
@@ -269,7 +302,6 @@ static leat_transform *infer_autoregressive(inference *f, int layer, const leat_
     for (int g = 0; e->theta[g].name; g++)
         o.widths[g] = e->theta[g].width;
     f->masked = true;
-    f->splines = f->splines || bins;
     f->affine = f->affine || !bins;
     return leat_autoregressive(m, leat_made(m, &o), e);
 }
@@ -361,7 +393,9 @@ static void write_note(const inference *f, int layers, char *note, size_t size)
     static const char *const scales[] = { "s = tanh(snet)", "s = scale * tanh(snet)", "s = snet" };
     leat_activation a = f->opts->activation ? f->opts->activation : LEAT_RELU;
     static const char *const whose[] = { "", "zuko ", "nflows " };
-    const char *more = f->splines                          ? "bins within -5 and 5"
+    char bins[60];
+    snprintf(bins, sizeof bins, "bins within %g and %g", -f->bound, f->bound);
+    const char *more = f->splines                          ? bins
                        : !f->affine                        ? NULL
                        : f->dialect == LEAT_DIALECT_ZUKO   ? "slopes between 1e-3 and 1e3"
                        : f->dialect == LEAT_DIALECT_NFLOWS ? "a least slope of 1e-3"
@@ -374,9 +408,8 @@ static void write_note(const inference *f, int layers, char *note, size_t size)
         : f->masked ? "MAF"
         : f->affine ? "RealNVP"
                     : "NICE",
-        layers - f->permutations, f->masked ? "transforms" : "couplings",
-        a == LEAT_RELU ? "ReLU" : leat_activation_name(a), f->base->module.type->name, more ? ", " : "",
-        more ? more : "");
+        layers - f->between, f->masked ? "transforms" : "couplings", a == LEAT_RELU ? "ReLU" : leat_activation_name(a),
+        f->base->module.type->name, more ? ", " : "", more ? more : "");
 }
 
 /* The flow without layers, as soon as the first has told the context's size. */
@@ -414,9 +447,10 @@ leat_flow *leat_flow_infer(leat_part_reader *r, const leat_flow_load_opts *o, ch
     int layer = 0;
     for (; values; values = find_values(&f, ++layer)) {
         snprintf(r->place, sizeof r->place, "layers.%d", layer);
-        leat_transform *t = find(&f, layer, "mask")    ? infer_layer(&f, layer, values)
-                            : find(&f, layer, "order") ? infer_permutation(&f, values)
-                                                       : infer_autoregressive(&f, layer, values);
+        leat_transform *t = find(&f, layer, "mask")           ? infer_layer(&f, layer, values)
+                            : find(&f, layer, "order")        ? infer_permutation(&f, values)
+                            : find(&f, layer, "log_diagonal") ? infer_linear_map(&f, values)
+                                                              : infer_autoregressive(&f, layer, values);
         if (t && !layer)
             flow = begin(&f);
         if (!t || !flow)

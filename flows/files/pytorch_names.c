@@ -13,11 +13,14 @@
  *     _transform._transforms.N.identity_features, .transform_features, .transform_net.initial_layer.weight, ..
  *                                                 the indices of what is kept and moved, and a residual net: a coupling
  *     _transform._transforms.N._permutation [dim]
+ *     _transform._transforms.N.lower_entries, .upper_entries, .unconstrained_upper_diag, .bias
+ *                                                 a linear map: triangles row by row, and a diagonal softplus(raw) + 1e-3
  *     _transform._transforms.N.autoregressive_net.initial_layer.weight, .mask, .degrees, .blocks.B.linear_layers.K..,
  *     .blocks.B.linear.., .final_layer..          MADE, with residual blocks or without
  */
 #include "flow_json.h"
 #include "../../tensor/files/files.h"
+#include "../../tensor/kernels/elementary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +136,48 @@ static leat_tensor first_to_last(renamer *n, int64_t features)
     return order;
 }
 
+/* What is below or above the diagonal of a matrix, row by row, with zeros elsewhere; as it is if there is another count. */
+static leat_tensor triangle_of(renamer *n, leat_tensor entries, int64_t features, bool upper)
+{
+    leat_arena *a = leat_model_arena(n->r->model);
+    const leat_real *from = entries.data;
+    if (leat_shape_count(&entries.shape) != features * (features - 1) / 2)
+        return entries;
+    leat_tensor matrix = { leat_arena_zalloc(a, (size_t)(features * features) * sizeof *matrix.data),
+                           LEAT_SHAPE(features, features) };
+    for (int64_t i = 0; matrix.data && i < features; i++) {
+        for (int64_t j = upper ? i + 1 : 0; j < (upper ? features : i); j++)
+            matrix.data[i * features + j] = *from++;
+    }
+    return matrix;
+}
+
+static leat_tensor log_of_diagonal(renamer *n, leat_tensor raw)
+{
+    leat_tensor d = row_new(n, leat_shape_count(&raw.shape));
+    for (int64_t i = 0; d.data && i < d.shape.size[0]; i++) {
+        double x = (double)raw.data[i], softplus = (x > 0 ? x : 0) + leat_log1p64(leat_exp64(x > 0 ? -x : x));
+        d.data[i] = (leat_real)leat_log64(softplus + 1e-3);
+    }
+    return d;
+}
+
+static void put_lu(renamer *n, leat_tensor t)
+{
+    const leat_tensor *bias = beside(n, ".bias"), *diagonal = beside(n, ".unconstrained_upper_diag");
+    int64_t features = diagonal ? leat_shape_count(&diagonal->shape) : bias ? leat_shape_count(&bias->shape) : 0;
+    if (strcmp(n->rest, ".lower_entries") == 0)
+        put_as(n, ".lower", "", triangle_of(n, t, features, false));
+    else if (strcmp(n->rest, ".upper_entries") == 0)
+        put_as(n, ".upper", "", triangle_of(n, t, features, true));
+    else if (strcmp(n->rest, ".unconstrained_upper_diag") == 0)
+        put_as(n, ".log_diagonal", "", log_of_diagonal(n, t));
+    else
+        put_as(n, "", n->rest, t);
+    if (strcmp(n->rest, ".unconstrained_upper_diag") == 0)
+        put_as(n, ".permutation.order", "", first_to_last(n, features));
+}
+
 /* Layers without residual blocks, initial_layer, blocks.0.linear, ..., final_layer, are net.0, net.2, ... */
 static void put_plain(renamer *n, const char *rest, leat_tensor t)
 {
@@ -155,7 +200,9 @@ static void put_nflows(renamer *n, leat_tensor t)
         put_order(n, first_to_last(n, t.shape.size[1]));
     if (strcmp(n->rest, ".identity_features") == 0 || (in_made && strcmp(strrchr(n->rest, '.'), ".degrees") == 0))
         return;
-    if (kept && strcmp(n->rest, ".transform_features") == 0)
+    if (beside(n, ".lower_entries"))
+        put_lu(n, t);
+    else if (kept && strcmp(n->rest, ".transform_features") == 0)
         put_as(n, ".mask", "", mask_of(n, kept, &t));
     else if (strncmp(n->rest, ".transform_net.", 15) == 0)
         put_as(n, ".net.", n->rest + 15, t);
@@ -185,7 +232,7 @@ static leat_dialect dialect_of(const leat_safetensors *f, size_t *prefix)
 static bool make_room(renamer *n)
 {
     leat_arena *a = leat_model_arena(n->r->model);
-    size_t size = (size_t)n->r->file->count * sizeof *n->to->entries;
+    size_t size = 2 * (size_t)n->r->file->count * sizeof *n->to->entries; /* one may become two */
     n->to = leat_arena_alloc(a, sizeof *n->to);
     if (!n->to)
         return false;
@@ -280,4 +327,17 @@ bool leat_infer_regroup(leat_part_reader *r, const char *linear, int64_t feature
         leat_arena_restore(a, mark);
     }
     return true;
+}
+
+void leat_infer_scale(leat_part_reader *r, const char *linear, int64_t rows, double factor)
+{
+    static const char *const parts[] = { "weight", "bias" };
+    char name[120];
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s.%s", linear, parts[i]);
+        const leat_tensor *t = leat_safetensors_find(r->file, name);
+        int64_t row = t && t->shape.rank == 2 ? t->shape.size[1] : 1;
+        for (int64_t k = 0; t && t->shape.size[0] >= rows && k < rows * row; k++)
+            t->data[k] = (leat_real)((double)t->data[k] * factor);
+    }
 }

@@ -35,20 +35,24 @@ static leat_flow *load(const char *from, leat_flow_load_opts o, leat_flow_file *
 static const struct {
     const char *state, *expected, *note;
     int length;
+    double bound;
 } fixtures[] = {
-    { "zuko_maf", "zuko_maf_expected", "zuko MAF of 3 transforms", 3 },
-    { "zuko_maf_random", "zuko_maf_random_expected", "slopes between 1e-3 and 1e3", 2 },
-    { "zuko_maf_passes", "zuko_maf_passes_expected", "zuko MAF of 2 transforms", 2 },
-    { "zuko_nsf", "zuko_nsf_expected", "zuko NSF of 2 transforms", 2 },
-    { "zuko_realnvp", "zuko_realnvp_expected", "zuko RealNVP of 4 couplings", 4 },
-    { "nflows_realnvp", "nflows_realnvp_expected", "nflows RealNVP of 4 couplings", 4 },
-    { "nflows_realnvp_norm", "nflows_realnvp_norm_expected", "a least slope of 1e-3", 2 },
-    { "nflows_nice", "nflows_nice_expected", "nflows NICE of 2 couplings", 2 },
-    { "nflows_maf", "nflows_maf_expected", "nflows MAF of 3 transforms", 6 },
-    { "nflows_maf_plain", "nflows_maf_plain_expected", "nflows MAF of 2 transforms", 4 },
-    { "nice_odd", "nice_odd_expected", "NICE of 6 couplings", 6 },
-    { "realnvp_odd", "realnvp_odd_expected", "RealNVP of 6 couplings", 6 },
-    { "nice", "nice_expected", "NICE of 4 couplings", 4 },
+    { "zuko_maf", "zuko_maf_expected", "zuko MAF of 3 transforms", 3, 0 },
+    { "zuko_maf_random", "zuko_maf_random_expected", "slopes between 1e-3 and 1e3", 2, 0 },
+    { "zuko_maf_passes", "zuko_maf_passes_expected", "zuko MAF of 2 transforms", 2, 0 },
+    { "zuko_nsf", "zuko_nsf_expected", "zuko NSF of 2 transforms", 2, 0 },
+    { "zuko_realnvp", "zuko_realnvp_expected", "zuko RealNVP of 4 couplings", 4, 0 },
+    { "nflows_realnvp", "nflows_realnvp_expected", "nflows RealNVP of 4 couplings", 4, 0 },
+    { "nflows_realnvp_norm", "nflows_realnvp_norm_expected", "a least slope of 1e-3", 2, 0 },
+    { "nflows_nice", "nflows_nice_expected", "nflows NICE of 2 couplings", 2, 0 },
+    { "nflows_maf", "nflows_maf_expected", "nflows MAF of 3 transforms", 6, 0 },
+    { "nflows_maf_plain", "nflows_maf_plain_expected", "nflows MAF of 2 transforms", 4, 0 },
+    { "nflows_nsf", "nflows_nsf_expected", "nflows NSF of 2 transforms", 5, 0 },
+    { "nflows_nsf_plain", "nflows_nsf_plain_expected", "bins within -3 and 3", 3, 3 },
+    { "nflows_nsf_coupling", "nflows_nsf_coupling_expected", "nflows NSF of 2 couplings", 4, 0 },
+    { "nice_odd", "nice_odd_expected", "NICE of 6 couplings", 6, 0 },
+    { "realnvp_odd", "realnvp_odd_expected", "RealNVP of 6 couplings", 6, 0 },
+    { "nice", "nice_expected", "NICE of 4 couplings", 4, 0 },
 };
 
 Test(infer, pytorch_state_dicts)
@@ -57,7 +61,7 @@ Test(infer, pytorch_state_dicts)
         char from[1000];
         snprintf(from, sizeof from, LEAT_FIXTURES "/flows/%s.safetensors", fixtures[i].state);
         leat_flow_file info;
-        leat_flow *flow = load(from, (leat_flow_load_opts){ 0 }, &info);
+        leat_flow *flow = load(from, (leat_flow_load_opts){ .tail_bound = fixtures[i].bound }, &info);
         leat_safetensors f = fixture(fixtures[i].expected);
         cr_assert_eq(leat_flow_length(flow), fixtures[i].length);
         assert_contains(info.note, fixtures[i].note);
@@ -195,6 +199,15 @@ typedef struct named {
             1                                                                                                          \
         }                                                                                                              \
     }
+#define LINEAR_MAP(n, entries, dim)                                                                                    \
+    { NFLOWS(n) "lower_entries", 1, { entries } }, { NFLOWS(n) "upper_entries", 1, { entries } },                      \
+        { NFLOWS(n) "unconstrained_upper_diag", 1, { 2 } },                                                            \
+    {                                                                                                                  \
+        NFLOWS(n) "bias", 1,                                                                                           \
+        {                                                                                                              \
+            dim                                                                                                        \
+        }                                                                                                              \
+    }
 #define RESIDUAL(net, hidden, in, out)                                                                                 \
     { net "initial_layer.weight", 2, { hidden, in } },                                                                 \
         { net "blocks.0.linear_layers.0.weight", 2, { hidden, hidden } },                                              \
@@ -240,8 +253,8 @@ static const struct {
     { { ORDER(1), W(ZUKO(1) "hyper.0", 4, 2) }, "layers.0 is missing, and there is layers.1" },
     { { { ZUKO(0) "order", 1, { 3 } }, W(ZUKO(0) "hyper.0", 4, 2) }, "layers.0: net.0 takes 2 numbers, and 3 come" },
     { { { ZUKO(0) "order", 2, { 2, 1 } }, W(ZUKO(0) "hyper.0", 4, 2) }, "layers.0: the order is not one of" },
-    { { ORDER(0), W(ZUKO(0) "hyper.0", 6, 2) }, "neither two numbers for each feature nor, zuko's, 3 K" },
-    { { ORDER(0), W(ZUKO(0) "hyper.0", 3, 2) }, "neither two numbers for each feature nor, zuko's, 3 K" },
+    { { ORDER(0), W(ZUKO(0) "hyper.0", 6, 2) }, "neither two numbers for each feature nor 3 K - 1" },
+    { { ORDER(0), W(ZUKO(0) "hyper.0", 3, 2) }, "neither two numbers for each feature nor 3 K - 1" },
     { { ORDER(0), W(ZUKO(0) "hyper.0", 3, 2), W(ZUKO(0) "hyper.2", 4, 2) }, "net.2 takes 2 numbers, and 3 come in" },
     { { ORDER(0), { ZUKO(0) "hyper.0.weight", 1, { 4 } } }, "net.0.weight is not a matrix" },
     { { ORDER(0), W(ZUKO(0) "hyper.0", 4, 2), { "base.loc", 1, { 2 } } }, "'base.loc' is not all 0" },
@@ -261,7 +274,10 @@ static const struct {
     { { { NFLOWS(0) "_permutation", 1, { 2 } }, { NFLOWS(0) "autoregressive_net.x", 1, { 2 } } }, "made.x' is not" },
     { { RESIDUAL(NFLOWS(0) "autoregressive_net.", 3, 2, 4) }, "no 'layers.0.made.initial_layer.bias'" },
     { { RESIDUAL(NFLOWS(0) "autoregressive_net.", 3, 2, 5) }, "neither two numbers for each feature" },
-    { { RESIDUAL(NFLOWS(0) "autoregressive_net.", 3, 2, 10) }, "neither two numbers for each feature" },
+    { { RESIDUAL(NFLOWS(0) "autoregressive_net.", 3, 2, 12) }, "neither two numbers for each feature" },
+    { { SIDES(0), RESIDUAL(NFLOWS(0) "transform_net.", 3, 1, 4) }, "net gives 4 numbers for 1 moved" },
+    { { LINEAR_MAP(0, 3, 2) }, "layers.0.lower" },
+    { { LINEAR_MAP(0, 1, 0) }, "'layers.0.bias' is [0]" },
     { { { NFLOWS(0) "autoregressive_net.initial_layer.weight", 2, { 3, 2 } } }, "made.blocks.0.linear_layers.0" },
 };
 
@@ -377,12 +393,12 @@ static void give_back(void *user, void *block)
     free(block);
 }
 
-static const char *const rivals[] = { "zuko_nsf", "nflows_realnvp", "nflows_maf" };
+static const char *const rivals[] = { "zuko_nsf", "nflows_realnvp", "nflows_maf", "nflows_nsf", "nflows_nsf_coupling" };
 
 Test(infer, zuko_and_nflows_without_memory_are_a_status)
 {
     int loaded = 0;
-    for (long limit = 0; loaded < 3; limit++) {
+    for (long limit = 0; loaded < (int)(sizeof rivals / sizeof *rivals); limit++) {
         long left = limit;
         leat_allocator allocator = { starve, give_back, &left };
         leat_flow_load_opts o = { .model = { .threads = 1, .allocator = &allocator } };
