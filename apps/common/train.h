@@ -76,7 +76,7 @@ enum {
     { "step-epochs", APP_INTEGER(type, field.step_epochs), "10", .min = 1, .help = "of step: epochs between steps" },  \
     { "weight-decay", APP_NONNEGATIVE(type, field.weight_decay), DECAY, .words = "auto", .help = "the optimiser's" },    \
     { "clip", APP_NONNEGATIVE(type, field.clip), "0", .help = "the most that the gradient's norm may be; 0: any" },    \
-    { "ema", APP_NONNEGATIVE(type, field.ema), "0",                                                                    \
+    { "ema", APP_NONNEGATIVE(type, field.ema), DECAY, .words = "auto",                                                 \
       .help = "decay of the weights' moving average, like 0.999, which then is the model; 0: none" },                  \
     { "minutes", APP_NONNEGATIVE(type, field.minutes), "0",                                                            \
       .help = "end the run in good time, with a checkpoint beside the model; 0: after --epochs" },                     \

@@ -298,6 +298,7 @@ refuses 'A:B' score people.leat people.csv --rows 5:2
 awk 'BEGIN { srand(4); print "a,b,c"; for (i = 0; i < 60; i++) { x = rand(); print x "," x * x + rand() / 9 "," rand() } }' >small.csv
 run 0 fit small.csv -o auto.leat --transforms 2 --hidden 8
 grep -q 'weights decay' err || fail "few rows, and the weights do not decay"
+grep -q 'weights averaged' err || fail "the weights are not averaged"
 for out in folds again; do run 0 fit small.csv -o $out.leat --transforms 2 --hidden 8 --folds 3; done
 [ "$(grep -c 'weight decay of [136]: a loss of' err)" -eq 3 ] || fail "three weight decays were not tried"
 same folds.leat again.leat "what folds choose is not the same twice"
