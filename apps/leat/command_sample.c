@@ -20,7 +20,7 @@ typedef struct settings {
     app_trained_opts open;
     app_table_settings table;
     const char *out, *rows, *context;
-    int64_t count, per_row, seed, class_of;
+    int64_t count, per_row, seed, class_of, across;
     double temperature;
     bool each;
 } settings;
@@ -40,6 +40,8 @@ static const app_option table[] = {
       .help = "of a model by class: draw this one, from 0; any: each in turn" },
     { "out", APP_STRING(settings, out), NULL, .value = "FILE", .letter = 'o',
       .help = ".csv or .npy; of images .png, a grid; without it CSV to standard output" },
+    { "across", APP_INTEGER(settings, across), "0", .max = 1000,
+      .help = "of images: so many beside each other in the grid; 0: about as many as below each other, or a class" },
     { "each", APP_FLAG(settings, each), .help = "of images: a .png for each, name-01.png and so on" },
     APP_TABLE_OPTIONS(settings, table),
     APP_TRAINED_OPTIONS(settings, open),
@@ -183,8 +185,9 @@ static leat_code draw_images(drawing *d)
         return leat_fail(&m->status, LEAT_ENOMEM, "out of memory for %lld images", (long long)o->count);
     if (app_output_allow(m, o->out, NULL) || draw_all(d))
         return m->status.code;
+    int64_t across = o->across ? o->across : d->given > 1 && o->class_of < 0 ? d->given : 0;
     return o->each ? app_image_files_write(o->out, images, &m->status)
-                   : app_image_grid_write(o->out, images, d->given > 1 && o->class_of < 0 ? d->given : 0, &m->status);
+                   : app_image_grid_write(o->out, images, across, &m->status);
 }
 
 static leat_code run(app_trained *m, const settings *o)

@@ -152,6 +152,8 @@ run 0 score classes/model.safetensors set
 same out labelled 'by the labels of the folder'
 run 0 sample first/model.safetensors -n 7 -o grid.png
 png grid.png 28 28
+run 0 sample first/model.safetensors -n 7 --across 7 -o strip.png
+png strip.png 64 10
 run 0 sample first/model.safetensors -n 10 -o one.png --each
 png one-10.png 8 8
 run 0 sample classes/model.safetensors -n 4 --class 1 -o ones.png
