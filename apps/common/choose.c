@@ -53,6 +53,8 @@ void app_train_choose(app_run *r, app_training *s)
     int64_t rows = r->data.x.rows, columns = r->data.x.columns;
     bool all = s->train.epochs < 0;
     int kind = app_model_kind(&s->model, columns);
+    if (r->data.heavy)
+        s->model.base = "student-t";
     choose_run(&s->train, rows, columns, app_base_is_heavy(s->model.base));
     if (all && rows < SMALL_TABLE && s->model.hidden.count == 0 && s->model.preset == 0)
         s->model.hidden = (app_sizes){ 2, { 64, 64 } };

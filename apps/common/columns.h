@@ -17,7 +17,9 @@ typedef struct app_columns {
     /* for leat_standardize_opts; NULL: none */
     double *lower, *upper;
     bool *whole;
-    bool heavy_base; /* which takes any tails */
+    bool heavy_base;   /* which takes any tails */
+    bool chooses_base; /* where tails are heavy */
+    bool heavy;        /* told: for that base, many rows whose columns mostly have far heavier tails than a normal's */
 } app_columns;
 
 /* From "price:0:,share:0:1", a column's name or place with its bounds, either of which may be left out; and from
@@ -29,6 +31,6 @@ leat_code app_columns_whole(app_columns *c, const char *list, leat_arena *a, lea
  * numbers the rows, and, of data, values that many rows have, columns that are sums of multiples of others, columns
  * that seem to have bounds, and tails heavier than the base's. */
 typedef void app_say_fn(void *user, const char *line);
-leat_code app_columns_look(const app_columns *c, bool context, app_say_fn *say, void *user, leat_status *s);
+leat_code app_columns_look(app_columns *c, bool context, app_say_fn *say, void *user, leat_status *s);
 
 #endif

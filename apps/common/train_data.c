@@ -168,7 +168,10 @@ static leat_code look_at(app_run *r, app_columns *c, bool context)
 static leat_code read_table(app_run *r)
 {
     const app_train_settings *o = r->o;
-    app_columns data = { .file = o->data, .heavy_base = app_base_is_heavy(r->job->settings->model.base) },
+    const app_model_settings *model = &r->job->settings->model;
+    app_columns data = { .file = o->data,
+                         .heavy_base = app_base_is_heavy(model->base),
+                         .chooses_base = o->epochs < 0 && !model->base && model->kind == APP_AUTO },
                 context = { .file = o->data };
     r->noise = (double)NAN; /* a table is as it is */
     if (o->context && strcmp(o->data, "-") == 0)
@@ -179,7 +182,7 @@ static leat_code read_table(app_run *r)
         return r->status.code;
     if (data.count == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: there are no columns besides the context", o->data);
-    if (data.count + context.count < 2 && app_model_is_coupling(app_model_kind(&r->job->settings->model, data.count)))
+    if (data.count + context.count < 2 && app_model_is_coupling(app_model_kind(model, data.count)))
         return leat_fail(&r->status, LEAT_EARG, "%s: a coupling needs at least two columns, and there is one", o->data);
     if (data.values.rows == 0)
         return leat_fail(&r->status, LEAT_EARG, "%s: the table has no rows", o->data);
@@ -191,6 +194,7 @@ static leat_code read_table(app_run *r)
                                 .lower = data.lower,
                                 .upper = data.upper,
                                 .whole = data.whole,
+                                .heavy = data.heavy,
                                 .context_columns = context.names,
                                 .table = true };
     return LEAT_OK;

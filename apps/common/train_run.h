@@ -14,6 +14,7 @@ typedef struct app_train_data {
     const char *const *columns, *const *context_columns; /* names; NULL without a header */
     double *lower, *upper;                               /* for leat_standardize_opts */
     bool *whole;
+    bool heavy; /* tails, so that the base is to take them */
     bool table; /* from a file */
 } app_train_data;
 

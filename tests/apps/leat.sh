@@ -60,6 +60,11 @@ run 0 fit tails.csv -o base.leat --base student-t $loud
 grep -q 'tails' err && fail "tails are warned of under Student's t"
 run 0 fit people.csv -o base.leat $loud
 grep -q 'tails' err && fail "light tails are warned of"
+cut -d, -f2 tails.csv >fat.csv
+run 0 fit fat.csv -o base.leat --transforms 1 --hidden 4 --minutes 0.02
+grep -q 'note: .*tails.*the base is student-t' err || fail "heavy tails do not choose the base"
+run 0 inspect base.leat
+grep -q 'student_t' out || fail "the base that heavy tails choose is not the model's"
 
 # ---- score ----
 run 0 score people.leat people.csv
