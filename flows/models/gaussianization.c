@@ -1,14 +1,15 @@
 /* Gaussianization flows (Meng et al. 2020): features made normal one by one, then mixed by a learned orthogonal map. */
 #include "../flow_impl.h"
 
-/* Of a normal distribution a mixture that is not far from it: means from -2.5 to 2.5. Feature by feature, in groups. */
+/* Nearly a standard normal, as a mixture: means from -2.5 to 2.5, weighted by a normal of the variance that those of the
+ * mixture, exp(-1), lack. Feature by feature, in groups. */
 static double *start(leat_model *m, int64_t dim, int64_t components)
 {
     int64_t n = dim * components;
     double *values = leat_arena_alloc(leat_model_arena(m), 3 * (size_t)n * sizeof *values);
     for (int64_t i = 0; values && i < n; i++) {
         double mean = components > 1 ? 5 * (double)(i % components) / (double)(components - 1) - 2.5 : 0;
-        values[i] = -mean * mean / 2;
+        values[i] = -mean * mean / (2 * (1 - 0.36787944117144233));
         values[n + i] = mean;
         values[2 * n + i] = components > 1 ? -0.5 : 0;
     }

@@ -132,7 +132,7 @@
               .dim = 5, .couplings = 3, .hidden = 9, .blocks = 1, .components = 3, .context = 2, .dropout = 0.1 }),    \
       0x4094bf66e3e9a669, 0x6e18e7ea4ee14225, 0xa1f21f700abe5b57)                                                      \
     X("gaussianization", leat_gaussianization_new(m, &(leat_gaussianization_opts){ .dim = 3 }), 0xf918cf3809469b1e,    \
-      0x4948e19355a82968, 0x1f1f90facaf2f11b)                                                                          \
+      0x85068f5c4d176a38, 0x6c371907eb0e2933)                                                                          \
     X("gaussianization, one normal",                                                                                   \
       leat_gaussianization_new(                                                                                        \
           m, &(leat_gaussianization_opts){ .dim = 3, .layers = 3, .components = 1, .reflections = 2, .context = 2 }),  \

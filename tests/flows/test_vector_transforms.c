@@ -88,6 +88,20 @@ Test(vector_transforms, pass_the_checker)
     }
 }
 
+/* Mixed by orthogonal maps, a Gaussianization flow that starts at y = x would give the very density of its base. */
+Test(vector_transforms, gaussianization_starts_near_its_base)
+{
+    leat_model *m = test_model(1);
+    leat_flow *f = leat_gaussianization_new(m, &(leat_gaussianization_opts){ .dim = 3 });
+    leat_tape *tape = test_tape(m);
+    leat_var x = leat_const(tape, test_normal(7, 1000, 3, 1));
+    leat_var off = leat_sub(leat_flow_log_prob(f, x), leat_base_log_prob(leat_flow_base(f), x, (leat_var){ 0 }));
+    double mean = leat_item(leat_mean(off)), square = leat_item(leat_mean(leat_square(off)));
+    assert_tape(tape);
+    cr_assert(fabs(mean) < 0.01 && square < 0.08 * 0.08, "%g nats, mean square %g", mean, square);
+    leat_model_free(m);
+}
+
 /* At every position of [batch, 2, 3, dim] what it is to a row, and the log-determinants add up. */
 Test(vector_transforms, work_at_every_position)
 {
