@@ -284,6 +284,7 @@ def main():
         if job not in JOBS:
             parser.error(f"there is no job {job}; there are {', '.join(JOBS)}")
     kinds, notes = find_rivals()
+    kinds = [k for k in kinds if set(jobs) & set(RIVALS[k].jobs)]
     if max(threads) > len(os.sched_getaffinity(0)):
         notes.append(f"{max(threads)} threads had {len(os.sched_getaffinity(0))} processors.")
     with tempfile.TemporaryDirectory() as folder:
