@@ -48,7 +48,7 @@ typedef struct leat_flow_load_opts {
     leat_model_opts model;
     leat_activation activation;                     /* LEAT_IDENTITY (0): ReLU */
     leat_base *(*base)(leat_model *m, int64_t dim); /* NULL: leat_normal */
-    double tail_bound;    /* of nflows' splines; 0: 1, as there */
+    double tail_bound;                              /* of nflows' splines; 0: 1, as there */
     leat_scale_map scale; /* a learned one is recognised by its tensor, and an export of leat's tells its own */
     leat_own_parts own;   /* for files that are described */
 } leat_flow_load_opts;

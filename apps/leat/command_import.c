@@ -25,8 +25,8 @@ static const app_option import_table[] = {
 static const app_program import_program = {
     .name = "leat import",
     .summary =
-        "Makes a model of a PyTorch state_dict of a NICE or RealNVP, of zuko's MAF, NSF or RealNVP, or of nflows' MAF,\n"
-        "RealNVP or NSF (autoregressive or of couplings, with LULinear), saved with safetensors. Widths, depths,\n"
+        "Makes a model of a PyTorch state_dict of a NICE or RealNVP, of zuko's MAF, NSF or RealNVP, or of nflows'\n"
+        "MAF, RealNVP or NSF (autoregressive or of couplings, with LULinear), saved with safetensors. Widths, depths,\n"
         "dimension and masks are told by names and shapes (layers.0.mask, layers.0.snet.0.weight, ..., or those\n"
         "libraries' own names).",
     APP_TABLE(import_table),
