@@ -283,7 +283,7 @@ static const struct {
 
 Test(infer, other_tensors_are_refused)
 {
-    static leat_real numbers[32] = { 1, 0 };
+    static leat_real numbers[64] = { 1, 0 };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         leat_safetensors_entry entries[8];
         leat_safetensors f = { .entries = entries };
