@@ -1,22 +1,5 @@
 /* Files that describe themselves: what is saved comes back as it was, and what makes no sense is refused by name. */
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "support.h"
-
-static char folder[] = "/tmp/leat-flows-XXXXXX", path[100];
-
-static void make_folder(void)
-{
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/model.safetensors", folder);
-}
-
-static void drop_folder(void)
-{
-    unlink(path);
-    cr_assert_eq(rmdir(folder), 0);
-}
+#include "model_folder.h"
 
 TestSuite(files, .init = make_folder, .fini = drop_folder);
 

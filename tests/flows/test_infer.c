@@ -1,22 +1,5 @@
 /* Flows from a PyTorch state_dict alone, by names and shapes, and which flows such a program could load. */
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "support.h"
-
-static char folder[] = "/tmp/leat-infer-XXXXXX", path[100];
-
-static void make_folder(void)
-{
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/state.safetensors", folder);
-}
-
-static void drop_folder(void)
-{
-    unlink(path);
-    cr_assert_eq(rmdir(folder), 0);
-}
+#include "model_folder.h"
 
 TestSuite(infer, .init = make_folder, .fini = drop_folder);
 
