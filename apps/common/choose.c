@@ -1,10 +1,10 @@
 /*
  * What "auto" stands for. Measured on tables from 178 to 10,000 rows: splines fit best; small tables want small nets and
  * small batches; the weights that are best on held-out rows are found within some thousand steps; a step size that
- * falls to 0 as a cosine gains more than it costs, and an average of the weights gains 0.003 to 0.05 nats more; and where
- * there are few rows for a column, weights that decay do (2 to 4 nats on breast cancer and digits), while with many they
- * cost; but not where tails are heavy, whose far points are inputs of the nets (0.04 nats of five columns of Student's t
- * with 2 degrees, 0.2 with 1).
+ * falls to 0 as a cosine gains more than it costs, and an average of the weights gains 0.003 to 0.05 nats more, of small
+ * tables up to 1.6. Weights that decay gain where there are few rows for a column (2 to 4 nats on breast cancer and
+ * digits), and where tails are heavy, whose far points are inputs of the nets (0.04 nats on five columns of Student's t
+ * with 2 degrees, 0.2 with 1); elsewhere they cost.
  */
 #include "streams.h"
 #include "train_run.h"

@@ -218,11 +218,11 @@ static void tell_of_tails(app_columns *c, const leat_column *about, app_say_fn *
         far_heavier += sum >= FAR_HEAVIER;
     }
     c->heavy = c->chooses_base && 2 * far_heavier >= c->count && c->values.rows > FEW_ROWS * c->count;
-    snprintf(line, sizeof line, "%s: %.200s: the tails of column%s %s are heavier than %s (kurtosis%s %.0f%s",
+    snprintf(line, sizeof line,
+             "%s: %.200s: the tails of column%s %s are heavier than a normal's (kurtosis%s %.0f, not 3): %s",
              c->heavy ? "note" : "warning", c->file, list.count > 1 ? "s" : "", list.text,
-             c->heavy ? "a normal's" : "the base's", list.count > 1 ? " up to" : "", most,
-             c->heavy ? ", and not 3): the base is student-t (--base normal: it is not)"
-                      : ", a normal's is 3): --base student-t takes them");
+             list.count > 1 ? " up to" : "", most,
+             c->heavy ? "the base is student-t, unless --base says otherwise" : "--base student-t takes them");
     if (list.count)
         say(user, line);
 }
